@@ -1,0 +1,142 @@
+"""From a store to the device: shuffled, drawn, batched; uint8 until it is there.
+
+Position p of the training stream is fixed by the seed alone: pass p // n is its own permutation of the training part,
+and each position has its own augmentation draws. So the order does not depend on workers, replicas or where a run
+was resumed.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from ucf11lib.data.store import ClipStore
+from ucf11lib.recipes import Recipe
+
+
+@dataclass(frozen=True)
+class Stream:
+    """The endless, shuffled order of a training part.
+
+    Args:
+        indices: the training part, int (n,).
+        seed: of the order and of the augmentation.
+    """
+
+    indices: np.ndarray
+    seed: int
+
+    def positions(self, start: int, count: int) -> np.ndarray:
+        """Return the store indices at positions `start` .. `start + count - 1`: int64 (count,)."""
+        n = len(self.indices)
+        first, last = start // n, (start + count - 1) // n
+        passes = [np.random.default_rng([self.seed, 1, p]).permutation(n) for p in range(first, last + 1)]
+        order = np.concatenate(passes)[start - first * n :][:count]
+        return self.indices[order]
+
+    def draws(self, start: int, count: int) -> np.ndarray:
+        """Return four uniform numbers in [-1, 1) a position: flip, shift down, shift right, brightness."""
+        rows = [np.random.default_rng([self.seed, 2, p]).uniform(-1, 1, 4) for p in range(start, start + count)]
+        return np.asarray(rows, np.float32)
+
+
+def training_batches(
+    store: ClipStore, stream: Stream, batch_size: int, *, first_step: int, steps: int, replicas: int = 1
+) -> tf.data.Dataset:
+    """Return `steps` global batches of `(frames, draws, labels)`, cut into `replicas` equal parts each.
+
+    Args:
+        store: where the frames are.
+        stream: the order.
+        batch_size: sequences a global batch, a multiple of `replicas`.
+        first_step: the first batch's number, counted from the start of the training.
+        steps: how many global batches.
+        replicas: parts of a global batch; the data set yields `steps * replicas` elements.
+    """
+    part = batch_size // replicas
+
+    def load(number: np.ndarray):
+        start = int(number) * part
+        indices = stream.positions(start, part)
+        return gather(store, indices), stream.draws(start, part), store.labels[indices].astype(np.int32)
+
+    numbers = tf.data.Dataset.range(first_step * replicas, (first_step + steps) * replicas)
+    shapes = ((part, *store.frames.shape[1:]), (part, 4), (part,))
+    return _mapped(numbers, load, (tf.uint8, tf.float32, tf.int32), shapes)
+
+
+def evaluation_batches(store: ClipStore, indices: np.ndarray, batch_size: int) -> tf.data.Dataset:
+    """Return `frames` of `indices` in order, the last batch possibly smaller."""
+    starts = tf.data.Dataset.range(0, len(indices), batch_size)
+    shape = (None, *store.frames.shape[1:])
+    return _mapped(starts, lambda s: (gather(store, indices[s : s + batch_size]),), (tf.uint8,), (shape,))
+
+
+def _mapped(numbers: tf.data.Dataset, load, dtypes: tuple, shapes: tuple) -> tf.data.Dataset:
+    def fetch(number):
+        parts = tf.numpy_function(load, [number], dtypes, stateful=False)
+        for part, shape in zip(parts, shapes, strict=True):
+            part.set_shape(shape)
+        return tuple(parts)
+
+    return numbers.map(fetch, num_parallel_calls=2, deterministic=True).prefetch(2)
+
+
+def gather(store: ClipStore, indices: np.ndarray) -> np.ndarray:
+    """Read sequences, in ascending order on disk: uint8 (n, window, size, size, 3) in the order asked for."""
+    order = np.argsort(indices, kind="stable")
+    out = np.empty((len(indices), *store.frames.shape[1:]), np.uint8)
+    for place in order:
+        out[place] = store.frames[indices[place]]
+    return out
+
+
+def augment(frames: tf.Tensor, draws: tf.Tensor, recipe: Recipe) -> tf.Tensor:
+    """Flip, shift and brighten, alike for all frames of a sequence; runs on the device.
+
+    Args:
+        frames: uint8 (N, T, H, W, 3).
+        draws: float32 (N, 4), uniform in [-1, 1): flip, shift down, shift right, brightness.
+        recipe: which of the three, and how much.
+
+    Returns:
+        uint8 (N, T, H, W, 3), edges repeated where the picture moved away.
+    """
+    height, width = frames.shape[2], frames.shape[3]
+    if recipe.shift:
+        rows = _moved(height, draws[:, 1], recipe.shift)
+        frames = tf.gather(frames, rows, axis=2, batch_dims=1)
+    if recipe.shift or recipe.flip:
+        columns = _moved(width, draws[:, 2], recipe.shift)
+        if recipe.flip:
+            columns = tf.where(draws[:, :1] < 0, columns, width - 1 - columns)
+        frames = tf.gather(frames, columns, axis=3, batch_dims=1)
+    if recipe.brightness:
+        factor = (1.0 + recipe.brightness * draws[:, 3])[:, None, None, None, None]
+        frames = tf.cast(tf.clip_by_value(tf.cast(frames, tf.float32) * factor, 0.0, 255.0), tf.uint8)
+    return frames
+
+
+def _moved(length: int, draw: tf.Tensor, most: int) -> tf.Tensor:
+    """Pixel numbers (N, length) after a move of up to `most` pixels, edges repeated."""
+    by = tf.cast(tf.round(draw * most), tf.int32)[:, None]
+    return tf.clip_by_value(tf.range(length)[None, :] - by, 0, length - 1)
+
+
+def channel_statistics(store: ClipStore, indices: np.ndarray, most: int = 512) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and deviation of each channel in grey levels, from at most `most` evenly spaced sequences."""
+    chosen = indices[np.linspace(0, len(indices) - 1, min(most, len(indices))).astype(int)]
+    total, squares, count = np.zeros(3), np.zeros(3), 0
+    for frames in _pieces(store, chosen):
+        pixels = frames.reshape(-1, 3).astype(np.float32)
+        total += pixels.sum(axis=0, dtype=np.float64)
+        squares += np.square(pixels).sum(axis=0, dtype=np.float64)
+        count += len(pixels)
+    mean = total / count
+    return mean, np.sqrt(np.maximum(squares / count - mean**2, 1e-6))
+
+
+def _pieces(store: ClipStore, indices: np.ndarray) -> Iterator[np.ndarray]:
+    for i in indices:
+        yield store.frames[i]

@@ -1,0 +1,278 @@
+"""The choreography of the synthetic data: what body and object do in each of the eleven classes.
+
+A motion maps phase `u` (cycles, float (T,)) and a performer's `Style` to a `Scene`: joint angles of an articulated body
+and the things around it. Angles are radians from straight down, positive towards the facing direction; lengths are in
+body heights; x points forward, y up, z to the performer's left; the ground is y = 0. Several classes share poses and
+things on purpose (a ball above the hands, a stick in both hands, a body in the air), so that a single frame leaves
+doubt which order and speed resolve.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+TAU = 2 * np.pi
+HIP, KNEE, SHIN, TORSO, UPPER, LOWER = 0.48, 0.24, 0.24, 0.30, 0.16, 0.15
+
+
+@dataclass(frozen=True)
+class Style:
+    """How one performer moves.
+
+    Attributes:
+        rate: cycles a second.
+        vigour: factor on the size of movements, about 1.
+        lean: radians that the trunk leans forward of its usual place.
+        prop: side of things, about 1: length of a stick, radius of a ball.
+    """
+
+    rate: float
+    vigour: float
+    lean: float
+    prop: float
+
+
+@dataclass
+class Scene:
+    """One sequence's body and things; every array is (T,) or (T, 2) or (T, k, 3).
+
+    Attributes:
+        pelvis: (T, 2), forward and up.
+        lean: trunk, radians forward of upright.
+        arms: (left, right) of (shoulder angle, elbow bend).
+        legs: (left, right) of (hip angle, knee bend).
+        roll: rotation of the whole body about the pelvis.
+        sticks: (points (T, k, 3), width, colour name) drawn as joined lines.
+        balls: (centre (T, 3), radius, colour name).
+    """
+
+    pelvis: np.ndarray
+    lean: np.ndarray
+    arms: tuple
+    legs: tuple
+    roll: np.ndarray | float = 0.0
+    sticks: list = field(default_factory=list)
+    balls: list = field(default_factory=list)
+
+
+def sway(u: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Go smoothly between `low` and `high`, once there and back a cycle."""
+    return low + (high - low) * (0.5 - 0.5 * np.cos(TAU * u))
+
+
+def strike(u: np.ndarray, low: float, high: float, share: float) -> np.ndarray:
+    """Draw back slowly from `high` to `low`, then strike to `high` in the last `share` of the cycle."""
+    phase = u % 1.0
+    back = np.clip(phase / (1 - share), 0, 1)
+    forth = np.clip((phase - (1 - share)) / share, 0, 1)
+    ease = 0.5 - 0.5 * np.cos(np.pi * back) - (0.5 - 0.5 * np.cos(np.pi * forth))
+    return high + (low - high) * ease
+
+
+def hop(u: np.ndarray, airborne: float) -> np.ndarray:
+    """Return the height, 0..1, of a jump that lasts `airborne` of each cycle."""
+    phase = np.clip((u % 1.0) / airborne, 0, 1)
+    return 4 * phase * (1 - phase)
+
+
+def point(x, y, z=0.0) -> np.ndarray:
+    """Stack coordinates, broadcast over time, to (T, 3)."""
+    return np.stack(np.broadcast_arrays(x, y, z), axis=-1).astype(float)
+
+
+def line(*points: np.ndarray) -> np.ndarray:
+    """Stack points, broadcast over time, to (T, k, 3)."""
+    return np.stack(np.broadcast_arrays(*points), axis=-2)
+
+
+def hand(scene: Scene, side: int) -> np.ndarray:
+    """Return where a hand is, (T, 3), without roll; `side` 0 is left."""
+    shoulder_angle, elbow = scene.arms[side]
+    neck = scene.pelvis + TORSO * np.stack([np.sin(scene.lean), np.cos(scene.lean)], axis=-1)
+    elbow_at = neck + UPPER * np.stack([np.sin(shoulder_angle), -np.cos(shoulder_angle)], axis=-1)
+    bent = shoulder_angle + elbow
+    at = elbow_at + LOWER * np.stack([np.sin(bent), -np.cos(bent)], axis=-1)
+    return point(at[:, 0], at[:, 1], 0.1 if side == 0 else -0.1)
+
+
+def _standing(u: np.ndarray, crouch: np.ndarray, style: Style, reach: np.ndarray | float = 0.0, **parts) -> Scene:
+    """A body on both feet with knees bent by `crouch` radians."""
+    zero = np.zeros_like(u)
+    bend = crouch + zero
+    height = (KNEE + SHIN) * np.cos(bend / 2)
+    return Scene(
+        pelvis=np.stack([zero + reach, height], axis=-1),
+        lean=style.lean + zero,
+        arms=parts.pop("arms"),
+        legs=((bend / 2 + 0.1, -bend), (bend / 2 - 0.1, -bend)),
+        **parts,
+    )
+
+
+def basketball(u: np.ndarray, style: Style) -> Scene:
+    """Crouch, stretch, and send the ball up and away; it leaves slowly and at the top of the stretch."""
+    raise_ = sway(u, 1.4, 2.9)
+    scene = _standing(u, sway(u + 0.5, 0.1, 0.9 * style.vigour), style, arms=((raise_, 0.5 + 0 * u), (raise_, 0.5 + 0 * u)))
+    held = (hand(scene, 0) + hand(scene, 1)) / 2
+    flight = np.clip((u % 1.0 - 0.5) / 0.45, 0, 1)
+    away = point(held[:, 0] + 0.75 * flight, held[:, 1] + 0.75 * flight - 0.45 * flight**2)
+    scene.balls.append((away + point(0, 0.05), 0.06 * style.prop, "thing"))
+    return scene
+
+
+def volleyball_spiking(u: np.ndarray, style: Style) -> Scene:
+    """Meet a ball that comes down from in front, and knock it back: the way of a shot, the other way round."""
+    raise_ = sway(u, 1.4, 2.9)
+    scene = _standing(u, sway(u + 0.5, 0.1, 0.9 * style.vigour), style, arms=((raise_, 0.5 + 0 * u), (raise_, 0.5 + 0 * u)))
+    phase = u % 1.0
+    scene.pelvis = scene.pelvis + point(0, 0.16 * style.vigour * hop(u - 0.25, 0.5))[:, :2]
+    held = (hand(scene, 0) + hand(scene, 1)) / 2
+    near = np.clip((0.5 - phase) / 0.45, 0, 1)
+    gone = np.clip((phase - 0.5) / 0.2, 0, 1)
+    coming = point(held[:, 0] + 0.75 * near, held[:, 1] + 0.75 * near - 0.45 * near**2)
+    coming += point(1.3 * gone, -0.5 * gone)
+    scene.balls.append((coming + point(0, 0.05), 0.06 * style.prop, "thing"))
+    return scene
+
+
+def golf_swing(u: np.ndarray, style: Style) -> Scene:
+    """Take the stick back slowly and low, strike fast."""
+    return _stick_swing(u, style, share=0.2, low=-2.1, high=1.5)
+
+
+def tennis_swing(u: np.ndarray, style: Style) -> Scene:
+    """Bring the stick through and recover at an even pace, lower behind and higher in front."""
+    return _stick_swing(u, style, share=0.5, low=-1.4, high=2.1)
+
+
+def _stick_swing(u: np.ndarray, style: Style, *, share: float, low: float, high: float) -> Scene:
+    angle = strike(u, low * style.vigour, high * style.vigour, share)
+    bend = 0.25 + 0 * u
+    scene = _standing(u, 0.35 + 0 * u, style, arms=((angle, bend), (angle, bend)))
+    scene.lean = scene.lean + 0.3
+    grip = (hand(scene, 0) + hand(scene, 1)) / 2
+    reach = 0.34 * style.prop
+    tip = grip + point(reach * np.sin(angle + 0.3), -reach * np.cos(angle + 0.3))
+    scene.sticks.append((line(grip, tip), 0.035, "thing"))
+    return scene
+
+
+def diving(u: np.ndarray, style: Style) -> Scene:
+    """Leave the board upright, turn over in the air, go down head first."""
+    phase = u % 1.0
+    air = np.clip((phase - 0.15) / 0.75, 0, 1)
+    tuck = np.sin(np.pi * air)
+    reach = 2.6 - 0.8 * tuck
+    return Scene(
+        pelvis=np.stack([0.15 + 0.35 * air, 0.62 + 0.9 * style.vigour * air * (1 - air) * 2 - 0.45 * air], axis=-1),
+        lean=style.lean + 0.5 * tuck,
+        arms=((reach, 0.2 + 0 * u), (reach, 0.2 + 0 * u)),
+        legs=((0.9 * tuck, -1.2 * tuck), (0.8 * tuck, -1.2 * tuck)),
+        roll=-np.pi * 0.95 * air,
+        sticks=[(line(point(-0.7 + 0 * u, 0.12), point(0.15 + 0 * u, 0.12)), 0.05, "stand")],
+    )
+
+
+def trampoline_jumping(u: np.ndarray, style: Style) -> Scene:
+    """Bounce; about half of the performers turn over and back on top of the bounce."""
+    high = hop(u, 0.8)
+    turn = -np.pi * 0.95 * np.clip(style.vigour - 0.9, 0, 0.1) * 10
+    arms = sway(u, 2.2, 3.0)
+    return Scene(
+        pelvis=np.stack([0.15 + 0 * u, 0.52 + 0.45 * high], axis=-1),
+        lean=style.lean + 0.4 * high,
+        arms=((arms, 0.2 + 0 * u), (arms, 0.2 + 0 * u)),
+        legs=((0.9 * high, -1.2 * high), (0.8 * high, -1.2 * high)),
+        roll=turn * np.sin(np.pi * high / 2) * np.sin(TAU * u * 0.5) ** 2,
+        sticks=[(line(point(-0.35 + 0 * u, 0.12), point(0.65 + 0 * u, 0.12)), 0.05, "stand")],
+    )
+
+
+def biking(u: np.ndarray, style: Style) -> Scene:
+    """Sit and pedal: the legs circle, half a turn apart; the seat stays level."""
+    scene = _mounted(u, style, bob=0 * u)
+    scene.legs = tuple(
+        (1.05 + 0.45 * np.cos(TAU * (u + shift)), -1.1 + 0.6 * np.sin(TAU * (u + shift))) for shift in (0, 0.5)
+    )
+    return scene
+
+
+def horse_riding(u: np.ndarray, style: Style) -> Scene:
+    """Sit and bob with the gait: the legs hang, the seat rises and falls."""
+    scene = _mounted(u, style, bob=0.13 * style.vigour * np.sin(TAU * u))
+    dangle = 0.18 * np.sin(TAU * u)
+    scene.legs = ((1.05 + dangle, -1.1 - dangle), (1.0 + dangle, -1.05 - dangle))
+    return scene
+
+
+def _mounted(u: np.ndarray, style: Style, *, bob: np.ndarray) -> Scene:
+    """A rider, and under the rider a body on two supports that turn or step at the same rate."""
+    saddle = 0.62 + bob
+    arms = 1.2 + 0.15 * np.sin(TAU * u)
+    wheels = []
+    for centre, lag in ((-0.32, 0.0), (0.36, 0.3)):
+        step = 0.16 * np.sin(TAU * (u + lag))
+        wheels.append((line(point(centre, 0.5 + bob), point(centre + step, 0.0)), 0.06, "thing"))
+        wheels.append((line(point(centre, 0.5 + bob), point(centre - step, 0.0)), 0.06, "thing"))
+    trunk = line(point(-0.36, 0.5 + bob), point(0.4, 0.52 + bob), point(0.55, 0.7 + bob))
+    return Scene(
+        pelvis=np.stack([0 * u, saddle], axis=-1),
+        lean=style.lean + 0.35 + 0 * u,
+        arms=((arms, 0.3 + 0 * u), (arms, 0.3 + 0 * u)),
+        legs=(),
+        sticks=[*wheels, (trunk, 0.11, "thing")],
+    )
+
+
+def soccer_juggling(u: np.ndarray, style: Style) -> Scene:
+    """Kick a ball up with one foot then the other; it bounces between knee and hip."""
+    lift = [0.9 * style.vigour * hop(u + shift, 0.5) * ((u + shift) % 1.0 < 0.5) for shift in (0.0, 0.5)]
+    high = hop(2 * u + 0.5, 1.0)
+    scene = _standing(u, 0.2 + 0 * u, style, arms=((0.5 + 0 * u, 0.5 + 0 * u), (-0.3 + 0 * u, 0.5 + 0 * u)))
+    scene.legs = tuple((0.9 * bend, -0.8 * bend) for bend in lift)
+    scene.balls.append((point(0.36, 0.22 + 0.45 * high), 0.06 * style.prop, "thing"))
+    return scene
+
+
+def walking(u: np.ndarray, style: Style) -> Scene:
+    """Step out, arms against legs, with a small dog that trots in front."""
+    stride = 0.55 * style.vigour * np.sin(TAU * u)
+    knee = [-0.7 * np.clip(np.cos(TAU * u), 0, 1), -0.7 * np.clip(-np.cos(TAU * u), 0, 1)]
+    arms = ((-0.8 * stride, 0.4 + 0 * u), (0.8 * stride, 0.4 + 0 * u))
+    scene = _standing(u, 0.1 + 0.1 * np.abs(np.sin(TAU * u)), style, reach=0.12 * np.sin(TAU * u / 4), arms=arms)
+    scene.legs = ((stride, knee[0]), (-stride, knee[1]))
+    trot = 0.05 * np.sin(2 * TAU * u)
+    scene.balls.append((point(0.42 + 0.05 * np.sin(TAU * u), 0.16 + trot), 0.07 * style.prop, "thing"))
+    return scene
+
+
+def swing_ride(u: np.ndarray, style: Style) -> Scene:
+    """Sit on a swing: body, ropes and seat turn about a beam overhead."""
+    angle = 0.65 * style.vigour * np.sin(TAU * u * 0.8)
+    length, beam = 0.85, 1.35
+    seat = np.stack([length * np.sin(angle), beam - length * np.cos(angle)], axis=-1)
+    kick = 1.1 + 0.6 * np.sin(TAU * u * 0.8)
+    ropes = line(point(0 * u, beam), point(seat[:, 0], seat[:, 1]))
+    return Scene(
+        pelvis=seat,
+        lean=style.lean - 0.5 * angle,
+        arms=((2.2 + 0 * u, 0.3 + 0 * u), (2.2 + 0 * u, 0.3 + 0 * u)),
+        legs=((1.3 + 0 * u, -kick), (1.25 + 0 * u, -kick)),
+        sticks=[(ropes, 0.025, "stand")],
+    )
+
+
+MOTIONS: dict[str, Callable[[np.ndarray, Style], Scene]] = {
+    "basketball": basketball,
+    "biking": biking,
+    "diving": diving,
+    "golf_swing": golf_swing,
+    "horse_riding": horse_riding,
+    "soccer_juggling": soccer_juggling,
+    "swing": swing_ride,
+    "tennis_swing": tennis_swing,
+    "trampoline_jumping": trampoline_jumping,
+    "volleyball_spiking": volleyball_spiking,
+    "walking": walking,
+}

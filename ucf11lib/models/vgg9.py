@@ -1,0 +1,32 @@
+"""VGG9: nine weight layers on each frame, then one linear layer over all frames (report section 2.2).
+
+After Simonyan and Zisserman, ICLR 2015 (arXiv:1409.1556). The report gives 64 channels, doubled at each pool, two dense
+layers of 2048 and 500 outputs; six convolutions as 1, 1, 2, 2 are the front of VGG-11.
+"""
+
+import keras
+
+from ucf11lib.models.layers import Builder, fold_time, unfold_time
+
+ARCH = ((1, 64), (1, 128), (2, 256), (2, 512))  # (convolutions, channels) of each block; a pool behind each
+
+
+def vgg9(x, make: Builder, classes: int):
+    """Classify each frame into 500, then all of them together.
+
+    (N, 30, 64, 64, 3) -> (30 N, 64, 64, 3) -> (30 N, 32, 32, 64) -> (30 N, 16, 16, 128) -> (30 N, 8, 8, 256)
+    -> (30 N, 4, 4, 512) -> (30 N, 2048) -> (30 N, 2048) -> (30 N, 500) -> (N, 15000) -> (N, classes), at width 1.
+    """
+    window, number = x.shape[1], 0
+    x = fold_time(x)
+    for block, (n_convs, channels) in enumerate(ARCH, 1):
+        for _ in range(n_convs):
+            number += 1
+            x = make.conv(x, channels, (3, 3), f"conv{number}")
+        x = make.pool(x, (2, 2), f"pool{block}")
+    x = keras.layers.Flatten(name="flatten")(x)
+    x = make.dense(x, 2048, "dense1")
+    x = make.dense(x, 2048, "dense2")
+    x = make.dense(x, 500, "dense3", relu=False)
+    x = keras.layers.Flatten(name="all_frames")(unfold_time(x, window))
+    return make.head(x, classes)

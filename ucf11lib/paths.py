@@ -1,0 +1,75 @@
+"""The only place that knows a folder.
+
+Folders that are made on demand (`data/`, `runs/`) stand in the checkout, or under `$UCF11_WORK` when it is set:
+the tests and `reproduce` work there without touching the user's own.
+"""
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = ROOT / "notebooks"
+FIGURES = ROOT / "figures"
+REPORT = ROOT / "report"
+RESULTS = REPORT / "results"
+
+
+def work_dir() -> Path:
+    """Return the folder that holds `data/` and `runs/`."""
+    return Path(os.environ.get("UCF11_WORK", ROOT)).resolve()
+
+
+def data_dir() -> Path:
+    """Return the folder of clip stores and downloads."""
+    return work_dir() / "data"
+
+
+def runs_dir() -> Path:
+    """Return the folder of run folders."""
+    return work_dir() / "runs"
+
+
+def shown(path: Path | str) -> str:
+    """Return `path` as a reader wants it: relative to the current folder if it lies inside."""
+    path = Path(path)
+    with contextlib.suppress(ValueError):
+        return str(path.resolve().relative_to(Path.cwd()))
+    return str(path)
+
+
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Yield a temporary name beside `path`; it becomes `path` on success and vanishes on failure.
+
+    The suffix stays, because writers such as Keras and matplotlib choose the format by it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".partial-{os.getpid()}-{path.name}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def whole_dir(path: Path) -> Iterator[Path]:
+    """Yield a temporary folder beside `path`; it becomes `path` on success and vanishes on failure.
+
+    Raises:
+        FileExistsError: `path` appeared while the folder was being made.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".partial-{path.name}-", dir=path.parent))
+    try:
+        yield temporary
+        if path.exists():
+            raise FileExistsError(f"{path} appeared while it was being made")
+        temporary.chmod(0o755)  # mkdtemp keeps others out; a finished folder is an ordinary one
+        temporary.rename(path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)

@@ -1,0 +1,128 @@
+"""How to train: recipes (what the method is) and profiles (how much of it).
+
+Recipe `2019` is the report's: everything drawn from N(0, 0.1), data-set mean and deviation, Adam 1e-3, batch 16, stop at
+75 % validation accuracy; and for C3D the softmax head whose output the loss softmaxes again. Recipe `repaired` is the
+same architectures with the changes listed in `REPAIRS`, and nothing else: to see what a repair is worth, take it out
+with `dataclasses.replace`.
+"""
+
+from dataclasses import asdict, dataclass, replace
+
+from ucf11lib.errors import UserError
+
+MODELS = ("c3d", "vgg9", "cnn_lstm")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A training method.
+
+    Attributes:
+        name: `2019` or `repaired`.
+        init: convolution and dense weights: `normal` is N(0, 0.1), `he` is He et al., ICCV 2015 (arXiv:1502.01852).
+        head: `logits`, or `softmax` for a head whose output the loss softmaxes again.
+        inputs: `dataset` subtracts the training part's mean and divides by its deviation, a channel; `sequence`
+            subtracts each sequence's own mean frame and divides by what is left's deviation; `unit` is x / 255.
+        norm: normalisation after each convolution: `none`, `batch` (momentum 0.9) or `group`
+            (8 groups; Wu and He, ECCV 2018, arXiv:1803.08494).
+        dropout: share of the dense layers' inputs dropped, 0..1.
+        learning_rate: Adam's, at its highest.
+        schedule: `constant`, or `cosine` to zero at the last step.
+        warmup: share of all steps over which the learning rate rises from zero.
+        batch_size: sequences a step, over all replicas.
+        flip: mirror half of the training sequences.
+        shift: move each training sequence by up to this many pixels, both ways.
+        brightness: scale each training sequence's grey levels by up to this share, both ways.
+        label_smoothing: share of the target spread over all classes.
+        target_accuracy: stop when the validation accuracy of an epoch reaches it; None never stops early. A run that
+            stops on the accuracy that it reports flatters itself, so only the 2019 protocol does.
+    """
+
+    name: str
+    init: str = "normal"
+    head: str = "logits"
+    inputs: str = "dataset"
+    norm: str = "none"
+    dropout: float = 0.0
+    learning_rate: float = 1e-3
+    schedule: str = "constant"
+    warmup: float = 0.0
+    batch_size: int = 16
+    flip: bool = False
+    shift: int = 0
+    brightness: float = 0.0
+    label_smoothing: float = 0.0
+    target_accuracy: float | None = 0.75
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How much of a recipe: the size of the network, of the run and of the synthetic data.
+
+    Attributes:
+        name: `smoke`, `quick` or `full`.
+        width: factor on all channels and hidden units but the last.
+        epochs: at most this many.
+        steps_per_epoch: batches an epoch; None is one pass over the training part.
+        groups, clips, sequences: of the synthetic data; None for the course files' 7272 sequences.
+    """
+
+    name: str
+    width: float
+    epochs: int
+    steps_per_epoch: int | None
+    groups: int
+    clips: int
+    sequences: int | None
+
+
+# What mends each model, beside the 2019 recipe. A change that buys nothing does not stand here.
+REPAIRS = {
+    "c3d": {"head": "logits", "init": "he", "inputs": "sequence"},
+    "vgg9": {"init": "he", "inputs": "sequence"},
+    "cnn_lstm": {"init": "he", "inputs": "sequence"},
+}
+# The report stops on the accuracy that it reports; a repaired run has a fixed length instead.
+FIXED_LENGTH = {"schedule": "cosine", "warmup": 0.05, "target_accuracy": None}
+
+_QUICK = {"c3d": (0.125, 12), "vgg9": (0.25, 10), "cnn_lstm": (0.5, 12)}
+
+
+def recipe(name: str, model: str) -> Recipe:
+    """Return the recipe called `name` for `model`.
+
+    Raises:
+        UserError: an unknown recipe or model.
+    """
+    check(model, MODELS, "model")
+    check(name, ("2019", "repaired"), "recipe")
+    original = Recipe(name="2019", head="softmax" if model == "c3d" else "logits")
+    return original if name == "2019" else replace(original, name=name, **REPAIRS[model], **FIXED_LENGTH)
+
+
+def profile(name: str, model: str) -> Profile:
+    """Return the profile called `name` for `model`.
+
+    Raises:
+        UserError: an unknown profile or model.
+    """
+    check(model, MODELS, "model")
+    check(name, ("smoke", "quick", "full"), "profile")
+    if name == "full":
+        return Profile(name, 1.0, 128, 256, 25, 6, None)
+    if name == "quick":
+        width, epochs = _QUICK[model]
+        return Profile(name, width, epochs, None, 25, 3, 1)
+    return Profile(name, 0.0625, 2, 3, 5, 1, 1)
+
+
+def changes(original: Recipe, other: Recipe) -> dict[str, tuple]:
+    """Return the fields in which two recipes differ, as `{field: (original's, other's)}`."""
+    before, after = asdict(original), asdict(other)
+    return {key: (before[key], after[key]) for key in before if key != "name" and before[key] != after[key]}
+
+
+def check(value: str, allowed: tuple[str, ...], what: str) -> None:
+    """Raise a UserError that lists the choices unless `value` is one of them."""
+    if value not in allowed:
+        raise UserError(f"unknown {what} {value!r}; choose one of {', '.join(allowed)}")
