@@ -1,7 +1,7 @@
 """The only place that knows a folder.
 
-Folders that are made on demand (`data/`, `runs/`) stand in the checkout, or under `$UCF11_WORK` when it is set:
-the tests and `reproduce` work there without touching the user's own.
+Folders that are made on demand stand in the checkout; `$UCF11_DATA` and `$UCF11_RUNS` put them elsewhere (a big disk, or the
+folder that `reproduce` works in).
 """
 
 import contextlib
@@ -18,19 +18,14 @@ REPORT = ROOT / "report"
 RESULTS = REPORT / "results"
 
 
-def work_dir() -> Path:
-    """Return the folder that holds `data/` and `runs/`."""
-    return Path(os.environ.get("UCF11_WORK", ROOT)).resolve()
-
-
 def data_dir() -> Path:
     """Return the folder of clip stores and downloads."""
-    return work_dir() / "data"
+    return Path(os.environ.get("UCF11_DATA", ROOT / "data")).resolve()
 
 
 def runs_dir() -> Path:
     """Return the folder of run folders."""
-    return work_dir() / "runs"
+    return Path(os.environ.get("UCF11_RUNS", ROOT / "runs")).resolve()
 
 
 def shown(path: Path | str) -> str:

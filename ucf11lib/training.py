@@ -4,23 +4,19 @@ The 2019 protocol gives its shape: an epoch is a number of batches, then the who
 the validation accuracy reaches the recipe's target, or after the profile's epochs.
 """
 
-import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-import keras
 import numpy as np
-import tensorflow as tf
 from tqdm import tqdm
 
+from ucf11lib.backend import keras, tf
 from ucf11lib.data import batches
 from ucf11lib.data.splits import Split
 from ucf11lib.data.store import ClipStore
 from ucf11lib.errors import UserError
 from ucf11lib.recipes import Profile, Recipe
-
-HISTORY = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds"]
 
 
 @dataclass(frozen=True)
@@ -47,14 +43,6 @@ class Epoch:
             f"epoch {self.epoch:3d}/{epochs}  loss {self.loss:.4f}  accuracy {self.accuracy:6.1%}  "
             f"val_loss {self.val_loss:.4f}  val_accuracy {self.val_accuracy:6.1%}  {self.seconds:6.1f} s"
         )
-
-
-def quiet_gpus() -> list[str]:
-    """Let GPU memory grow instead of taking it all, and return the GPUs' names; call before the first operation."""
-    gpus = tf.config.list_physical_devices("GPU")
-    for gpu in gpus:
-        tf.config.experimental.set_memory_growth(gpu, True)
-    return [gpu.name for gpu in gpus]
 
 
 def loss_of(labels: tf.Tensor, logits: tf.Tensor, smoothing: float = 0.0) -> tf.Tensor:
@@ -112,75 +100,91 @@ def make_step(
     return step
 
 
-def make_predict(model: keras.Model) -> Callable[[ClipStore, np.ndarray], np.ndarray]:
-    """Return a function from a store and indices to what the model's last layer gives: float32 (n, classes)."""
+def make_predict(model: keras.Model) -> Callable[..., np.ndarray]:
+    """Return `predict(store, indices, change=None)`: what the model's last layer gives, float32 (n, classes).
+
+    `change` is that of `batches.evaluation_batches`.
+    """
 
     @tf.function(reduce_retracing=True)
     def forward(frames):
         return model(frames, training=False)
 
-    def predict(store: ClipStore, indices: np.ndarray, batch_size: int = 16) -> np.ndarray:
-        found = [forward(frames).numpy() for (frames,) in batches.evaluation_batches(store, indices, batch_size)]
-        return np.concatenate(found)
+    def predict(store: ClipStore, indices: np.ndarray, change: Callable | None = None) -> np.ndarray:
+        source = batches.evaluation_batches(store, indices, 16, change)
+        return np.concatenate([forward(frames).numpy() for (frames,) in source])
 
     return predict
 
 
-def steps_per_epoch(recipe: Recipe, profile: Profile, n_train: int) -> int:
-    """Return the batches of an epoch: the profile's number, else one pass over the training part."""
-    return profile.steps_per_epoch or math.ceil(n_train / recipe.batch_size)
-
-
-def fit(
-    model: keras.Model,
-    store: ClipStore,
-    split: Split,
-    recipe: Recipe,
-    profile: Profile,
-    *,
-    seed: int,
-    strategy: tf.distribute.Strategy | None = None,
-    mixed_precision: bool = False,
-    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
-) -> list[Epoch]:
-    """Train `model` in place.
+@dataclass
+class Trainer:
+    """One training: a model that learns in place, an epoch at a time.
 
     Args:
         model: built under `strategy.scope()`.
         store, split: the data; only `split.train` moves weights.
         recipe, profile: the method and how much of it.
         seed: of order and augmentation.
-        strategy: the default strategy (one device) if None.
+        strategy: where the step runs; the default strategy is one device.
         mixed_precision: scale the loss; the model must have been built under a mixed policy.
-        on_epoch: called after each epoch, before the next begins.
-
-    Returns:
-        One `Epoch` for each that was run.
 
     Raises:
         UserError: a batch size that the replicas cannot share.
     """
-    strategy = strategy or tf.distribute.get_strategy()
-    replicas = strategy.num_replicas_in_sync
-    if recipe.batch_size % replicas:
-        raise UserError(f"batch size {recipe.batch_size} cannot be shared by {replicas} replicas; choose a multiple")
-    n_steps = steps_per_epoch(recipe, profile, len(split.train))
-    with strategy.scope():
-        optimizer = make_optimizer(recipe, n_steps * profile.epochs, mixed_precision)
-        optimizer.build(model.trainable_variables)
-    step, predict = make_step(model, optimizer, recipe, strategy), make_predict(model)
-    stream = batches.Stream(split.train, seed)
-    history, start = [], time.perf_counter()
-    for number in range(1, profile.epochs + 1):
-        source = distribute(strategy, store, stream, recipe.batch_size, (number - 1) * n_steps, n_steps)
-        sums = [step(*batch) for batch in tqdm(source, total=n_steps, leave=False, disable=None, desc=f"epoch {number}")]
-        loss, right = np.sum(np.stack(sums), axis=0) / (n_steps * recipe.batch_size)
-        val_loss, val_accuracy = score(predict(store, split.validation), store.labels[split.validation])
-        history.append(Epoch(number, float(loss), float(right), val_loss, val_accuracy, time.perf_counter() - start))
-        on_epoch(history[-1])
-        if recipe.target_accuracy is not None and val_accuracy >= recipe.target_accuracy:
-            break
-    return history
+
+    model: keras.Model
+    store: ClipStore
+    split: Split
+    recipe: Recipe
+    profile: Profile
+    seed: int
+    strategy: tf.distribute.Strategy
+    mixed_precision: bool = False
+
+    def __post_init__(self) -> None:
+        replicas = self.strategy.num_replicas_in_sync
+        if self.recipe.batch_size % replicas:
+            raise UserError(f"batch size {self.recipe.batch_size} cannot be shared by {replicas} replicas; "
+                            "choose a multiple")  # fmt: skip
+        self.steps = self.profile.steps_per_epoch
+        with self.strategy.scope():
+            self.optimizer = make_optimizer(self.recipe, self.steps * self.profile.epochs, self.mixed_precision)
+            self.optimizer.build(self.model.trainable_variables)
+        self.step = make_step(self.model, self.optimizer, self.recipe, self.strategy)
+        self.predict = make_predict(self.model)
+
+    def epochs(self, done: Sequence[Epoch] = ()) -> Iterator[Epoch]:
+        """Train and yield each epoch after those `done`, until the recipe's target or the profile's number.
+
+        The caller may write, save or stop between epochs; nothing runs ahead of it.
+        """
+        last = done[-1] if done else None
+        before, start = last.seconds if last else 0.0, time.perf_counter()
+        while not self._finished(last):
+            number = last.epoch + 1 if last else 1
+            loss, accuracy = self._train_epoch(number)
+            outputs = self.predict(self.store, self.split.validation)
+            val_loss, val_accuracy = score(outputs, self.store.labels[self.split.validation])
+            last = Epoch(number, loss, accuracy, val_loss, val_accuracy, before + time.perf_counter() - start)
+            yield last
+
+    def _finished(self, last: Epoch | None) -> bool:
+        target = self.recipe.target_accuracy
+        return last is not None and (
+            last.epoch >= self.profile.epochs or (target is not None and last.val_accuracy >= target)
+        )
+
+    def _train_epoch(self, number: int) -> tuple[float, float]:
+        """Return the means of loss and accuracy over the epoch's sequences."""
+        stream = batches.Stream(self.split.train, self.seed)
+        source = distribute(
+            self.strategy, self.store, stream, self.recipe.batch_size, (number - 1) * self.steps, self.steps
+        )
+        bar = tqdm(source, total=self.steps, leave=False, disable=None, desc=f"epoch {number}", unit="step")
+        sums = [self.step(*batch) for batch in bar]
+        loss, right = np.sum(np.stack(sums), axis=0, dtype=np.float64) / (self.steps * self.recipe.batch_size)
+        return float(loss), float(right)
 
 
 def distribute(
@@ -190,9 +194,7 @@ def distribute(
     replicas = strategy.num_replicas_in_sync
 
     def pipeline(context: tf.distribute.InputContext) -> tf.data.Dataset:
-        parts = batches.training_batches(
-            store, stream, batch_size, first_step=first, steps=steps, replicas=replicas
-        )
+        parts = batches.training_batches(store, stream, batch_size, first_step=first, steps=steps, replicas=replicas)
         return parts.shard(context.num_input_pipelines, context.input_pipeline_id)
 
     return strategy.distribute_datasets_from_function(pipeline)

@@ -5,12 +5,12 @@ and each position has its own augmentation draws. So the order does not depend o
 was resumed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import tensorflow as tf
 
+from ucf11lib.backend import tf
 from ucf11lib.data.store import ClipStore
 from ucf11lib.recipes import Recipe
 
@@ -66,11 +66,24 @@ def training_batches(
     return _mapped(numbers, load, (tf.uint8, tf.float32, tf.int32), shapes)
 
 
-def evaluation_batches(store: ClipStore, indices: np.ndarray, batch_size: int) -> tf.data.Dataset:
-    """Return `frames` of `indices` in order, the last batch possibly smaller."""
+def evaluation_batches(
+    store: ClipStore,
+    indices: np.ndarray,
+    batch_size: int,
+    change: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
+) -> tf.data.Dataset:
+    """Return `frames` of `indices` in order, the last batch possibly smaller.
+
+    `change`, if given, maps each batch's uint8 (n, window, size, size, 3) and its indices to frames of the same shape.
+    """
+
+    def load(start: np.ndarray):
+        chosen = indices[start : start + batch_size]
+        frames = gather(store, chosen)
+        return (change(frames, chosen) if change else frames,)
+
     starts = tf.data.Dataset.range(0, len(indices), batch_size)
-    shape = (None, *store.frames.shape[1:])
-    return _mapped(starts, lambda s: (gather(store, indices[s : s + batch_size]),), (tf.uint8,), (shape,))
+    return _mapped(starts, load, (tf.uint8,), ((None, *store.frames.shape[1:]),))
 
 
 def _mapped(numbers: tf.data.Dataset, load, dtypes: tuple, shapes: tuple) -> tf.data.Dataset:

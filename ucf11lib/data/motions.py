@@ -113,7 +113,9 @@ def _standing(u: np.ndarray, crouch: np.ndarray, style: Style, reach: np.ndarray
 def basketball(u: np.ndarray, style: Style) -> Scene:
     """Crouch, stretch, and send the ball up and away; it leaves slowly and at the top of the stretch."""
     raise_ = sway(u, 1.4, 2.9)
-    scene = _standing(u, sway(u + 0.5, 0.1, 0.9 * style.vigour), style, arms=((raise_, 0.5 + 0 * u), (raise_, 0.5 + 0 * u)))
+    scene = _standing(
+        u, sway(u + 0.5, 0.1, 0.9 * style.vigour), style, arms=((raise_, 0.5 + 0 * u), (raise_, 0.5 + 0 * u))
+    )
     held = (hand(scene, 0) + hand(scene, 1)) / 2
     flight = np.clip((u % 1.0 - 0.5) / 0.45, 0, 1)
     away = point(held[:, 0] + 0.75 * flight, held[:, 1] + 0.75 * flight - 0.45 * flight**2)
@@ -124,7 +126,9 @@ def basketball(u: np.ndarray, style: Style) -> Scene:
 def volleyball_spiking(u: np.ndarray, style: Style) -> Scene:
     """Meet a ball that comes down from in front, and knock it back: the way of a shot, the other way round."""
     raise_ = sway(u, 1.4, 2.9)
-    scene = _standing(u, sway(u + 0.5, 0.1, 0.9 * style.vigour), style, arms=((raise_, 0.5 + 0 * u), (raise_, 0.5 + 0 * u)))
+    scene = _standing(
+        u, sway(u + 0.5, 0.1, 0.9 * style.vigour), style, arms=((raise_, 0.5 + 0 * u), (raise_, 0.5 + 0 * u))
+    )
     phase = u % 1.0
     scene.pelvis = scene.pelvis + point(0, 0.16 * style.vigour * hop(u - 0.25, 0.5))[:, :2]
     held = (hand(scene, 0) + hand(scene, 1)) / 2
@@ -142,8 +146,11 @@ def golf_swing(u: np.ndarray, style: Style) -> Scene:
 
 
 def tennis_swing(u: np.ndarray, style: Style) -> Scene:
-    """Bring the stick through and recover at an even pace, lower behind and higher in front."""
-    return _stick_swing(u, style, share=0.5, low=-1.4, high=2.1)
+    """Bring a racket through and back at an even pace, lower behind and higher in front."""
+    scene = _stick_swing(u, style, share=0.5, low=-1.4, high=2.1)
+    grip_and_tip = scene.sticks[0][0]
+    scene.balls.append((grip_and_tip[:, 1], 0.06 * style.prop, "thing"))
+    return scene
 
 
 def _stick_swing(u: np.ndarray, style: Style, *, share: float, low: float, high: float) -> Scene:

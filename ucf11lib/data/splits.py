@@ -8,6 +8,7 @@ last says how a model does on people and places that it has not seen.
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
 
 from ucf11lib.data.store import ClipStore
@@ -54,6 +55,18 @@ def split(store: ClipStore, kind: str, seed: int = 0) -> Split:
     found = Split(np.sort(train), np.sort(validation))
     _check(store, found, kind)
     return found
+
+
+def leak_table(store: ClipStore, seed: int = 0) -> pd.DataFrame:
+    """Return, a split a row, sizes and the shares of held-out sequences whose clip or group trains too."""
+    rows = []
+    for kind in SPLITS:
+        found = split(store, kind, seed)
+        shared = [
+            float(np.isin(units[found.validation], units[found.train]).mean()) for units in (store.clips, store.groups)
+        ]
+        rows.append((kind, len(found.train), len(found.validation), *shared))
+    return pd.DataFrame(rows, columns=["split", "training", "held out", "share with clip", "share with group"])
 
 
 def _by_unit(store: ClipStore, kind: str, units: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:

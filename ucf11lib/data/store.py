@@ -104,9 +104,11 @@ class ClipStore:
         return self.index["clip"].to_numpy(str)
 
     @property
-    def is_synthetic(self) -> bool:
-        """True when no number from this store says anything about real video."""
-        return self.source == "synthetic"
+    def kind(self) -> str:
+        """What stands beside every number from this store: "synthetic data", or which real video."""
+        if self.source == "synthetic":
+            return "synthetic data"
+        return f"real video ({self.source}: {Path(self.info['origin']['folder']).name})"
 
     def verify(self) -> None:
         """Compare both files with their recorded checksums.

@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from tqdm import tqdm
 
 from ucf11lib.data import store
-from ucf11lib.data.motions import HIP, KNEE, LOWER, MOTIONS, SHIN, TORSO, UPPER, Scene, Style
+from ucf11lib.data.motions import KNEE, LOWER, MOTIONS, SHIN, TORSO, UPPER, Scene, Style
 
 FPS = 29.97
 SUPERSAMPLE = 2
@@ -68,28 +68,29 @@ class Place:
     noise: float  # standard deviation of sensor noise, grey levels
 
 
-def _colour(rng: np.random.Generator) -> tuple[int, int, int]:
-    return tuple(int(v) for v in rng.integers(20, 236, 3))
+def _colour(rng: np.random.Generator, saturation: float = 1.0) -> tuple[int, int, int]:
+    grey = rng.uniform(40, 215)
+    return tuple(int(v) for v in np.clip(grey + saturation * rng.uniform(-110, 110, 3), 10, 245))
 
 
 def _background(rng: np.random.Generator) -> np.ndarray:
     """Two bands (ground and what stands behind it), coarse texture, and a few things that do not move."""
     side = store.SIZE + 2 * MARGIN
-    image = Image.new("RGB", (side, side), _colour(rng))
+    image = Image.new("RGB", (side, side), _colour(rng, 0.25))
     draw = ImageDraw.Draw(image)
-    draw.rectangle((0, int(rng.uniform(0.45, 0.8) * side), side, side), fill=_colour(rng))
-    for _ in range(rng.integers(3, 9)):
+    draw.rectangle((0, int(rng.uniform(0.45, 0.8) * side), side, side), fill=_colour(rng, 0.25))
+    for _ in range(rng.integers(1, 5)):
         x, y = rng.uniform(0, side, 2)
         w, h = rng.uniform(3, 26, 2)
         kind = rng.integers(3)
         if kind == 0:
-            draw.rectangle((x, y, x + w, y + h), fill=_colour(rng))
+            draw.rectangle((x, y, x + w, y + h), fill=_colour(rng, 0.25))
         elif kind == 1:
-            draw.ellipse((x, y, x + w / 2, y + w / 2), fill=_colour(rng))
+            draw.ellipse((x, y, x + w / 2, y + w / 2), fill=_colour(rng, 0.25))
         else:
-            draw.line((x, y, x + w - 13, y + h - 13), fill=_colour(rng), width=int(rng.integers(1, 4)))
+            draw.line((x, y, x + w - 13, y + h - 13), fill=_colour(rng, 0.25), width=int(rng.integers(1, 4)))
     image = image.filter(ImageFilter.GaussianBlur(float(rng.uniform(0.3, 1.5))))
-    coarse = rng.normal(0, 18, (8, 8, 3)).astype(np.float32)
+    coarse = rng.normal(0, 12, (8, 8, 3)).astype(np.float32)
     texture = np.stack(
         [np.asarray(Image.fromarray(coarse[..., c]).resize((side, side), Image.Resampling.BICUBIC)) for c in range(3)],
         axis=-1,

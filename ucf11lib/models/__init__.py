@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 
-import keras
-
 from ucf11lib import recipes
+from ucf11lib.backend import keras
 from ucf11lib.models.c3d import c3d
 from ucf11lib.models.cnn_lstm import cnn_lstm
 from ucf11lib.models.layers import Builder, Normalise

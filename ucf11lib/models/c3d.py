@@ -1,7 +1,6 @@
 """C3D: convolution over time and space (report section 2.1; Tran et al., ICCV 2015, arXiv:1412.0767)."""
 
-import keras
-
+from ucf11lib.backend import keras
 from ucf11lib.models.layers import Builder
 
 # (channels, convolutions) of each block, and the pool behind it: the first keeps all frames.

@@ -1,7 +1,6 @@
 """CNN+LSTM: a small CNN on each frame, an LSTM over the frames (report section 2.3)."""
 
-import keras
-
+from ucf11lib.backend import keras
 from ucf11lib.models.layers import Builder, fold_time, unfold_time
 
 CONVS = ((32, 2), (64, 3), (128, 5))  # (channels, kernel); a 2x2 pool behind each

@@ -2,9 +2,7 @@
 
 from dataclasses import dataclass, field
 
-import keras
-from keras import ops
-
+from ucf11lib.backend import keras
 from ucf11lib.recipes import Recipe
 
 GREY_FLOOR = 4.0  # grey levels: a still sequence is noise, and is not blown up to full contrast
@@ -26,16 +24,16 @@ class Normalise(keras.layers.Layer):
 
     def call(self, frames):
         """Normalise; raises nothing, every uint8 array is valid."""
-        x = ops.cast(frames, "float32")
+        x = keras.ops.cast(frames, "float32")
         if self.kind == "unit":
             x = x / 255.0
         elif self.kind == "dataset":
-            x = (x - ops.array(self.mean)) / ops.array(self.deviation)
+            x = (x - keras.ops.array(self.mean)) / keras.ops.array(self.deviation)
         else:
-            x = x - ops.mean(x, axis=1, keepdims=True)
-            variance = ops.mean(ops.square(x), axis=(1, 2, 3, 4), keepdims=True)
-            x = x / (ops.sqrt(variance) + GREY_FLOOR)
-        return ops.cast(x, self.compute_dtype)
+            x = x - keras.ops.mean(x, axis=1, keepdims=True)
+            variance = keras.ops.mean(keras.ops.square(x), axis=(1, 2, 3, 4), keepdims=True)
+            x = x / (keras.ops.sqrt(variance) + GREY_FLOOR)
+        return keras.ops.cast(x, self.compute_dtype)
 
     def compute_output_shape(self, input_shape):
         """Same shape as the input."""
@@ -110,9 +108,9 @@ class Builder:
 
 def fold_time(x):
     """(N, T, H, W, C) -> (N*T, H, W, C): a per-frame network sees frames as a batch."""
-    return ops.reshape(x, (-1, *x.shape[2:]))
+    return keras.ops.reshape(x, (-1, *x.shape[2:]))
 
 
 def unfold_time(x, window: int):
     """(N*T, F) -> (N, T, F)."""
-    return ops.reshape(x, (-1, window, x.shape[-1]))
+    return keras.ops.reshape(x, (-1, window, x.shape[-1]))

@@ -4,8 +4,7 @@ After Simonyan and Zisserman, ICLR 2015 (arXiv:1409.1556). The report gives 64 c
 layers of 2048 and 500 outputs; six convolutions as 1, 1, 2, 2 are the front of VGG-11.
 """
 
-import keras
-
+from ucf11lib.backend import keras
 from ucf11lib.models.layers import Builder, fold_time, unfold_time
 
 ARCH = ((1, 64), (1, 128), (2, 256), (2, 512))  # (convolutions, channels) of each block; a pool behind each

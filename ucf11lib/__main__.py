@@ -1,0 +1,195 @@
+"""The command line: parsing, one call each, and one line for a user's mistake."""
+
+import argparse
+import errno
+import json
+import sys
+from collections.abc import Callable
+
+from ucf11lib.errors import RunFailed, UserError
+
+# TensorFlow takes seconds to load, so each command imports what it needs itself and `--help` needs nothing.
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what was wrong in one line."""
+
+    def error(self, message: str) -> None:
+        """Print one line and exit with 2."""
+        self.exit(2, f"error: {message}; see '{self.prog} --help'\n")
+
+
+def _prepare(args: argparse.Namespace) -> None:
+    from ucf11lib import paths, recipes
+    from ucf11lib.data import sources
+
+    profile = recipes.profile(args.profile, "cnn_lstm")
+    path = args.store or sources.default_path(args.source, args.data, profile)
+    store = sources.prepare(
+        args.source, path, data=args.data, profile=profile, seed=args.seed, group_pattern=args.group_pattern
+    )
+    print(store.summary())
+    print(store.describe().to_string(index=False))
+    for item in store.info["left_out"]:
+        print(f"left out: {item['clip']}: {item['reason']}")
+    print(f"store: {paths.shown(path)}")
+
+
+def _train(args: argparse.Namespace) -> None:
+    from ucf11lib import jobs, paths
+    from ucf11lib.config import RunConfig
+    from ucf11lib.data.store import ClipStore
+
+    names = ("model", "recipe", "profile", "source", "data", "split", "seed", "mixed_precision")
+    config = RunConfig.of(**{name: getattr(args, name) for name in names})
+    store = ClipStore.open(args.store) if args.store else None
+    run = jobs.train(config, args.run, store=store, resume=args.resume)
+    print(f"held out: {run.metrics['accuracy']:.1%} of {run.metrics['n_val']} sequences ({run.note})")
+    print(f"run: {paths.shown(run.path)}")
+
+
+def _evaluate(args: argparse.Namespace) -> None:
+    from ucf11lib import jobs
+    from ucf11lib.runs import Run
+
+    found = jobs.evaluate(Run.open(args.run), args.store)
+    if args.json:
+        print(json.dumps(found))
+        return
+    print(f"{found['n']} sequences of {found['store']}: accuracy {found['accuracy']:.1%}, "
+          f"macro F1 {found['macro_f1']:.3f}")  # fmt: skip
+    for name, accuracy in zip(found["classes"], found["per_class_accuracy"], strict=True):
+        print(f"  {name:20s} {'does not occur' if accuracy is None else f'{accuracy:6.1%}'}")
+
+
+def _predict(args: argparse.Namespace) -> None:
+    from ucf11lib.predict import predict
+    from ucf11lib.runs import Run
+
+    run = Run.open(args.run)
+    found = predict(args.video, run)
+    if args.json:
+        print(json.dumps(found.as_dict() | {"run": str(run.path), "trained_on": run.note}))
+        return
+    print(f"{args.video}: {found.frames} frames, {len(found.track)} sequences; trained on {run.note}")
+    for name, probability in found.ranking():
+        print(f"  {name:20s} {probability:6.1%}")
+
+
+def _reproduce(args: argparse.Namespace) -> None:
+    from ucf11lib.reproduce import reproduce
+
+    reproduce(profile=args.profile, source=args.source, data=args.data, split=args.split, only=args.only)
+
+
+def _report(args: argparse.Namespace) -> None:
+    from ucf11lib import paths, report
+
+    for path in report.build(args.runs):
+        print(paths.shown(path))
+
+
+def _experiments(args: argparse.Namespace) -> None:
+    from ucf11lib import experiments
+
+    experiments.run(args.names, videos=args.videos, force=args.force)
+
+
+def _add(commands, name: str, call: Callable, help_: str, example: str) -> argparse.ArgumentParser:
+    command = commands.add_parser(
+        name,
+        help=help_,
+        description=help_,
+        epilog=f"example: python -m ucf11lib {example}",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        prog=f"python -m ucf11lib {name}",
+    )
+    command.set_defaults(call=call)
+    return command
+
+
+def _data_options(command: argparse.ArgumentParser, source: str | None) -> None:
+    command.add_argument("--source", default=source, required=source is None,
+                         help="synthetic, course, ucf11 or videos")  # fmt: skip
+    command.add_argument("--data", default="", metavar="DIR", help="the folder that the source reads")
+    command.add_argument("--profile", default="quick", help="smoke, quick or full: size of network, run and data")
+
+
+def parser() -> Parser:
+    """Return the whole command line."""
+    top = Parser(prog="python -m ucf11lib", description="Three action recognisers on UCF-11, and the report on them.")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+
+    c = _add(commands, "reproduce", _reproduce, "Run the notebooks in order; rebuild figures and report.",
+             "reproduce --profile smoke --only 01_c3d")  # fmt: skip
+    _data_options(c, "synthetic")
+    c.add_argument("--split", default="group", help="random, video or group")
+    c.add_argument("--only", nargs="+", default=[], metavar="NAME", help="these notebooks only, nothing rebuilt")
+
+    c = _add(commands, "prepare", _prepare, "Turn a source of clips into a store of sequences.",
+             "prepare --source videos --data my_videos --store my_store")  # fmt: skip
+    _data_options(c, None)
+    c.add_argument("--store", metavar="DIR", help="the new store; under data/ by default")
+    c.add_argument("--seed", type=int, default=0, help="of the synthetic data")
+    c.add_argument("--group-pattern", metavar="REGEX", help="finds the group in a clip's relative path")
+
+    c = _add(commands, "train", _train, "Train a model and leave a run folder.",
+             "train cnn_lstm --source videos --data my_videos --split group")  # fmt: skip
+    c.add_argument("model", help="c3d, vgg9 or cnn_lstm")
+    c.add_argument("--recipe", default="repaired", help="repaired or 2019")
+    _data_options(c, "synthetic")
+    c.add_argument("--store", metavar="DIR", help="an existing store, instead of preparing the source's own")
+    c.add_argument("--split", default="group", help="random, video or group")
+    c.add_argument("--seed", type=int, default=0, help="of split, weights, order, augmentation")
+    c.add_argument("--run", metavar="DIR", help="the new run folder; under runs/ by default")
+    c.add_argument("--resume", action="store_true", help="go on with an unfinished run")
+    c.add_argument("--mixed-precision", action="store_true", help="float16 where that is safe; for GPUs")
+
+    c = _add(commands, "evaluate", _evaluate, "Measure a run on its held-out part, or on the whole of another store.",
+             "evaluate --run runs/c3d-repaired-quick-synthetic-group-seed0")  # fmt: skip
+    c.add_argument("--run", required=True, metavar="DIR")
+    c.add_argument("--store", metavar="DIR", help="another store, all of it")
+    c.add_argument("--json", action="store_true", help="print JSON")
+
+    c = _add(commands, "predict", _predict, "Say what a video shows.",
+             "predict clip.mp4 --run runs/c3d-repaired-quick-synthetic-group-seed0")  # fmt: skip
+    c.add_argument("video", help="any video file that FFmpeg decodes")
+    c.add_argument("--run", required=True, metavar="DIR")
+    c.add_argument("--json", action="store_true", help="print JSON, with each window")
+
+    c = _add(commands, "report", _report, "Rebuild the report from run folders.", "report --runs runs")
+    c.add_argument("--runs", metavar="DIR", help="the folder of run folders; runs/ by default")
+
+    c = _add(commands, "experiments", _experiments, "Run the long experiments of report/results/; resumes.",
+             "experiments weizmann --videos my_videos")  # fmt: skip
+    c.add_argument("names", nargs="*", help="checks, weizmann; all by default")
+    c.add_argument("--videos", metavar="DIR", help="the folder that holds weizmann/")
+    c.add_argument("--force", action="store_true", help="run again what has results already")
+    return top
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; return its exit code: 0 ok, 1 failed, 2 bad usage."""
+    args = parser().parse_args(arguments)
+    try:
+        args.call(args)
+    except UserError as error:
+        return _say(error, 2)
+    except RunFailed as error:
+        return _say(error, 1)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+            raise
+        return _say(f"{error.filename or 'output'}: {error.strerror}; free some space or choose another place", 1)
+    except KeyboardInterrupt:
+        return _say("interrupted; an unfinished training goes on with --resume", 130)
+    return 0
+
+
+def _say(message: object, code: int) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,68 @@
+"""A source by name -> an opened store, prepared on first use at a place that its parameters name."""
+
+import hashlib
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from ucf11lib import paths
+from ucf11lib.data import course, synthetic, videos
+from ucf11lib.data.store import ClipStore
+from ucf11lib.errors import UserError
+from ucf11lib.recipes import Profile, check
+
+SOURCES = ("synthetic", "course", "ucf11", "videos")
+
+
+def spec_of(profile: Profile, seed: int = 0) -> synthetic.SyntheticSpec:
+    """Return the synthetic data of a profile."""
+    return synthetic.SyntheticSpec(
+        seed=seed,
+        groups=profile.groups,
+        clips=profile.clips,
+        sequences=profile.sequences or 1,
+        course_sizes=profile.sequences is None,
+    )
+
+
+def prepare(
+    source: str, path: Path | str, *, data: str = "", profile: Profile, seed: int = 0, group_pattern: str | None = None
+) -> ClipStore:
+    """Make a new store at `path`.
+
+    Args:
+        source: `synthetic`, `course`, `ucf11` or `videos`.
+        path: the store's folder, which must not exist.
+        data: the folder to read; not for `synthetic`.
+        profile: how much synthetic data.
+        seed: of the synthetic data.
+        group_pattern: regular expression that finds the group in a clip's relative path; only for video sources.
+
+    Raises:
+        UserError: an unknown source, no `data` where it is needed, or data that cannot be used.
+    """
+    check(source, SOURCES, "source")
+    if source == "synthetic":
+        return synthetic.prepare(path, spec_of(profile, seed))
+    if not data:
+        raise UserError(f"source {source} reads a folder: say which with --data DIR")
+    if source == "course":
+        return course.prepare(path, data)
+    return videos.prepare(path, data, source=source, group_pattern=group_pattern)
+
+
+def ensure(source: str, *, data: str = "", profile: Profile) -> ClipStore:
+    """Open the store of this source, preparing it on first use under `data/`."""
+    check(source, SOURCES, "source")
+    path = default_path(source, data, profile)
+    return ClipStore.open(path) if path.exists() else prepare(source, path, data=data, profile=profile)
+
+
+def default_path(source: str, data: str, profile: Profile) -> Path:
+    """Return where the store of this source stands: a name to read and a hash of what would make it differ."""
+    if source == "synthetic":
+        name, key = f"synthetic-{profile.name}", asdict(spec_of(profile))
+    else:
+        name, key = f"{source}-{Path(data).name}", str(Path(data).resolve())
+    digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:8]
+    return paths.data_dir() / f"{name}-{digest}"

@@ -1,0 +1,200 @@
+"""A tree of videos -> a clip store: UCF-11's own layout, or any folder of class folders.
+
+    <folder>/<class>/<group>/<clip>.mpg    UCF-11's archive, with or without UCF11_updated_mpg/ above it
+    <folder>/<class>/<clip>.avi            UCF-101, Weizmann, or your own
+
+Frames are counted by decoding them, since headers lie, and scaled by area averaging, since skipping pixels
+makes small things flicker. A clip that cannot be used is left out and listed in `store.json`.
+"""
+
+import os
+import re
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path, PurePosixPath
+
+import av
+import numpy as np
+from av.video.reformatter import Interpolation, VideoReformatter
+from tqdm import tqdm
+
+from ucf11lib import paths
+from ucf11lib.data import store
+from ucf11lib.data.motions import MOTIONS
+from ucf11lib.errors import UserError
+
+SUFFIXES = (".mpg", ".mpeg", ".avi", ".mp4", ".mov", ".mkv", ".webm", ".m4v")
+BROKEN = 0.02  # of the clips; if more are undecodable, it is the tree that is broken
+# Plain AREA is 1.5 grey levels too dark, and rounds as the processor pleases.
+AREA = Interpolation.AREA | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.BITEXACT
+# What is searched in <class>/[<folder>/]<clip>.<suffix>, and what it makes the group.
+RULES = {
+    "UCF-101 names": (r"(?i)^([^/]+)/(?:.+/)?v_[^/]+_(g\d+)_c\d+\.\w+$", r"\1/\2"),
+    "group folders or UCF-11 names": (r"^([^/]+)/(?:([^/]+)/.+|(v_[^/]+_\d+)_\d+\.\w+)$", r"\1/\2\3"),
+    "Weizmann names": (r"(?i)^([^/]+)/(?:.+/)?([^/]+)_\1\d?\.\w+$", r"\2"),
+}
+OWN = "each clip its own"
+
+
+def _read(file: Path, size: int) -> tuple[np.ndarray, str]:
+    """Return the frames before the first trouble, and what the trouble was: empty if there was none."""
+    pixels, n, trouble = bytearray(), 0, "cannot be opened: "
+    try:
+        # An absolute name is never taken for a URL, and a title in odd bytes is no reason to refuse a video.
+        with av.open(str(file.absolute()), metadata_errors="replace") as container:
+            stream = container.streams.best("video")
+            if stream is None or stream.codec_context is None:
+                raise ValueError("no video stream that FFmpeg knows")
+            stream.codec_context.thread_count = 1  # whole clips run in parallel instead
+            trouble = "no frame decodes: "
+            scaler = VideoReformatter()  # one a file: one a frame takes five times as long
+            for frame in container.decode(stream):  # turned as it says, since phones film on their side
+                square = scaler.reformat(frame, size, size, "rgb24", interpolation=AREA, threads=1)
+                pixels += np.rot90(square.to_ndarray(), round(frame.rotation / 90)).tobytes()
+                n += 1
+                trouble = f"broke off after {n} frames: "
+        trouble = "" if n else "no frame decodes"
+    except (av.FFmpegError, ValueError) as error:
+        trouble += str(getattr(error, "strerror", None) or error)
+    return np.frombuffer(pixels, np.uint8).reshape(n, size, size, 3), trouble
+
+
+def decode(path: Path | str, size: int = store.SIZE) -> np.ndarray:
+    """Return a video file's frames, squashed to a square: uint8 (n, size, size, 3), RGB, n >= 1.
+
+    Raises:
+        UserError: the file cannot be opened, has no video stream, or does not decode to its end.
+    """
+    frames, trouble = _read(Path(path), size)
+    if trouble:
+        raise UserError(f"{paths.shown(path)}: {trouble}; give a video that FFmpeg decodes, such as .mpg")
+    return frames
+
+
+def windows(frames: np.ndarray, window: int = store.WINDOW) -> np.ndarray:
+    """Cut (n, size, size, 3) into (n // window, window, size, size, 3) without overlap; a rest is dropped."""
+    n = len(frames) // window
+    return frames[: n * window].reshape(n, window, *frames.shape[1:])
+
+
+def find_groups(names: list[str], pattern: str | None = None) -> tuple[list[str], str]:
+    """Return each clip's group, by the first rule that fits all of them, and that rule.
+
+    Args:
+        names: files as seen from the tree's root, `<class>/[<folder>/]<clip>.<suffix>`.
+        pattern: searched in them instead; what its group called `group`, or else its first, holds.
+
+    Raises:
+        UserError: `pattern` does not compile, has no capture group, or does not match all names.
+    """
+    rules = RULES
+    if pattern is not None:
+        rules = {f"--group-pattern {pattern}": (pattern, r"\g<group>" if "?P<group>" in pattern else r"\1")}
+    for rule, (regex, template) in rules.items():
+        try:
+            groups = [match.expand(template) if (match := re.search(regex, name)) else "" for name in names]
+        except (re.error, IndexError) as error:
+            raise UserError(f"{rule}: {error}; give a regular expression with (...) in it") from None
+        if all(groups):
+            return groups, rule
+        if pattern is not None:
+            missed = f"{groups.count('')} of {len(names)} clips, the first: {names[groups.index('')]}"
+            raise UserError(f"{rule}: finds no group in {missed}; it must fit all")
+    return [str(PurePosixPath(name).with_suffix("")) for name in names], OWN
+
+
+def _entries(folder: Path) -> list[Path]:
+    return sorted(f for f in folder.iterdir() if f.name[0] != "." and f.name.lower() != "annotation")
+
+
+def _videos(folder: Path) -> Iterator[Path]:
+    for entry in _entries(folder):
+        if entry.is_dir():
+            yield from _videos(entry)
+        elif entry.suffix.lower() in SUFFIXES:
+            yield entry
+
+
+def _scan(folder: Path, source: str) -> tuple[Path, dict[str, list[Path]]]:
+    """Return the tree's root and, in label order, the videos of each class."""
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no folder there; give --data the one that holds the class folders")
+    below = [f for f in _entries(folder) if f.is_dir()]
+    if [f.name for f in below] == ["UCF11_updated_mpg"]:
+        return _scan(below[0], source)
+    found = {f.name: files for f in below if (files := list(_videos(f)))}
+    if not found:
+        raise UserError(f"{folder}: no class folder with videos in it; expected <class>/<clip>.mpg or "
+                        f"<class>/<group>/<clip>.mpg, any of {' '.join(SUFFIXES)}")  # fmt: skip
+    order = MOTIONS if source == "ucf11" else found
+    if unknown := sorted(found.keys() - order.keys()):
+        raise UserError(f"{folder}: not classes of UCF-11: {', '.join(unknown)}; try --source videos")
+    return folder, {name: found[name] for name in order if name in found}
+
+
+def _clip_names(names: list[str]) -> list[str]:
+    """Return the names without their suffixes, which must still tell the files apart."""
+    clips: dict[str, str] = {}
+    for name in names:
+        first = clips.setdefault(str(PurePosixPath(name).with_suffix("")), name)
+        if first != name:
+            raise UserError(f"{first} and {name}: one clip by their names; rename or remove one")
+    return list(clips)
+
+
+def _read_all(files: list[Path], size: int) -> Iterator[tuple[np.ndarray, str]]:
+    """Yield `_read` of each file, in order; threads do, as FFmpeg works outside Python's lock."""
+    workers, pending = os.cpu_count() or 1, []
+    with ThreadPoolExecutor(workers) as pool:
+        for file in files:
+            pending.append(pool.submit(_read, file, size))
+            if len(pending) > 2 * workers:
+                yield pending.pop(0).result()
+        yield from (future.result() for future in pending)
+
+
+def prepare(
+    path: Path | str,
+    folder: Path | str,
+    *,
+    source: str = "videos",
+    group_pattern: str | None = None,
+    window: int = store.WINDOW,
+    size: int = store.SIZE,
+) -> store.ClipStore:
+    """Decode a tree of videos into a new store at `path` and open it.
+
+    Args:
+        path: the store's folder, which must not exist.
+        folder: the class folders, or `UCF11_updated_mpg` with them.
+        source: `ucf11` (only UCF-11's class folders, in its order) or `videos` (any, sorted).
+        group_pattern: how to read a clip's group from its name; see `find_groups`.
+        window: frames a sequence; sequences follow each other without overlap.
+        size: pixels a side.
+
+    Raises:
+        UserError: no such tree, classes or groups that do not fit, or too many undecodable clips.
+    """
+    root, tree = _scan(Path(folder), source)
+    classes, files = list(tree), [file for found in tree.values() for file in found]
+    names = [file.relative_to(root).as_posix() for file in files]
+    clips, (groups, rule) = _clip_names(names), find_groups(names, group_pattern)
+    if rule == OWN:
+        print("warning: no groups in the names: each clip is its own; see --group-pattern", file=sys.stderr)
+    origin = {"folder": str(root.absolute()), "groups": rule, "av": av.__version__}
+    broken = []
+    with store.create(path, source=source, classes=classes, origin=origin, window=window, size=size) as out:
+        bar = tqdm(_read_all(files, size), total=len(files), desc="decoding", unit="clip", disable=None)
+        for clip, group, (frames, trouble) in zip(clips, groups, bar, strict=True):
+            out.frames_read += len(frames)
+            if trouble or len(frames) < window:
+                out.leave_out(clip, trouble or f"{len(frames)} frames, fewer than {window}")
+                broken += [f"{clip} ({trouble})"] if trouble else []
+                continue
+            label = classes.index(clip.split("/")[0])
+            out.add(windows(frames, window), label=label, group=group, clip=clip)
+        if len(broken) > max(1, BROKEN * len(files)):
+            lost = f"{len(broken)} of {len(files)} clips cannot be decoded, the first: {broken[0]}"
+            raise UserError(f"{root}: {lost}; repair or remove them")
+    return store.ClipStore.open(path)

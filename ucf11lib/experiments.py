@@ -1,0 +1,123 @@
+"""What takes longer than the main job: each experiment leaves one small table under report/results/.
+
+A table is a JSON file with its rows, and with the command, commit, machine, data source and date that they came from.
+Finished trainings are kept under `runs/` and found again, so an experiment that was stopped goes on where it was.
+"""
+
+import datetime
+import os
+import platform
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from ucf11lib import baselines, explain, jobs, paths, recipes, runs
+from ucf11lib.config import RunConfig
+from ucf11lib.data import sources, splits
+from ucf11lib.data.store import ClipStore
+from ucf11lib.errors import UserError
+
+
+def run(names: Sequence[str] = (), *, videos: str | None = None, force: bool = False) -> None:
+    """Run experiments and write their tables.
+
+    Args:
+        names: of `EXPERIMENTS`, all by default.
+        videos: the folder that holds `weizmann/`; `../shared/videos` beside the checkout by default.
+        force: run again what has a table already.
+
+    Raises:
+        UserError: an unknown name, or videos that are not there.
+    """
+    for name in names:
+        recipes.check(name, tuple(EXPERIMENTS), "experiment")
+    folder = Path(videos) if videos else paths.ROOT.parent / "shared" / "videos"
+    for name in names or EXPERIMENTS:
+        path = paths.RESULTS / f"{name}.json"
+        if path.exists() and not force:
+            print(f"{name}: has {paths.shown(path)} already; --force runs it again")
+            continue
+        print(f"{name}: {EXPERIMENTS[name].__doc__.splitlines()[0]}", flush=True)
+        table = EXPERIMENTS[name](folder)
+        environment = runs.environment()
+        runs.write_json(
+            path,
+            {
+                "command": f"python -m ucf11lib experiments {name} --force",
+                "commit": environment["commit"],
+                "machine": f"{environment['cores']} cores, {platform.machine()}, {_memory()} GiB, no GPU"
+                if not any("GPU" in device for device in environment["devices"])
+                else f"{environment['cores']} cores, {', '.join(environment['devices'])}",
+                "date": datetime.date.today().isoformat(),
+                **table,
+            },
+        )
+
+
+def checks(videos: Path) -> dict:
+    """Hold the synthetic data against its bars: neither trivial nor hopeless, and hard for the right reasons."""
+    group = {model: jobs.ensure(RunConfig(model)) for model in recipes.MODELS}
+    random = {model: jobs.ensure(RunConfig(model, split="random")) for model in ("c3d", "cnn_lstm")}
+    store = ClipStore.open(group["c3d"].config["store"])
+    split = splits.split(store, "group", 0)
+    accuracy = {model: run_.metrics["accuracy"] for model, run_ in group.items()}
+    width = recipes.profile("quick", "cnn_lstm").width
+    one = baselines.frame_cnn_accuracy(store, split, width, bag=False, epochs=20)
+    bag = baselines.frame_cnn_accuracy(store, split, width, bag=True, epochs=6)
+    histogram = baselines.histogram_accuracy(store, split)
+    rows = [
+        _row("logistic regression on one frame's colour histogram", histogram, "at most 25 %", histogram <= 0.25),
+        _row("one-frame CNN of CNN+LSTM's size", one, "10 points below CNN+LSTM", one <= accuracy["cnn_lstm"] - 0.1),
+        _row(
+            "the same, averaged over all 30 frames", bag, "10 points below CNN+LSTM", bag <= accuracy["cnn_lstm"] - 0.1
+        ),
+    ]
+    for model, value in accuracy.items():
+        rows.append(_row(f"{model}, group split", value, "75 % to 99.5 %", 0.75 <= value < 0.995))
+    for model in ("c3d", "cnn_lstm"):
+        found = explain.accuracy_under(group[model].model(), store, split.validation, "frames shuffled")
+        rows.append(
+            _row(f"{model}, frames shuffled at test time", found, "10 points lower", found <= accuracy[model] - 0.1)
+        )
+    for model, run_ in random.items():
+        value = run_.metrics["accuracy"]
+        rows.append(_row(f"{model}, random split", value, "above the group split", value > accuracy[model]))
+    return {"source": "synthetic", "rows": rows}
+
+
+def weizmann(videos: Path) -> dict:
+    """Train the repaired models on real video: Weizmann, ten actions, on people that they have not seen."""
+    data = videos / "weizmann"
+    if not data.is_dir():
+        raise UserError(f"{data}: no such folder; give the folder that holds weizmann/ with --videos")
+    rows = []
+    for model in recipes.MODELS:
+        config = RunConfig(model, source="videos", data=str(data))
+        metrics = jobs.ensure(config).metrics
+        keys = (
+            "model",
+            "recipe",
+            "profile",
+            "split",
+            "seed",
+            "n_train",
+            "n_val",
+            "accuracy",
+            "macro_f1",
+            "seconds",
+            "seconds_to_75",
+        )
+        rows.append({key: metrics[key] for key in keys})
+    store = sources.ensure("videos", data=str(data), profile=recipes.profile("quick", "c3d"))
+    groups = sorted(set(store.groups[splits.split(store, "group", 0).validation]))
+    return {"source": "real video: Weizmann actions (Blank et al., ICCV 2005)", "held_out": groups, "rows": rows}
+
+
+EXPERIMENTS: dict[str, Callable[[Path], dict]] = {"checks": checks, "weizmann": weizmann}
+
+
+def _row(check: str, value: float, bar: str, holds: bool) -> dict:
+    return {"check": check, "value": value, "bar": bar, "holds": bool(holds)}
+
+
+def _memory() -> int:
+    return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30)

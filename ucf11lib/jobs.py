@@ -1,0 +1,198 @@
+"""One training from its configuration to a finished run folder."""
+
+import resource
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ucf11lib import checkpoints, evaluation, models, paths, recipes, runs, training
+from ucf11lib.backend import keras, tf
+from ucf11lib.config import RunConfig
+from ucf11lib.data import batches, sources, splits
+from ucf11lib.data.store import ClipStore
+from ucf11lib.errors import UserError
+from ucf11lib.runs import Run
+
+TARGET = 0.75  # the 2019 report's goal; `seconds_to_75` is measured against it
+
+
+def train(
+    config: RunConfig,
+    path: Path | str | None = None,
+    *,
+    store: ClipStore | None = None,
+    resume: bool = False,
+    say: Callable[[str], None] = print,
+    strategy: tf.distribute.Strategy | None = None,
+) -> Run:
+    """Train, evaluate on the held-out part, and leave a run folder.
+
+    Args:
+        config: what to do.
+        path: the run folder, `runs/<config.name>` by default.
+        store: the data; the config's source is prepared or opened by default.
+        resume: go on after the last finished epoch of an unfinished run at `path`.
+        say: gets one line before the training and one an epoch.
+        strategy: one device by default.
+
+    Raises:
+        UserError: the folder exists (and `resume` is off), or data that cannot be trained on.
+    """
+    path = Path(path) if path else paths.runs_dir() / config.name
+    _check_folder(path, config, resume)
+    recipe, profile = recipes.recipe(config.recipe, config.model), recipes.profile(config.profile, config.model)
+    store = store or sources.ensure(config.source, data=config.data, profile=profile)
+    if len(store.classes) < 2:
+        raise UserError(f"{store.path}: only class {store.classes[0]!r}; a classifier needs at least 2 class folders")
+    parts = splits.split(store, config.split, config.seed)
+    path.mkdir(parents=True, exist_ok=True)
+    runs.write_json(path / "config.json", _resolved(config, recipe, profile, store))
+    runs.write_json(path / "environment.json", runs.environment())
+    strategy = strategy or tf.distribute.get_strategy()
+    model = _build(config, recipe, profile, store, parts, strategy)
+    say(f"{config.name}: {len(parts.train)} training and {len(parts.validation)} held-out sequences, "
+        f"{model.count_params():,} parameters")  # fmt: skip
+    trainer = training.Trainer(model, store, parts, recipe, profile, config.seed, strategy, config.mixed_precision)
+    history = _fit(path, trainer, resume, say)
+    _finish(path, config, trainer, history)
+    return Run.open(path)
+
+
+def ensure(config: RunConfig, *, retrain: bool = False, say: Callable[[str], None] = print) -> Run:
+    """Return the finished run of `config` under `runs/`, training it if there is none or `retrain` asks for it."""
+    path = paths.runs_dir() / config.name
+    if retrain:
+        shutil.rmtree(path, ignore_errors=True)
+    if (path / "metrics.json").exists():
+        run = Run.open(path)
+        recipe = recipes.recipe(config.recipe, config.model)
+        if run.recipe == recipe and run.config["profile_fields"] == asdict(
+            recipes.profile(config.profile, config.model)
+        ):
+            say(f"{config.name}: trained before, at {paths.shown(path)}; retrain=True trains again")
+            return run
+        shutil.rmtree(path)
+    return train(config, resume=path.exists(), say=say)
+
+
+def _check_folder(path: Path, config: RunConfig, resume: bool) -> None:
+    if not path.exists():
+        return
+    if (path / "metrics.json").exists():
+        raise UserError(f"{path}: a finished run; choose another --run or delete it")
+    if not resume:
+        raise UserError(f"{path}: exists already; go on with --resume, choose another --run or delete it")
+    try:
+        kept = json.loads((path / "config.json").read_text())
+    except (OSError, ValueError):
+        raise UserError(f"{path}: not a run that can be resumed (no config.json); choose another --run") from None
+    if differs := [key for key, value in asdict(config).items() if kept.get(key) != value]:
+        raise UserError(
+            f"{path}: was begun with another {', '.join(differs)}; resume it with the same, or choose another --run"
+        )
+
+
+def _resolved(config: RunConfig, recipe: recipes.Recipe, profile: recipes.Profile, store: ClipStore) -> dict:
+    return asdict(config) | {
+        "recipe_fields": asdict(recipe),
+        "profile_fields": asdict(profile),
+        "store": str(store.path),
+        "data_kind": store.kind,
+        "store_sha256": store.info["sha256"],
+        "classes": list(store.classes),
+        "window": store.info["window"],
+        "size": store.info["size"],
+    }
+
+
+def _build(config, recipe, profile, store, parts, strategy) -> keras.Model:
+    mean, deviation = batches.channel_statistics(store, parts.train)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16" if config.mixed_precision else "float32")
+    try:
+        with strategy.scope():
+            return models.build(
+                config.model,
+                recipe,
+                classes=len(store.classes),
+                window=store.info["window"],
+                size=store.info["size"],
+                width=profile.width,
+                seed=config.seed,
+                mean=mean,
+                deviation=deviation,
+            )
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _fit(path: Path, trainer: training.Trainer, resume: bool, say: Callable[[str], None]) -> list[training.Epoch]:
+    """Run the epochs that are left; after each, history, checkpoint and best weights are on disk."""
+    kept, history = path / "checkpoint.npz", []
+    if resume and kept.exists():
+        history = [training.Epoch(**line) for line in checkpoints.restore(kept, trainer.model, trainer.optimizer)]
+        say(f"resuming after epoch {len(history)}")
+    for epoch in trainer.epochs(history):
+        history.append(epoch)
+        if epoch.val_accuracy == max(e.val_accuracy for e in history):
+            with paths.whole_file(path / "best.weights.h5") as temporary:
+                trainer.model.save_weights(temporary)
+        with paths.whole_file(path / "history.csv") as temporary:
+            pd.DataFrame([asdict(e) for e in history]).to_csv(temporary, index=False)
+        checkpoints.save(kept, trainer.model, trainer.optimizer, history)
+        say(epoch.line(trainer.profile.epochs))
+    return history
+
+
+def _finish(path: Path, config: RunConfig, trainer: training.Trainer, history: list[training.Epoch]) -> None:
+    """Write model, predictions and, last, metrics."""
+    store, index, recipe = trainer.store, trainer.split.validation, trainer.recipe
+    with paths.whole_file(path / "model.keras") as temporary:
+        trainer.model.save(temporary)
+    y_true, outputs = store.labels[index], trainer.predict(store, index)
+    y_prob = evaluation.probabilities(outputs, recipe.head)
+    with paths.whole_file(path / "predictions.npz") as temporary:
+        np.savez(temporary, index=index, y_true=y_true, y_prob=y_prob)
+    reached = [e.seconds for e in history if e.val_accuracy >= TARGET]
+    trained_on = len(history) * trainer.steps * recipe.batch_size
+    metrics = asdict(config) | {
+        "classes": list(store.classes),
+        "n_train": len(trainer.split.train),
+        "n_val": len(index),
+        "parameters": trainer.model.count_params(),
+        "epochs": len(history),
+        **evaluation.metrics(y_true, y_prob, recipe.batch_size),
+        "val_loss": history[-1].val_loss,
+        "seconds": history[-1].seconds,
+        "seconds_to_75": reached[0] if reached else None,
+        "sequences_per_second": trained_on / history[-1].seconds,
+        "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "status": "ok",
+    }
+    runs.write_json(path / "metrics.json", metrics)
+    (path / "checkpoint.npz").unlink()  # a finished run is never resumed, and this is its largest file
+
+
+def evaluate(run: Run, store_path: Path | str | None = None) -> dict:
+    """Measure a finished run again.
+
+    Args:
+        run: the run.
+        store_path: a store to measure on, the whole of it; by default the run's own and its held-out part.
+
+    Raises:
+        UserError: a store of other classes, or one that changed since the run.
+    """
+    store = ClipStore.open(store_path or run.config["store"])
+    if store_path is None and store.info["sha256"] != run.config["store_sha256"]:
+        raise UserError(f"{store.path}: changed since {run.path} was trained; train again")
+    if list(store.classes) != run.config["classes"]:
+        raise UserError(f"{store.path}: its classes are not those of {run.path}; give a store of the same classes")
+    index = np.arange(len(store)) if store_path else run.predictions["index"]
+    outputs = training.make_predict(run.model())(store, index)
+    found = evaluation.metrics(store.labels[index], evaluation.probabilities(outputs, run.recipe.head))
+    return {"store": str(store.path), "n": len(index), "classes": list(store.classes), **found}

@@ -1,0 +1,177 @@
+"""Run folders and result tables -> the report: Markdown with Jinja2 -> HTML and, by way of typst, PDF.
+
+No number is typed by hand: an undefined one fails the build. Same numbers, same bytes.
+"""
+
+import json
+import re
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import jinja2
+import pandas as pd
+
+from ucf11lib import paths, recipes, runs
+from ucf11lib.errors import RunFailed, UserError
+from ucf11lib.runs import Run
+from ucf11lib.style import percent, shown_name
+
+TEMPLATE = "report.md"
+README_MARKS = ("<!-- results: begin -->", "<!-- results: end -->")
+
+
+def build(folder: Path | str | None = None, *, figures: Path | None = None, to: Path | None = None) -> list[Path]:
+    """Build `report.html` and `report.pdf`.
+
+    Args:
+        folder: the run folders; `runs/` by default.
+        figures: the figures that the template names; `figures/` by default.
+        to: where the two files go; `report/` by default, and then the README's table is rebuilt too.
+
+    Returns:
+        The files written.
+
+    Raises:
+        UserError: a run or a figure that the report shows is not there.
+        RunFailed: the template or the text is at fault.
+    """
+    found = choose(runs.find(folder))
+    figures, target = figures or paths.FIGURES, to or paths.REPORT
+    with tempfile.TemporaryDirectory() as temporary:
+        work = Path(temporary)
+        text = render(found, figures, work)
+        built = [_html(text, work), _pdf(text, work)]
+        target.mkdir(parents=True, exist_ok=True)
+        for path in built:
+            with paths.whole_file(target / path.name) as whole:
+                shutil.copyfile(path, whole)
+    if to is None:
+        update_readme(found)
+    return [target / path.name for path in built]
+
+
+def choose(candidates: list[Run]) -> dict[str, Run]:
+    """Return the repaired run of each model; of several sets, the one on the default data, else the first.
+
+    Raises:
+        UserError: no set has all three models.
+    """
+    sets: dict[tuple, dict[str, Run]] = {}
+    for run in candidates:
+        c = run.config
+        if c["recipe"] == "repaired":
+            key = tuple(c[name] for name in ("profile", "source", "data", "split", "seed"))
+            sets.setdefault(key, {})[c["model"]] = run
+    whole = {key: found for key, found in sets.items() if set(found) == set(recipes.MODELS)}
+    if not whole:
+        raise UserError("no finished runs of all three models on the same data; make them with 'make report'")
+    chosen = whole.get(("quick", "synthetic", "", "group", 0)) or next(iter(whole.values()))
+    return {model: chosen[model] for model in recipes.MODELS}
+
+
+def render(found: dict[str, Run], figures: Path, work: Path) -> str:
+    """Fill the template; the figures that it shows are copied to `work`."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(paths.REPORT),
+        undefined=jinja2.StrictUndefined,
+        variable_start_string="<<",
+        variable_end_string=">>",
+        block_start_string="<%",
+        block_end_string="%>",
+        comment_start_string="<#",
+        comment_end_string="#>",
+        trim_blocks=True,
+    )
+    context = {
+        "runs": found,
+        "name": shown_name,
+        "data": next(iter(found.values())).config,
+        "results": {path.stem: json.loads(path.read_text()) for path in sorted(paths.RESULTS.glob("*.json"))},
+        "figure": _figure_numbers(figures, work),
+        "results_table": results_table(found),
+        "changes": {m: pipe_table(recipes.changes(recipes.recipe("2019", m), run.recipe)) for m, run in found.items()},
+        "percent": percent,
+        "seconds": lambda value: "never" if value is None else f"{value:.0f} s",
+    }
+    try:
+        return environment.get_template(TEMPLATE).render(context)
+    except jinja2.TemplateError as error:
+        raise RunFailed(f"report/{TEMPLATE}: {error}") from None
+
+
+def results_table(found: dict[str, Run]) -> str:
+    """Return the three models' figures as a Markdown table."""
+    rows = []
+    for model, run in found.items():
+        m = run.metrics
+        rows.append(
+            {
+                "model": shown_name(model),
+                "held-out accuracy": percent(m["accuracy"], 1),
+                "macro F1": f"{m['macro_f1']:.3f}",
+                "training": f"{m['seconds']:.0f} s",
+                "to 75 %": "never" if m["seconds_to_75"] is None else f"{m['seconds_to_75']:.0f} s",
+                "parameters": f"{m['parameters']:,}",
+            }
+        )
+    return pipe_table(pd.DataFrame(rows))
+
+
+def pipe_table(table: pd.DataFrame) -> str:
+    """Return a data frame as a Markdown table without its index."""
+    lines = [table.columns, ["---"] * len(table.columns), *table.astype(str).to_numpy()]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def update_readme(found: dict[str, Run]) -> None:
+    """Put the results table between the README's marks."""
+    path, (begin, end) = paths.ROOT / "README.md", README_MARKS
+    note = next(iter(found.values())).note.split(", seed")[0]
+    block = f"{begin}\n{results_table(found)}\n\nMeasured on **{note}**.\n{end}"
+    text = path.read_text()
+    pattern = re.compile(re.escape(begin) + ".*" + re.escape(end), re.DOTALL)
+    if not pattern.search(text):
+        raise RunFailed(f"README.md: the marks {begin} and {end} are gone; put them back around the results table")
+    with paths.whole_file(path) as whole:
+        whole.write_text(pattern.sub(lambda _: block, text))
+
+
+def _figure_numbers(figures: Path, work: Path) -> Callable[..., str]:
+    """Return the template's `figure(name, caption, made_by)`, which counts, and copies what it shows."""
+    shown: list[str] = []
+
+    def figure(name: str, caption: str, made_by: str, width: str = "100%") -> str:
+        if not (figures / name).exists():
+            raise UserError(f"{paths.shown(figures / name)}: no such figure; make it with 'make report'")
+        shutil.copyfile(figures / name, work / name)
+        shown.append(name)
+        return f"<!-- {name}: {made_by} -->\n\n![**Figure {len(shown)}.** {caption}]({name}){{width={width}}}"
+
+    return figure
+
+
+def _html(text: str, work: Path) -> Path:
+    import pypandoc
+
+    path = work / "report.html"
+    options = ["--standalone", "--embed-resources", f"--resource-path={work}", "--mathml", "--toc", "--toc-depth=2"]
+    options += [f"--css={paths.REPORT / 'report.css'}"]
+    pypandoc.convert_text(text, "html5", "markdown-smart", outputfile=str(path), extra_args=options)
+    return path
+
+
+def _pdf(text: str, work: Path) -> Path:
+    import pypandoc
+    import typst
+
+    source, path = work / "report.typ", work / "report.pdf"
+    options = ["--standalone", f"--include-in-header={paths.REPORT / 'report.typ'}"]
+    options += ["--variable=papersize:a4", "--variable=fontsize:10pt"]
+    pypandoc.convert_text(text, "typst", "markdown-smart", outputfile=str(source), extra_args=options)
+    try:
+        typst.compile(str(source), output=str(path), root=str(work), ignore_system_fonts=True, timestamp=0)
+    except typst.TypstError as error:
+        raise RunFailed(f"report/{TEMPLATE}: typst: {error}") from None
+    return path

@@ -1,0 +1,142 @@
+"""The run folder: one training, everything needed to repeat it, and everything that it found.
+
+config.json        what was asked for, and the recipe and profile that it stood for
+environment.json   versions, devices, git commit
+history.csv        one line an epoch: epoch, loss, accuracy, val_loss, val_accuracy, seconds
+model.keras        the last weights: no epoch is chosen by the accuracy that is reported
+best.weights.h5    the weights of the epoch with the best validation accuracy
+predictions.npz    index, y_true, y_prob of the validation part
+metrics.json       written last: a folder without it is a run that did not finish
+"""
+
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ucf11lib import paths, recipes
+from ucf11lib.backend import keras, tf
+from ucf11lib.errors import UserError
+
+PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "av")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run folder, read on access."""
+
+    path: Path
+
+    @classmethod
+    def open(cls, path: Path | str) -> "Run":
+        """Open the run at `path`.
+
+        Raises:
+            UserError: no run there, or one that did not finish.
+        """
+        path = Path(path)
+        if not (path / "config.json").exists():
+            raise UserError(f"{path}: not a run folder (no config.json); make one with 'python -m ucf11lib train'")
+        if not (path / "metrics.json").exists():
+            raise UserError(f"{path}: this run did not finish; go on with 'train ... --run {path} --resume'")
+        return cls(path)
+
+    @cached_property
+    def config(self) -> dict:
+        """The contents of config.json."""
+        return json.loads((self.path / "config.json").read_text())
+
+    @cached_property
+    def metrics(self) -> dict:
+        """The contents of metrics.json."""
+        return json.loads((self.path / "metrics.json").read_text())
+
+    @cached_property
+    def environment(self) -> dict:
+        """The contents of environment.json."""
+        return json.loads((self.path / "environment.json").read_text())
+
+    @cached_property
+    def history(self) -> pd.DataFrame:
+        """One row an epoch."""
+        return pd.read_csv(self.path / "history.csv")
+
+    @cached_property
+    def predictions(self) -> dict[str, np.ndarray]:
+        """Arrays `index`, `y_true` (n,) and `y_prob` (n, classes) of the validation part."""
+        with np.load(self.path / "predictions.npz") as kept:
+            return {key: kept[key] for key in kept}
+
+    @property
+    def recipe(self) -> recipes.Recipe:
+        """The recipe, as it was then."""
+        return recipes.Recipe(**self.config["recipe_fields"])
+
+    @property
+    def note(self) -> str:
+        """On what data the numbers were obtained, for figures and tables."""
+        c = self.config
+        return f"{c['data_kind']}, {c['split']} split, recipe {c['recipe']}, profile {c['profile']}, seed {c['seed']}"
+
+    @property
+    def confusion(self) -> np.ndarray:
+        """Counts, int (classes, classes), rows are true classes."""
+        return np.asarray(self.metrics["confusion"])
+
+    @property
+    def per_class(self) -> list[float]:
+        """Accuracy of each class, nan for one that does not occur in the held-out part."""
+        return [np.nan if value is None else value for value in self.metrics["per_class_accuracy"]]
+
+    def model(self) -> keras.Model:
+        """Load the trained network."""
+        try:
+            return keras.saving.load_model(self.path / "model.keras", compile=False)
+        except (OSError, ValueError) as error:
+            raise UserError(f"{self.path}/model.keras: cannot be loaded ({error}); train again") from None
+
+
+def find(folder: Path | str | None = None) -> list[Run]:
+    """Return the finished runs under `folder`, `runs/` by default, in order of name."""
+    folder = Path(folder) if folder else paths.runs_dir()
+    return [Run(path.parent) for path in sorted(folder.glob("*/metrics.json"))]
+
+
+def table(runs: Mapping[str, Run]) -> pd.DataFrame:
+    """Return accuracy, macro_f1, seconds, seconds_to_75 (nan if never), sequences_per_second and parameters, a run a row."""
+    keys = ["accuracy", "macro_f1", "seconds", "seconds_to_75", "sequences_per_second", "parameters"]
+    rows = {name: [run.metrics[key] for key in keys] for name, run in runs.items()}
+    return pd.DataFrame.from_dict(rows, orient="index", columns=keys).astype({"seconds_to_75": float})
+
+
+def environment() -> dict:
+    """Return versions, devices and the git commit, for `environment.json`."""
+    git = ["git", "-C", str(paths.ROOT)]
+    try:
+        commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+        dirty = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        commit, dirty = None, ""
+    return {
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "packages": {name: version(name) for name in PACKAGES},
+        "devices": [device.name for device in tf.config.list_logical_devices()],
+        "cores": len(os.sched_getaffinity(0)),
+        "commit": commit,
+        "uncommitted_changes": bool(dirty),
+    }
+
+
+def write_json(path: Path, value: dict) -> None:
+    """Write `value` to `path`, whole or not at all."""
+    with paths.whole_file(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=1) + "\n")
