@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help report test lint clean
+.PHONY: help report experiments test lint clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -22,6 +22,9 @@ $(VENV)/.installed: requirements.txt requirements-dev.txt pyproject.toml | $(BIN
 
 report: $(VENV)/.installed ## train the three models, regenerate figures/ and report/ (about 10 minutes on 2 cores)
 	$(BIN)/python -m ucf11lib reproduce
+
+experiments: $(VENV)/.installed ## the long experiments of report/results/; resumes (some need videos, see --help)
+	$(BIN)/python -m ucf11lib experiments
 
 test: $(VENV)/.installed ## every test, the notebooks included
 	$(BIN)/python -m pytest --nbval-lax tests notebooks

@@ -27,8 +27,8 @@ def metrics(y_true: np.ndarray, y_prob: np.ndarray, batch_size: int = 16) -> dic
             smaller last batch like the others.
 
     Returns:
-        accuracy, accuracy_batch_mean, macro_f1 (over classes that occur), per_class_accuracy (None for a class that does
-        not occur) and confusion (counts, rows are true classes).
+        accuracy, accuracy_batch_mean, macro_f1 (over classes that occur), per_class_accuracy (None for a class that
+        does not occur) and confusion (counts, rows are true classes).
     """
     classes = y_prob.shape[1]
     y_pred = y_prob.argmax(axis=1)

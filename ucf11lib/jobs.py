@@ -63,20 +63,29 @@ def train(
 
 
 def ensure(config: RunConfig, *, retrain: bool = False, say: Callable[[str], None] = print) -> Run:
-    """Return the finished run of `config` under `runs/`, training it if there is none or `retrain` asks for it."""
+    """Return the finished run of `config` under `runs/`; train it if there is none, or a recipe or profile has changed.
+
+    Args:
+        config: the run wanted.
+        retrain: train it again in any case.
+        say: as for `train`.
+    """
     path = paths.runs_dir() / config.name
-    if retrain:
+    kept = runs.read_json(path / "config.json")
+    if retrain or (kept is not None and not _same(kept, config)):
         shutil.rmtree(path, ignore_errors=True)
     if (path / "metrics.json").exists():
-        run = Run.open(path)
-        recipe = recipes.recipe(config.recipe, config.model)
-        if run.recipe == recipe and run.config["profile_fields"] == asdict(
-            recipes.profile(config.profile, config.model)
-        ):
-            say(f"{config.name}: trained before, at {paths.shown(path)}; retrain=True trains again")
-            return run
-        shutil.rmtree(path)
+        say(f"{config.name}: trained before, at {paths.shown(path)}; retrain=True trains again")
+        return Run.open(path)
     return train(config, resume=path.exists(), say=say)
+
+
+def _same(kept: dict, config: RunConfig) -> bool:
+    wanted = asdict(config) | {
+        "recipe_fields": asdict(recipes.recipe(config.recipe, config.model)),
+        "profile_fields": asdict(recipes.profile(config.profile, config.model)),
+    }
+    return all(kept.get(key) == value for key, value in wanted.items())
 
 
 def _check_folder(path: Path, config: RunConfig, resume: bool) -> None:
@@ -86,14 +95,11 @@ def _check_folder(path: Path, config: RunConfig, resume: bool) -> None:
         raise UserError(f"{path}: a finished run; choose another --run or delete it")
     if not resume:
         raise UserError(f"{path}: exists already; go on with --resume, choose another --run or delete it")
-    try:
-        kept = json.loads((path / "config.json").read_text())
-    except (OSError, ValueError):
-        raise UserError(f"{path}: not a run that can be resumed (no config.json); choose another --run") from None
+    kept = runs.read_json(path / "config.json")
+    if kept is None:
+        raise UserError(f"{path}: not a run that can be resumed (no config.json); choose another --run")
     if differs := [key for key, value in asdict(config).items() if kept.get(key) != value]:
-        raise UserError(
-            f"{path}: was begun with another {', '.join(differs)}; resume it with the same, or choose another --run"
-        )
+        raise UserError(f"{path}: begun with another {', '.join(differs)}; choose the same, or another --run")
 
 
 def _resolved(config: RunConfig, recipe: recipes.Recipe, profile: recipes.Profile, store: ClipStore) -> dict:
@@ -139,7 +145,7 @@ def _fit(path: Path, trainer: training.Trainer, resume: bool, say: Callable[[str
     for epoch in trainer.epochs(history):
         history.append(epoch)
         if epoch.val_accuracy == max(e.val_accuracy for e in history):
-            with paths.whole_file(path / "best.weights.h5") as temporary:
+            with paths.whole_file(path / "best.weights.h5", expect=_model_bytes(trainer.model)) as temporary:
                 trainer.model.save_weights(temporary)
         with paths.whole_file(path / "history.csv") as temporary:
             pd.DataFrame([asdict(e) for e in history]).to_csv(temporary, index=False)
@@ -148,10 +154,15 @@ def _fit(path: Path, trainer: training.Trainer, resume: bool, say: Callable[[str
     return history
 
 
+def _model_bytes(model: keras.Model) -> int:
+    """Return an upper bound of a model file's size; Keras builds the archive from a second copy on the same disk."""
+    return 2 * sum(variable.value.dtype.size * int(np.prod(variable.shape)) for variable in model.variables) + 2**20
+
+
 def _finish(path: Path, config: RunConfig, trainer: training.Trainer, history: list[training.Epoch]) -> None:
     """Write model, predictions and, last, metrics."""
     store, index, recipe = trainer.store, trainer.split.validation, trainer.recipe
-    with paths.whole_file(path / "model.keras") as temporary:
+    with paths.whole_file(path / "model.keras", expect=_model_bytes(trainer.model)) as temporary:
         trainer.model.save(temporary)
     y_true, outputs = store.labels[index], trainer.predict(store, index)
     y_prob = evaluation.probabilities(outputs, recipe.head)

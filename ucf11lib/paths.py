@@ -1,10 +1,11 @@
 """The only place that knows a folder.
 
-Folders that are made on demand stand in the checkout; `$UCF11_DATA` and `$UCF11_RUNS` put them elsewhere (a big disk, or the
-folder that `reproduce` works in).
+Folders that are made on demand stand in the checkout; `$UCF11_DATA` and `$UCF11_RUNS` put them elsewhere (a big disk,
+or the folder that `reproduce` works in).
 """
 
 import contextlib
+import errno
 import os
 import shutil
 import tempfile
@@ -37,12 +38,22 @@ def shown(path: Path | str) -> str:
 
 
 @contextlib.contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def whole_file(path: Path, *, expect: int = 0) -> Iterator[Path]:
     """Yield a temporary name beside `path`; it becomes `path` on success and vanishes on failure.
 
     The suffix stays, because writers such as Keras and matplotlib choose the format by it.
+
+    Args:
+        path: the file.
+        expect: bytes that will be written. HDF5 takes the interpreter down with it when a disk fills up, so for its
+            files the space is asked for before it is needed.
+
+    Raises:
+        OSError: less than `expect` bytes are free.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    if shutil.disk_usage(path.parent).free < expect:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
     temporary = path.with_name(f".partial-{os.getpid()}-{path.name}")
     try:
         yield temporary

@@ -1,9 +1,9 @@
 """How to train: recipes (what the method is) and profiles (how much of it).
 
-Recipe `2019` is the report's: everything drawn from N(0, 0.1), data-set mean and deviation, Adam 1e-3, batch 16, stop at
-75 % validation accuracy; and for C3D the softmax head whose output the loss softmaxes again. Recipe `repaired` is the
-same architectures with the changes listed in `REPAIRS`, and nothing else: to see what a repair is worth, take it out
-with `dataclasses.replace`.
+Recipe `2019` is the report's: everything drawn from N(0, 0.1), data-set mean and deviation, Adam 1e-3, batch 16, stop
+at 75 % validation accuracy; and for C3D the softmax head whose output the loss softmaxes again. Recipe `repaired` is
+the same architectures with the changes listed in `REPAIRS`, and nothing else: to see what a repair is worth, take it
+out with `dataclasses.replace`.
 """
 
 from dataclasses import asdict, dataclass, replace

@@ -130,6 +130,7 @@ def _execute(path: Path, work: Path, parameters: dict, title: str, *, failed: Pa
     """Run one notebook and keep its executed copy as HTML."""
     import papermill
     from nbclient.exceptions import DeadKernelError
+    from traitlets.config import Config
 
     for kind in ("runs", "figures", "notebooks"):
         (work / kind).mkdir(parents=True, exist_ok=True)
@@ -144,6 +145,7 @@ def _execute(path: Path, work: Path, parameters: dict, title: str, *, failed: Pa
             kernel_name="python3",
             cwd=path.parent,
             progress_bar=False,
+            config=Config({"KernelManager": {"transport_encryption": "auto"}}),  # without it every kernel warns
         )
     except papermill.PapermillExecutionError as error:
         print(" failed")

@@ -98,6 +98,8 @@ class Run:
 
     def model(self) -> keras.Model:
         """Load the trained network."""
+        from ucf11lib.models import layers  # noqa: F401 - registers the layers that a saved model names
+
         try:
             return keras.saving.load_model(self.path / "model.keras", compile=False)
         except (OSError, ValueError) as error:
@@ -111,7 +113,7 @@ def find(folder: Path | str | None = None) -> list[Run]:
 
 
 def table(runs: Mapping[str, Run]) -> pd.DataFrame:
-    """Return accuracy, macro_f1, seconds, seconds_to_75 (nan if never), sequences_per_second and parameters, a run a row."""
+    """Return accuracy, macro_f1, seconds, seconds_to_75 (nan if never), speed and parameters, a run a row."""
     keys = ["accuracy", "macro_f1", "seconds", "seconds_to_75", "sequences_per_second", "parameters"]
     rows = {name: [run.metrics[key] for key in keys] for name, run in runs.items()}
     return pd.DataFrame.from_dict(rows, orient="index", columns=keys).astype({"seconds_to_75": float})
@@ -140,3 +142,11 @@ def write_json(path: Path, value: dict) -> None:
     """Write `value` to `path`, whole or not at all."""
     with paths.whole_file(path) as temporary:
         temporary.write_text(json.dumps(value, indent=1) + "\n")
+
+
+def read_json(path: Path) -> dict | None:
+    """Return the contents of `path`, or None where there is no readable JSON file."""
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None

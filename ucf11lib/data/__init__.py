@@ -1,0 +1,1 @@
+"""A source of clips -> a clip store -> a split -> batches."""

@@ -58,7 +58,7 @@ def _load(file: Path) -> tuple[np.ndarray, np.ndarray]:
         raise UserError(f"{file}: not read ({error!r}); it must be a pickled (data, labels)") from None
     if data.dtype != np.uint8 or data.shape[1:] != SHAPE:
         raise UserError(f"{file}: data is {data.dtype} {data.shape}, expected uint8 (n, {str(SHAPE)[1:]}")
-    if labels.shape != (len(data),):
+    if labels.shape != (len(data),) or labels.dtype.kind not in "iuf":
         raise UserError(f"{file}: labels are {labels.dtype} {labels.shape}, expected {len(data)} whole numbers")
     if wrong := sorted(set(labels.tolist()) - set(range(len(MOTIONS)))):
         raise UserError(f"{file}: labels {wrong[0]}..{wrong[-1]}, expected 0..{len(MOTIONS) - 1}")

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 TAU = 2 * np.pi
-HIP, KNEE, SHIN, TORSO, UPPER, LOWER = 0.48, 0.24, 0.24, 0.30, 0.16, 0.15
+SLOW, FAST = 0.85, 2.3  # cycles of two classes that differ in tempo, over the performer's own
+KNEE, SHIN, TORSO, UPPER, LOWER = 0.24, 0.24, 0.30, 0.16, 0.15
 
 
 @dataclass(frozen=True)
@@ -61,15 +62,6 @@ def sway(u: np.ndarray, low: float, high: float) -> np.ndarray:
     return low + (high - low) * (0.5 - 0.5 * np.cos(TAU * u))
 
 
-def strike(u: np.ndarray, low: float, high: float, share: float) -> np.ndarray:
-    """Draw back slowly from `high` to `low`, then strike to `high` in the last `share` of the cycle."""
-    phase = u % 1.0
-    back = np.clip(phase / (1 - share), 0, 1)
-    forth = np.clip((phase - (1 - share)) / share, 0, 1)
-    ease = 0.5 - 0.5 * np.cos(np.pi * back) - (0.5 - 0.5 * np.cos(np.pi * forth))
-    return high + (low - high) * ease
-
-
 def hop(u: np.ndarray, airborne: float) -> np.ndarray:
     """Return the height, 0..1, of a jump that lasts `airborne` of each cycle."""
     phase = np.clip((u % 1.0) / airborne, 0, 1)
@@ -111,11 +103,18 @@ def _standing(u: np.ndarray, crouch: np.ndarray, style: Style, reach: np.ndarray
 
 
 def basketball(u: np.ndarray, style: Style) -> Scene:
-    """Crouch, stretch, and send the ball up and away; it leaves slowly and at the top of the stretch."""
-    raise_ = sway(u, 1.4, 2.9)
-    scene = _standing(
-        u, sway(u + 0.5, 0.1, 0.9 * style.vigour), style, arms=((raise_, 0.5 + 0 * u), (raise_, 0.5 + 0 * u))
-    )
+    """Crouch, stretch, and send the ball up and away, slowly."""
+    return _throw(SLOW * u, style)
+
+
+def volleyball_spiking(u: np.ndarray, style: Style) -> Scene:
+    """Meet a ball that comes down from in front: a throw the other way round, and fast."""
+    return _throw(-FAST * u, style)
+
+
+def _throw(u: np.ndarray, style: Style) -> Scene:
+    raised, bend = sway(u, 1.4, 2.9), 0.5 + 0 * u
+    scene = _standing(u, sway(u + 0.5, 0.1, 0.9 * style.vigour), style, arms=((raised, bend), (raised, bend)))
     held = (hand(scene, 0) + hand(scene, 1)) / 2
     flight = np.clip((u % 1.0 - 0.5) / 0.45, 0, 1)
     away = point(held[:, 0] + 0.75 * flight, held[:, 1] + 0.75 * flight - 0.45 * flight**2)
@@ -123,38 +122,18 @@ def basketball(u: np.ndarray, style: Style) -> Scene:
     return scene
 
 
-def volleyball_spiking(u: np.ndarray, style: Style) -> Scene:
-    """Meet a ball that comes down from in front, and knock it back: the way of a shot, the other way round."""
-    raise_ = sway(u, 1.4, 2.9)
-    scene = _standing(
-        u, sway(u + 0.5, 0.1, 0.9 * style.vigour), style, arms=((raise_, 0.5 + 0 * u), (raise_, 0.5 + 0 * u))
-    )
-    phase = u % 1.0
-    scene.pelvis = scene.pelvis + point(0, 0.16 * style.vigour * hop(u - 0.25, 0.5))[:, :2]
-    held = (hand(scene, 0) + hand(scene, 1)) / 2
-    near = np.clip((0.5 - phase) / 0.45, 0, 1)
-    gone = np.clip((phase - 0.5) / 0.2, 0, 1)
-    coming = point(held[:, 0] + 0.75 * near, held[:, 1] + 0.75 * near - 0.45 * near**2)
-    coming += point(1.3 * gone, -0.5 * gone)
-    scene.balls.append((coming + point(0, 0.05), 0.06 * style.prop, "thing"))
-    return scene
-
-
 def golf_swing(u: np.ndarray, style: Style) -> Scene:
-    """Take the stick back slowly and low, strike fast."""
-    return _stick_swing(u, style, share=0.2, low=-2.1, high=1.5)
+    """Swing a stick through and back, slowly."""
+    return _stick_swing(SLOW * u, style)
 
 
 def tennis_swing(u: np.ndarray, style: Style) -> Scene:
-    """Bring a racket through and back at an even pace, lower behind and higher in front."""
-    scene = _stick_swing(u, style, share=0.5, low=-1.4, high=2.1)
-    grip_and_tip = scene.sticks[0][0]
-    scene.balls.append((grip_and_tip[:, 1], 0.06 * style.prop, "thing"))
-    return scene
+    """Swing a stick through and back, fast: frame by frame a golf swing."""
+    return _stick_swing(FAST * u, style)
 
 
-def _stick_swing(u: np.ndarray, style: Style, *, share: float, low: float, high: float) -> Scene:
-    angle = strike(u, low * style.vigour, high * style.vigour, share)
+def _stick_swing(u: np.ndarray, style: Style) -> Scene:
+    angle = sway(u, -1.8 * style.vigour, 1.8 * style.vigour)
     bend = 0.25 + 0 * u
     scene = _standing(u, 0.35 + 0 * u, style, arms=((angle, bend), (angle, bend)))
     scene.lean = scene.lean + 0.3
@@ -182,63 +161,62 @@ def diving(u: np.ndarray, style: Style) -> Scene:
 
 
 def trampoline_jumping(u: np.ndarray, style: Style) -> Scene:
-    """Bounce; about half of the performers turn over and back on top of the bounce."""
+    """Bounce, upright, legs drawn up on top of the bounce."""
     high = hop(u, 0.8)
-    turn = -np.pi * 0.95 * np.clip(style.vigour - 0.9, 0, 0.1) * 10
     arms = sway(u, 2.2, 3.0)
     return Scene(
         pelvis=np.stack([0.15 + 0 * u, 0.52 + 0.45 * high], axis=-1),
         lean=style.lean + 0.4 * high,
         arms=((arms, 0.2 + 0 * u), (arms, 0.2 + 0 * u)),
         legs=((0.9 * high, -1.2 * high), (0.8 * high, -1.2 * high)),
-        roll=turn * np.sin(np.pi * high / 2) * np.sin(TAU * u * 0.5) ** 2,
         sticks=[(line(point(-0.35 + 0 * u, 0.12), point(0.65 + 0 * u, 0.12)), 0.05, "stand")],
     )
 
 
 def biking(u: np.ndarray, style: Style) -> Scene:
-    """Sit and pedal: the legs circle, half a turn apart; the seat stays level."""
+    """Sit on a bicycle and pedal: the legs circle, half a turn apart; the seat stays level."""
     scene = _mounted(u, style, bob=0 * u)
     scene.legs = tuple(
         (1.05 + 0.45 * np.cos(TAU * (u + shift)), -1.1 + 0.6 * np.sin(TAU * (u + shift))) for shift in (0, 0.5)
     )
+    scene.balls += [(point(x + 0 * u, 0.17), 0.17, "thing") for x in (-0.34, 0.38)]
     return scene
 
 
 def horse_riding(u: np.ndarray, style: Style) -> Scene:
-    """Sit and bob with the gait: the legs hang, the seat rises and falls."""
-    scene = _mounted(u, style, bob=0.13 * style.vigour * np.sin(TAU * u))
+    """Sit on a horse: the seat rises and falls with the gait, the rider's legs hang."""
+    bob = 0.13 * style.vigour * np.sin(TAU * u)
+    scene = _mounted(u, style, bob=bob)
     dangle = 0.18 * np.sin(TAU * u)
     scene.legs = ((1.05 + dangle, -1.1 - dangle), (1.0 + dangle, -1.05 - dangle))
+    for centre, lag in ((-0.32, 0.0), (0.36, 0.3)):
+        step = 0.16 * np.sin(TAU * (u + lag))
+        for side in (-1, 1):
+            leg = line(point(centre, 0.5 + bob), point(centre + side * step, 0.0))
+            scene.sticks.append((leg, 0.06, "thing"))
     return scene
 
 
 def _mounted(u: np.ndarray, style: Style, *, bob: np.ndarray) -> Scene:
-    """A rider, and under the rider a body on two supports that turn or step at the same rate."""
-    saddle = 0.62 + bob
+    """A rider with hands in front, and the trunk of what is ridden."""
     arms = 1.2 + 0.15 * np.sin(TAU * u)
-    wheels = []
-    for centre, lag in ((-0.32, 0.0), (0.36, 0.3)):
-        step = 0.16 * np.sin(TAU * (u + lag))
-        wheels.append((line(point(centre, 0.5 + bob), point(centre + step, 0.0)), 0.06, "thing"))
-        wheels.append((line(point(centre, 0.5 + bob), point(centre - step, 0.0)), 0.06, "thing"))
     trunk = line(point(-0.36, 0.5 + bob), point(0.4, 0.52 + bob), point(0.55, 0.7 + bob))
     return Scene(
-        pelvis=np.stack([0 * u, saddle], axis=-1),
+        pelvis=np.stack([0 * u, 0.62 + bob], axis=-1),
         lean=style.lean + 0.35 + 0 * u,
         arms=((arms, 0.3 + 0 * u), (arms, 0.3 + 0 * u)),
         legs=(),
-        sticks=[*wheels, (trunk, 0.11, "thing")],
+        sticks=[(trunk, 0.11, "thing")],
     )
 
 
 def soccer_juggling(u: np.ndarray, style: Style) -> Scene:
     """Kick a ball up with one foot then the other; it bounces between knee and hip."""
-    lift = [0.9 * style.vigour * hop(u + shift, 0.5) * ((u + shift) % 1.0 < 0.5) for shift in (0.0, 0.5)]
+    lift = [1.2 * style.vigour * hop(u + shift, 0.5) * ((u + shift) % 1.0 < 0.5) for shift in (0.0, 0.5)]
     high = hop(2 * u + 0.5, 1.0)
     scene = _standing(u, 0.2 + 0 * u, style, arms=((0.5 + 0 * u, 0.5 + 0 * u), (-0.3 + 0 * u, 0.5 + 0 * u)))
     scene.legs = tuple((0.9 * bend, -0.8 * bend) for bend in lift)
-    scene.balls.append((point(0.36, 0.22 + 0.45 * high), 0.06 * style.prop, "thing"))
+    scene.balls.append((point(0.38, 0.22 + 0.5 * high), 0.08 * style.prop, "thing"))
     return scene
 
 

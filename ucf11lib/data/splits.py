@@ -1,8 +1,8 @@
 """Which sequences train and which are held out.
 
 `random` is the 2019 report's: 160 sequences of a shuffle, so windows of one clip fall on both sides and memory passes
-for skill. `video` keeps each clip on one side, `group` keeps each group (performer, place, camera) on one side: only the
-last says how a model does on people and places that it has not seen.
+for skill. `video` keeps each clip on one side, `group` keeps each group (performer, place, camera) on one side: only
+the last says how a model does on people and places that it has not seen.
 """
 
 from dataclasses import dataclass

@@ -2,8 +2,8 @@
 
 It exists so that everything runs anywhere. No number from it says anything about UCF-11. As in UCF-11, a group is one
 performer in one place before one camera, several clips show each group, and sequences of a clip follow each other; so
-a split at random leaks what a split by group does not. A group fixes clothes, skin, background, viewpoint, scale, light,
-shake and manner; a clip varies phase, speed and position.
+a split at random leaks what a split by group does not. A group fixes clothes, skin, background, viewpoint, scale,
+light, shake and manner; a clip varies phase, speed and position.
 """
 
 from collections.abc import Iterator
@@ -106,10 +106,10 @@ def _place(rng: np.random.Generator) -> Place:
     slope = rng.uniform(0, 0.3) * (x * np.cos(angle) + y * np.sin(angle))
     return Place(
         style=Style(
-            rate=rng.uniform(0.9, 1.5),
+            rate=rng.uniform(0.9, 1.2),
             vigour=rng.uniform(0.8, 1.1),
             lean=rng.uniform(-0.1, 0.2),
-            prop=rng.uniform(0.8, 1.3),
+            prop=rng.uniform(0.9, 1.4),
         ),
         colours={name: _colour(rng) for name in names} | {"skin": tuple(int(v) for v in np.clip(skin, 0, 255))},
         background=_background(rng),
@@ -120,7 +120,7 @@ def _place(rng: np.random.Generator) -> Place:
         shake=rng.uniform(0, 1.2),
         pan=rng.uniform(-5, 5),
         light=(rng.uniform(0.7, 1.15) + slope).astype(np.float32)[..., None],
-        screen=int(rng.integers(0, 14)) if rng.random() < 0.5 else 0,
+        screen=int(rng.integers(2, 9)) if rng.random() < 0.5 else 0,
         noise=rng.uniform(2, 8),
     )
 
@@ -202,7 +202,7 @@ def render_clip(name: str, place: Place, n_sequences: int, rng: np.random.Genera
     """
     n = n_sequences * store.WINDOW
     t = np.arange(n) / FPS
-    u = t * place.style.rate * rng.uniform(0.85, 1.15) + rng.uniform()
+    u = t * place.style.rate * rng.uniform(0.92, 1.08) + rng.uniform()
     shake = np.cumsum(rng.normal(0, place.shake * 0.5, (n, 2)), axis=0)
     shake -= np.linspace(0, 1, n)[:, None] * shake[-1]  # a hand-held camera comes back
     camera = np.clip(shake + np.outer(t - t.mean(), [place.pan, 0]), -MARGIN, MARGIN)

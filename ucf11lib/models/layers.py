@@ -88,7 +88,7 @@ class Builder:
         return keras.layers.ReLU(name=f"{name}_relu")(x) if relu else x
 
     def head(self, x, classes: int):
-        """The last linear layer, float32 whatever the precision; a softmax after it only if the recipe has the fault."""
+        """The last linear layer, always float32; a softmax after it only if the recipe has that fault."""
         if self.recipe.dropout:
             x = keras.layers.Dropout(self.recipe.dropout, seed=self.next_seed(), name="logits_dropout")(x)
         x = keras.layers.Dense(classes, kernel_initializer=self.initializer(), dtype="float32", name="logits")(x)

@@ -1,0 +1,94 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ucf11lib import recipes
+from ucf11lib.data import batches
+
+PLAIN = recipes.recipe("2019", "c3d")
+
+
+@settings(max_examples=50, deadline=None)
+@given(n=st.integers(1, 40), start=st.integers(0, 200), count=st.integers(1, 90))
+def test_positions_do_not_depend_on_where_one_starts(n, start, count):
+    stream = batches.Stream(np.arange(100, 100 + n), seed=3)
+    whole = stream.positions(0, start + count)
+    assert np.array_equal(stream.positions(start, count), whole[start:])
+    for p in range(len(whole) // n):
+        assert sorted(whole[p * n : (p + 1) * n]) == list(range(100, 100 + n))
+
+
+def test_passes_and_seeds_have_orders_of_their_own():
+    one, two = batches.Stream(np.arange(50), 0), batches.Stream(np.arange(50), 1)
+    assert not np.array_equal(one.positions(0, 50), one.positions(50, 50))
+    assert not np.array_equal(one.positions(0, 50), two.positions(0, 50))
+    assert not np.array_equal(one.draws(0, 5), one.draws(5, 5))
+
+
+def test_parts_of_replicas_make_up_the_global_batch(store):
+    stream = batches.Stream(np.arange(40), 0)
+    kept = {}
+    for replicas in (1, 2, 4):
+        parts = list(batches.training_batches(store, stream, 8, first_step=3, steps=2, replicas=replicas))
+        assert len(parts) == 2 * replicas
+        kept[replicas] = [np.concatenate([part[i].numpy() for part in parts]) for i in range(3)]
+    for replicas in (2, 4):
+        for whole, cut in zip(kept[1], kept[replicas], strict=True):
+            assert np.array_equal(whole, cut)
+
+
+def test_batches_hold_the_stores_bytes(store):
+    stream = batches.Stream(np.arange(5, 25), 0)
+    frames, _, labels = next(iter(batches.training_batches(store, stream, 8, first_step=0, steps=1)))
+    chosen = stream.positions(0, 8)
+    assert np.array_equal(frames.numpy(), store.frames[chosen])
+    assert np.array_equal(labels.numpy(), store.labels[chosen])
+    assert frames.dtype == "uint8"
+
+
+def test_evaluation_keeps_order_and_the_last_partial_batch(store):
+    indices = np.array([7, 3, 99, 50, 0])
+    found = [part.numpy() for (part,) in batches.evaluation_batches(store, indices, 2)]
+    assert [len(part) for part in found] == [2, 2, 1]
+    assert np.array_equal(np.concatenate(found), store.frames[indices])
+
+
+def picture(n=6, size=16):
+    return np.random.default_rng(1).integers(0, 256, (n, 3, size, size, 3), dtype=np.uint8)
+
+
+def test_no_augmentation_changes_nothing():
+    frames = picture()
+    assert np.array_equal(np.asarray(batches.augment(frames, np.zeros((6, 4), np.float32), PLAIN)), frames)
+
+
+def test_a_flip_mirrors_all_frames_of_its_sequence():
+    frames, draws = picture(2), np.array([[-0.5, 0, 0, 0], [0.5, 0, 0, 0]], np.float32)
+    found = batches.augment(frames, draws, replace(PLAIN, flip=True)).numpy()
+    assert np.array_equal(found[0], frames[0])
+    assert np.array_equal(found[1], frames[1, :, :, ::-1])
+
+
+def test_a_shift_moves_and_repeats_the_edge():
+    frames, draws = picture(1), np.array([[-1, 0.5, -0.5, 0]], np.float32)
+    found = batches.augment(frames, draws, replace(PLAIN, shift=4)).numpy()
+    assert np.array_equal(found[0, :, 2:, :-2], frames[0, :, :-2, 2:])
+    assert np.array_equal(found[0, :, 0, :-2], frames[0, :, 0, 2:])
+
+
+def test_brightness_scales_and_stays_in_range():
+    frames, draws = picture(1), np.array([[-1, 0, 0, 0.99]], np.float32)
+    found = batches.augment(frames, draws, replace(PLAIN, brightness=0.3)).numpy()
+    assert found.dtype == np.uint8
+    assert np.abs(found - np.clip(frames * 1.297, 0, 255)).max() <= 1
+
+
+def test_channel_statistics_are_those_of_the_pixels(store):
+    indices = np.arange(0, 60)
+    mean, deviation = batches.channel_statistics(store, indices)
+    pixels = store.frames[indices].reshape(-1, 3).astype(np.float64)
+    assert mean == pytest.approx(pixels.mean(axis=0), rel=1e-5)
+    assert deviation == pytest.approx(pixels.std(axis=0), rel=1e-5)

@@ -1,0 +1,189 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ucf11lib import jobs, paths, runs
+from ucf11lib.config import RunConfig
+from ucf11lib.data.store import ClipStore
+from ucf11lib.errors import UserError
+from ucf11lib.runs import Run
+
+SMOKE = RunConfig("cnn_lstm", profile="smoke")
+METRICS = [
+    "model",
+    "recipe",
+    "profile",
+    "source",
+    "split",
+    "seed",
+    "classes",
+    "n_train",
+    "n_val",
+    "parameters",
+    "epochs",
+    "accuracy",
+    "accuracy_batch_mean",
+    "macro_f1",
+    "per_class_accuracy",
+    "confusion",
+    "val_loss",
+    "seconds",
+    "seconds_to_75",
+    "sequences_per_second",
+    "peak_rss_mb",
+    "status",
+]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    os.environ["UCF11_DATA"] = str(tmp_path_factory.getbasetemp() / "data")
+    return jobs.train(SMOKE, tmp_path_factory.mktemp("runs") / "r", say=lambda line: None)
+
+
+def test_the_run_folder_is_complete(run):
+    assert sorted(path.name for path in run.path.iterdir()) == [
+        "best.weights.h5",
+        "config.json",
+        "environment.json",
+        "history.csv",
+        "metrics.json",
+        "model.keras",
+        "predictions.npz",
+    ]
+    assert set(run.metrics) >= METRICS
+    assert run.metrics["status"] == "ok"
+    assert list(run.history.columns) == ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds"]
+    assert len(run.history) == run.metrics["epochs"] == 2
+    assert RunConfig.of(**{key: run.config[key] for key in SMOKE.__dataclass_fields__}) == SMOKE
+
+
+def test_the_numbers_fit_each_other(run):
+    p, m = run.predictions, run.metrics
+    assert p["y_prob"].sum(axis=1) == pytest.approx(1)
+    assert m["accuracy"] == (p["y_prob"].argmax(axis=1) == p["y_true"]).mean()
+    assert np.array(m["confusion"]).sum() == m["n_val"] == len(p["index"])
+    assert m["accuracy"] == pytest.approx(run.history["val_accuracy"].iloc[-1])
+    store = ClipStore.open(run.config["store"])
+    assert np.array_equal(store.labels[p["index"]], p["y_true"])
+
+
+def test_evaluating_again_gives_the_same(run):
+    found = jobs.evaluate(run)
+    assert found["accuracy"] == run.metrics["accuracy"]
+    assert found["confusion"] == run.metrics["confusion"]
+
+
+def test_evaluating_on_another_store(run, store):
+    found = jobs.evaluate(run, store.path)
+    assert found["n"] == len(store)
+    assert np.array(found["confusion"]).sum() == len(store)
+
+
+def test_evaluating_on_other_classes_is_refused(run, videos, tmp_path):
+    from ucf11lib.data import videos as sources
+
+    other = sources.prepare(tmp_path / "s", videos / "ucf11_sample", source="ucf11")
+    with pytest.raises(UserError, match="its classes are not those of"):
+        jobs.evaluate(run, other.path)
+
+
+def test_same_seed_same_numbers(run, tmp_path):
+    again = jobs.train(SMOKE, tmp_path / "again", say=lambda line: None)
+    pd.testing.assert_frame_equal(
+        run.history.drop(columns="seconds"), again.history.drop(columns="seconds"), check_exact=True
+    )
+    for key, value in run.predictions.items():
+        assert np.array_equal(value, again.predictions[key])
+    for a, b in zip(run.model().get_weights(), again.model().get_weights(), strict=True):
+        assert np.array_equal(a, b)
+
+
+def test_an_existing_folder_is_not_touched(run, tmp_path):
+    with pytest.raises(UserError, match="a finished run; choose another --run or delete it"):
+        jobs.train(SMOKE, run.path)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("x")
+    for resume in (False, True):
+        with pytest.raises(UserError):
+            jobs.train(SMOKE, tmp_path / "mine", resume=resume)
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.tex"]
+
+
+TRAIN = """
+import sys
+from dataclasses import replace
+from ucf11lib import jobs, recipes
+from ucf11lib.config import RunConfig
+small = recipes.profile("smoke", "cnn_lstm")
+recipes.profile = lambda name, model: replace(small, epochs=6)
+jobs.train(RunConfig("cnn_lstm", profile="smoke"), sys.argv[1], resume=len(sys.argv) > 2)
+"""
+
+
+def start(folder, *resume):
+    command = [sys.executable, "-c", TRAIN, str(folder), *resume]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.slow
+def test_a_killed_training_goes_on_to_the_same_weights(tmp_path):
+    out, err = start(tmp_path / "whole").communicate(timeout=300)
+    assert "epoch   6/6" in out, err
+    killed = start(tmp_path / "killed")
+    while not (tmp_path / "killed" / "checkpoint.npz").exists() and killed.poll() is None:
+        time.sleep(0.01)
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    assert not (tmp_path / "killed" / "metrics.json").exists()
+    with pytest.raises(UserError, match="did not finish"):
+        Run.open(tmp_path / "killed")
+    with pytest.raises(UserError, match="go on with --resume"):
+        jobs.train(SMOKE, tmp_path / "killed")
+    with pytest.raises(UserError, match="begun with another seed"):
+        jobs.train(RunConfig("cnn_lstm", profile="smoke", seed=1), tmp_path / "killed", resume=True)
+    out, err = start(tmp_path / "killed", "resume").communicate(timeout=300)
+    assert "resuming after epoch" in out, err
+    whole, resumed = Run.open(tmp_path / "whole"), Run.open(tmp_path / "killed")
+    pd.testing.assert_frame_equal(
+        whole.history.drop(columns="seconds"), resumed.history.drop(columns="seconds"), check_exact=True
+    )
+    for a, b in zip(whole.model().get_weights(), resumed.model().get_weights(), strict=True):
+        assert np.array_equal(a, b)
+
+
+def test_ensure_trains_once(capsys):
+    first = jobs.ensure(SMOKE)
+    stamp = (first.path / "metrics.json").stat().st_mtime_ns
+    again = jobs.ensure(SMOKE)
+    assert "trained before" in capsys.readouterr().out
+    assert again.path == first.path == paths.runs_dir() / SMOKE.name
+    assert (again.path / "metrics.json").stat().st_mtime_ns == stamp
+    config = json.loads((first.path / "config.json").read_text())
+    config["recipe_fields"]["learning_rate"] = 7
+    (first.path / "config.json").write_text(json.dumps(config))
+    jobs.ensure(SMOKE)
+    assert (first.path / "metrics.json").stat().st_mtime_ns != stamp
+
+
+def test_find_lists_finished_runs_only(run, tmp_path):
+    (tmp_path / "unfinished").mkdir()
+    assert runs.find(tmp_path) == []
+    assert runs.find(run.path.parent) == [run]
+
+
+def test_an_unreadable_model_is_named(run, tmp_path):
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(run.path, copy)
+    (copy / "model.keras").write_bytes(b"not a model")
+    with pytest.raises(UserError, match=r"model.keras: cannot be loaded"):
+        Run.open(copy).model()
