@@ -32,7 +32,7 @@ def build(
         classes: number of outputs.
         window: frames a sequence.
         size: pixels a side.
-        width: factor on channels and hidden units.
+        width: factor on the convolutions' channels and the dense layers' units.
         seed: of the weights and the dropout masks.
         mean, deviation: of the training part a channel, in grey levels, for `inputs="dataset"`.
 
