@@ -9,7 +9,7 @@ PARAMETERS = 'profile = "smoke"\nsource = ""\ndata = ""\nsplit = ""\nfigures_dir
 
 
 def write(path, *sources, tags=("parameters",)):
-    kernel = {"name": "python3", "display_name": "", "language": ""}
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     notebook = nbformat.v4.new_notebook(metadata={"kernelspec": kernel})
     for i, source in enumerate(sources):
         cell = nbformat.v4.new_code_cell(source)

@@ -40,13 +40,15 @@ def test_frames_are_a_read_only_map(tmp_path):
         store.frames[0] = 0
 
 
-def test_a_failed_write_leaves_nothing(tmp_path):
-    with (
-        pytest.raises(ZeroDivisionError),
-        stores.create(tmp_path / "s", source="videos", classes=["a"], origin={}) as writer,
-    ):
+def write_and_fail(path):
+    with stores.create(path, source="videos", classes=["a"], origin={}) as writer:
         writer.add(np.zeros((1, 30, 64, 64, 3), np.uint8), label=0, group="g", clip="c")
         raise ZeroDivisionError
+
+
+def test_a_failed_write_leaves_nothing(tmp_path):
+    with pytest.raises(ZeroDivisionError):
+        write_and_fail(tmp_path / "s")
     assert list(tmp_path.iterdir()) == []
 
 
