@@ -3,7 +3,7 @@ from dataclasses import replace
 import matplotlib.pyplot
 import pytest
 
-from ucf11lib import diagrams, figures, models, recipes
+from ucf11lib import diagrams, models, recipes, style
 
 NOTE = "recipe 2019, width 0.125"
 
@@ -87,5 +87,5 @@ def test_no_two_texts_overlap(name, norm):
 
 
 def test_the_same_network_gives_the_same_bytes(tmp_path):
-    saved = [figures.save(diagrams.structure(build("c3d"), note=NOTE), tmp_path / f"{i}.svg") for i in (1, 2)]
+    saved = [style.save(diagrams.structure(build("c3d"), note=NOTE), tmp_path / f"{i}.svg") for i in (1, 2)]
     assert saved[0].read_bytes() == saved[1].read_bytes()

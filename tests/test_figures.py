@@ -83,8 +83,8 @@ def test_no_text_leaves_the_page(name):
 @pytest.mark.parametrize("suffix", [".svg", ".png"])
 @pytest.mark.parametrize("name", FIGURES)
 def test_a_figure_made_twice_has_the_same_bytes(name, suffix, tmp_path):
-    first = figures.save(FIGURES[name](), tmp_path / f"a{suffix}").read_bytes()
-    assert figures.save(FIGURES[name](), tmp_path / f"b{suffix}").read_bytes() == first
+    first = style.save(FIGURES[name](), tmp_path / f"a{suffix}").read_bytes()
+    assert style.save(FIGURES[name](), tmp_path / f"b{suffix}").read_bytes() == first
     assert b"<dc:date>" not in first
 
 
@@ -92,7 +92,7 @@ def digest(folder):
     found = hashlib.sha256()
     for name, make in FIGURES.items():
         for suffix in (".svg", ".png"):
-            found.update(figures.save(make(), folder / (name + suffix)).read_bytes())
+            found.update(style.save(make(), folder / (name + suffix)).read_bytes())
     return found.hexdigest()
 
 
@@ -106,10 +106,10 @@ def test_another_process_writes_the_same_bytes(tmp_path):
 
 def test_saved_whole_or_not_at_all(tmp_path):
     figure = FIGURES["comparison"]()
-    assert figures.save(figure, tmp_path / "new" / "a.png") == tmp_path / "new" / "a.png"
+    assert style.save(figure, tmp_path / "new" / "a.png") == tmp_path / "new" / "a.png"
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.png"]
     with pytest.raises(ValueError, match=r"\.svg or \.png"):
-        figures.save(figure, tmp_path / "a.pdf")
+        style.save(figure, tmp_path / "a.pdf")
     assert [path.name for path in tmp_path.iterdir()] == ["new"]
 
 
@@ -225,4 +225,4 @@ def test_a_model_keeps_its_colour_and_further_runs_of_it_get_others():
 def test_frames_make_small_files(tmp_path):
     noise = np.random.default_rng(0).normal(128, 5, (11, 30, 64, 64, 3)).clip(0, 255).astype(np.uint8)
     figure = figures.film_strips(noise, [f"class {i}" for i in range(11)], note=NOTE)
-    assert figures.save(figure, tmp_path / "film.png").stat().st_size < 400_000
+    assert style.save(figure, tmp_path / "film.png").stat().st_size < 400_000

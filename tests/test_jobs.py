@@ -187,3 +187,14 @@ def test_an_unreadable_model_is_named(run, tmp_path):
     (copy / "model.keras").write_bytes(b"not a model")
     with pytest.raises(UserError, match=r"model.keras: cannot be loaded"):
         Run.open(copy).model()
+
+
+def test_a_stores_own_source_is_what_a_run_records(store, tmp_path, cli):
+    with pytest.raises(UserError, match="its source is synthetic, not course"):
+        jobs.train(RunConfig("c3d", profile="smoke", source="course"), tmp_path / "r", store=store)
+    assert not (tmp_path / "r").exists()
+    done = cli(
+        "train", "c3d", "--profile", "smoke", "--source", "course", "--store", store.path, "--run", tmp_path / "r"
+    )
+    assert done.returncode == 0, done.stderr
+    assert Run.open(tmp_path / "r").metrics["source"] == "synthetic"

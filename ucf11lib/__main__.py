@@ -41,8 +41,11 @@ def _train(args: argparse.Namespace) -> None:
     from ucf11lib.data.store import ClipStore
 
     names = ("model", "recipe", "profile", "source", "data", "split", "seed", "mixed_precision")
-    config = RunConfig.of(**{name: getattr(args, name) for name in names})
+    parameters = {name: getattr(args, name) for name in names}
     store = ClipStore.open(args.store) if args.store else None
+    if store:
+        parameters |= {"source": store.source, "data": store.info["origin"].get("folder", "")}
+    config = RunConfig.of(**parameters)
     run = jobs.train(config, args.run, store=store, resume=args.resume)
     print(f"held out: {run.metrics['accuracy']:.1%} of {run.metrics['n_val']} sequences ({run.note})")
     print(f"run: {paths.shown(run.path)}")
@@ -124,7 +127,9 @@ def parser() -> Parser:
              "reproduce --profile smoke --only 01_c3d")  # fmt: skip
     _data_options(c, "synthetic")
     c.add_argument("--split", default="group", help="random, video or group")
-    c.add_argument("--only", nargs="+", default=[], metavar="NAME", help="these notebooks only, nothing rebuilt")
+    c.add_argument(
+        "--only", nargs="+", default=[], metavar="NAME", help="these notebooks only; the report is not rebuilt"
+    )
 
     c = _add(commands, "prepare", _prepare, "Turn a source of clips into a store of sequences.",
              "prepare --source videos --data my_videos --store my_store")  # fmt: skip

@@ -16,9 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullLocator
 
-from ucf11lib.style import GREY, PALE, SMALL, colours, page, percent, percent_axis, save, shown_name
-
-__all__ = ["comparison", "confusion", "examples", "film_strips", "history", "per_class", "save"]
+from ucf11lib.style import GREY, PALE, SMALL, colours, page, percent, percent_axis, shown_name
 
 VERDICTS = {True: ("right", "#00694D"), False: ("wrong", "#B03A00")}
 SICK_LOSS = 10  # a sound network starts near ln(classes), 2.4

@@ -46,6 +46,10 @@ def train(
     _check_folder(path, config, resume)
     recipe, profile = recipes.recipe(config.recipe, config.model), recipes.profile(config.profile, config.model)
     store = store or sources.ensure(config.source, data=config.data, profile=profile)
+    if store.source != config.source:
+        raise UserError(
+            f"{store.path}: its source is {store.source}, not {config.source}; give --source {store.source}"
+        )
     if len(store.classes) < 2:
         raise UserError(f"{store.path}: only class {store.classes[0]!r}; a classifier needs at least 2 class folders")
     parts = splits.split(store, config.split, config.seed)

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import nbformat
+
 from ucf11lib import paths
 from ucf11lib.errors import RunFailed, UserError
 
@@ -150,13 +152,19 @@ def _execute(path: Path, work: Path, parameters: dict, title: str, *, failed: Pa
     except papermill.PapermillExecutionError as error:
         print(" failed")
         shutil.copy(executed, failed)
-        raise RunFailed(f"{path.name}, cell {error.cell_index + 1}: {error.ename}: {error.evalue}; "
+        raise RunFailed(f"{path.name}, cell {_source_number(path, error.source)}: {error.ename}: {error.evalue}; "
                         f"see {paths.shown(failed)}; the old results were not touched") from None  # fmt: skip
     except DeadKernelError:
         print(" failed")
         raise RunFailed(f"{path.name}: its kernel was killed, most often for memory; try --profile smoke") from None
     print(f" {time.perf_counter() - start:.0f} s", flush=True)
     _to_html(executed, work / "notebooks" / f"{path.stem}.html")
+
+
+def _source_number(path: Path, source: str) -> int:
+    """Return which cell of the notebook, counted from 1, has this source; the executed copy has one cell more."""
+    cells = [cell.source for cell in nbformat.read(path, as_version=4).cells]
+    return cells.index(source) + 1
 
 
 def _to_html(executed: Path, to: Path) -> None:
