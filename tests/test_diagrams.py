@@ -65,7 +65,7 @@ def test_a_group_norm_and_an_lstm():
     found = diagrams.stages(build("cnn_lstm", norm="group"))
     assert found[1].words == ["group norm", "relu"]
     lstm = next(stage for stage in found if stage.kind == "LSTM")
-    assert lstm.shape == (30, 16)
+    assert lstm.shape == (30, 128)
 
 
 def test_the_legend_names_the_kinds_that_are_there():

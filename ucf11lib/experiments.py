@@ -15,6 +15,7 @@ from ucf11lib.config import RunConfig
 from ucf11lib.data import sources, splits
 from ucf11lib.data.store import ClipStore
 from ucf11lib.errors import UserError
+from ucf11lib.style import shown_name
 
 
 def run(names: Sequence[str] = (), *, videos: str | None = None, force: bool = False) -> None:
@@ -72,15 +73,20 @@ def checks(videos: Path) -> dict:
         ),
     ]
     for model, value in accuracy.items():
-        rows.append(_row(f"{model}, group split", value, "75 % to 99.5 %", 0.75 <= value < 0.995))
+        rows.append(_row(f"{shown_name(model)}, group split", value, "75 % to 99.5 %", 0.75 <= value < 0.995))
     for model in ("c3d", "cnn_lstm"):
         found = explain.accuracy_under(group[model].model(), store, split.validation, "frames shuffled")
         rows.append(
-            _row(f"{model}, frames shuffled at test time", found, "10 points lower", found <= accuracy[model] - 0.1)
+            _row(
+                f"{shown_name(model)}, frames shuffled at test time",
+                found,
+                "10 points lower",
+                found <= accuracy[model] - 0.1,
+            )
         )
     for model, run_ in random.items():
         value = run_.metrics["accuracy"]
-        rows.append(_row(f"{model}, random split", value, "above the group split", value > accuracy[model]))
+        rows.append(_row(f"{shown_name(model)}, random split", value, "above the group split", value > accuracy[model]))
     return {"source": "synthetic", "rows": rows}
 
 

@@ -91,7 +91,7 @@ def render(found: dict[str, Run], figures: Path, work: Path) -> str:
         "results": {path.stem: json.loads(path.read_text()) for path in sorted(paths.RESULTS.glob("*.json"))},
         "figure": _figure_numbers(figures, work),
         "results_table": results_table(found),
-        "changes": {m: pipe_table(recipes.changes(recipes.recipe("2019", m), run.recipe)) for m, run in found.items()},
+        "changes": changes_table(found),
         "percent": percent,
         "seconds": lambda value: "never" if value is None else f"{value:.0f} s",
     }
@@ -117,6 +117,17 @@ def results_table(found: dict[str, Run]) -> str:
             }
         )
     return pipe_table(pd.DataFrame(rows))
+
+
+def changes_table(found: dict[str, Run]) -> str:
+    """Return what each model's recipe changes beside that of 2019, a setting a row, as a Markdown table."""
+    rows: dict[str, dict[str, str]] = {}
+    for model, run in found.items():
+        for setting, before, after in recipes.changes(recipes.recipe("2019", model), run.recipe).itertuples(
+            index=False
+        ):
+            rows.setdefault(setting, {})[shown_name(model)] = f"{before} → {after}"
+    return pipe_table(pd.DataFrame.from_dict(rows, orient="index").fillna("as in 2019").reset_index(names="setting"))
 
 
 def pipe_table(table: pd.DataFrame) -> str:
@@ -156,7 +167,7 @@ def _html(text: str, work: Path) -> Path:
     import pypandoc
 
     path = work / "report.html"
-    options = ["--standalone", "--embed-resources", f"--resource-path={work}", "--mathml", "--toc", "--toc-depth=2"]
+    options = ["--standalone", "--embed-resources", f"--resource-path={work}", "--mathml", "--toc", "--number-sections"]
     options += [f"--css={paths.REPORT / 'report.css'}"]
     pypandoc.convert_text(text, "html5", "markdown-smart", outputfile=str(path), extra_args=options)
     return path
@@ -168,7 +179,7 @@ def _pdf(text: str, work: Path) -> Path:
 
     source, path = work / "report.typ", work / "report.pdf"
     options = ["--standalone", f"--include-in-header={paths.REPORT / 'report.typ'}"]
-    options += ["--variable=papersize:a4", "--variable=fontsize:10pt"]
+    options += ["--variable=papersize:a4", "--variable=fontsize:10pt", "--variable=section-numbering:1.1"]
     pypandoc.convert_text(text, "typst", "markdown-smart", outputfile=str(source), extra_args=options)
     try:
         typst.compile(str(source), output=str(path), root=str(work), ignore_system_fonts=True, timestamp=0)
