@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 TAU = 2 * np.pi
-SLOW, FAST = 0.9, 2.8  # cycles of two classes that differ in tempo, over the performer's own
+SLOW, FAST = 1.0, 3.0  # cycles of two classes that differ in tempo, over the performer's own
 KNEE, SHIN, TORSO, UPPER, LOWER = 0.24, 0.24, 0.30, 0.16, 0.15
 
 
