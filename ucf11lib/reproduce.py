@@ -35,6 +35,7 @@ def reproduce(
         UserError: an unknown notebook, profile, source or split.
         RunFailed: a notebook raised; nothing of the old results was changed.
     """
+    from ucf11lib import report, runs
     from ucf11lib.config import RunConfig
 
     parameters = {
@@ -57,6 +58,8 @@ def reproduce(
                 _execute(path, work, parameters, title, failed=target.runs / f"failed-{path.name}")
             built = [] if only else _report(work)
         target.fill(work, built)
+        if built and target.report == paths.REPORT:
+            report.update_readme(report.choose(runs.find(target.runs)))
     finally:
         shutil.rmtree(work, ignore_errors=True)
     print(f"executed notebooks: {paths.shown(target.notebooks)}")

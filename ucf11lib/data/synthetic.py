@@ -20,6 +20,7 @@ from ucf11lib.data.motions import KNEE, LOWER, MOTIONS, SHIN, TORSO, UPPER, Scen
 FPS = 29.97
 SUPERSAMPLE = 2
 MARGIN = 16  # pixels of background beyond the frame on each side, for the camera to move over
+ONSET = 0.4  # cycles: a clip is cut to its action, as in UCF-11, so it begins near the action's beginning
 COURSE_SEQUENCES = (607, 675, 722, 649, 931, 729, 633, 750, 545, 466, 565)
 
 
@@ -202,7 +203,7 @@ def render_clip(name: str, place: Place, n_sequences: int, rng: np.random.Genera
     """
     n = n_sequences * store.WINDOW
     t = np.arange(n) / FPS
-    u = t * place.style.rate * rng.uniform(0.92, 1.08) + rng.uniform()
+    u = t * place.style.rate * rng.uniform(0.92, 1.08) + rng.uniform(0, ONSET)
     shake = np.cumsum(rng.normal(0, place.shake * 0.5, (n, 2)), axis=0)
     shake -= np.linspace(0, 1, n)[:, None] * shake[-1]  # a hand-held camera comes back
     camera = np.clip(shake + np.outer(t - t.mean(), [place.pan, 0]), -MARGIN, MARGIN)
