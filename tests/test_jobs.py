@@ -179,3 +179,14 @@ def test_a_stores_own_source_is_what_a_run_records(store, tmp_path, cli):
     )
     assert done.returncode == 0, done.stderr
     assert Run.open(tmp_path / "r").metrics["source"] == "synthetic"
+
+
+@pytest.mark.parametrize("model", ["c3d", "cnn_lstm"])
+def test_mixed_precision_is_an_option(model, store, tmp_path):
+    config = RunConfig(model, profile="smoke", mixed_precision=True)
+    run = jobs.train(config, tmp_path / "r", store=store, say=lambda line: None)
+    assert np.isfinite(run.history[["loss", "val_loss"]]).all(axis=None)
+    network = run.model()
+    assert {weight.dtype.name for weight in network.get_weights()} == {"float32"}
+    assert network.get_layer("conv1").compute_dtype in ("float16", "bfloat16")
+    assert network.get_layer("logits").compute_dtype == "float32"

@@ -81,5 +81,5 @@ def test_tables_are_pipe_tables():
     table = recipes.changes(recipes.recipe("2019", "c3d"), recipes.recipe("repaired", "c3d"))
     lines = report.pipe_table(table).splitlines()
     assert lines[0] == "| setting | recipe 2019 | recipe repaired |"
-    assert lines[1] == "| --- | --- | --- |"
+    assert lines[1] == "| :--- | :--- | :--- |"
     assert len(lines) == 2 + len(table)

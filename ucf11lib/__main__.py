@@ -148,7 +148,7 @@ def parser() -> Parser:
     c.add_argument("--seed", type=int, default=0, help="of split, weights, order, augmentation")
     c.add_argument("--run", metavar="DIR", help="the new run folder; under runs/ by default")
     c.add_argument("--resume", action="store_true", help="go on with an unfinished run")
-    c.add_argument("--mixed-precision", action="store_true", help="float16 where that is safe; for GPUs")
+    c.add_argument("--mixed-precision", action="store_true", help="half precision where that is safe; pays on GPUs")
 
     c = _add(commands, "evaluate", _evaluate, "Measure a run on its held-out part, or on the whole of another store.",
              "evaluate --run runs/c3d-repaired-quick-synthetic-group-seed0")  # fmt: skip

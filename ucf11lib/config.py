@@ -20,7 +20,7 @@ class RunConfig:
         data: the folder that the source reads; empty for `synthetic`.
         split: `random`, `video` or `group`.
         seed: of the split, the weights, the order, the augmentation and the dropout.
-        mixed_precision: compute in float16 where that is safe; for GPUs.
+        mixed_precision: compute in float16 on GPUs, bfloat16 elsewhere, where that is safe; weights stay float32.
     """
 
     model: str

@@ -122,7 +122,8 @@ def _resolved(config: RunConfig, recipe: recipes.Recipe, profile: recipes.Profil
 def _build(config, recipe, profile, store, parts, strategy) -> keras.Model:
     mean, deviation = batches.channel_statistics(store, parts.train)
     before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("mixed_float16" if config.mixed_precision else "float32")
+    half = "mixed_float16" if tf.config.list_physical_devices("GPU") else "mixed_bfloat16"  # CPUs pool no float16
+    keras.config.set_dtype_policy(half if config.mixed_precision else "float32")
     try:
         with strategy.scope():
             return models.build(

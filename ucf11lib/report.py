@@ -132,7 +132,7 @@ def changes_table(found: dict[str, Run]) -> str:
 
 def pipe_table(table: pd.DataFrame) -> str:
     """Return a data frame as a Markdown table without its index."""
-    lines = [table.columns, ["---"] * len(table.columns), *table.astype(str).to_numpy()]
+    lines = [table.columns, [":---"] * len(table.columns), *table.astype(str).to_numpy()]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
