@@ -4,7 +4,7 @@ A motion maps phase `u` (cycles, float (T,)) and a performer's `Style` to a `Sce
 and the things around it. Angles are radians from straight down, positive towards the facing direction; lengths are in
 body heights; x points forward, y up, z to the performer's left; the ground is y = 0. Several classes share poses and
 things on purpose (a ball above the hands, a stick in both hands, a body in the air), so that a single frame leaves
-doubt which order and speed resolve.
+doubt: two pairs are the same frame by frame, and only speed and direction of time tell them apart.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ class Style:
         rate: cycles a second.
         vigour: factor on the size of movements, about 1.
         lean: radians that the trunk leans forward of its usual place.
-        prop: side of things, about 1: length of a stick, radius of a ball.
+        prop: size of things, about 1: length of a stick, radius of a ball.
     """
 
     rate: float
