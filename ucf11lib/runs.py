@@ -92,7 +92,7 @@ class Run:
         return np.asarray(self.metrics["confusion"])
 
     @property
-    def per_class(self) -> list[float]:
+    def class_accuracies(self) -> list[float]:
         """Accuracy of each class, nan for one that does not occur in the held-out part."""
         return [np.nan if value is None else value for value in self.metrics["per_class_accuracy"]]
 
