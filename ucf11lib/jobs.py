@@ -76,7 +76,7 @@ def ensure(config: RunConfig, *, retrain: bool = False, say: Callable[[str], Non
     """
     path = paths.runs_dir() / config.name
     kept = runs.read_json(path / "config.json")
-    if retrain or (kept is not None and not _same(kept, config)):
+    if retrain or (kept is not None and _differences(kept, config)):
         shutil.rmtree(path, ignore_errors=True)
     if (path / "metrics.json").exists():
         say(f"{config.name}: trained before, at {paths.shown(path)}; retrain=True trains again")
@@ -84,12 +84,13 @@ def ensure(config: RunConfig, *, retrain: bool = False, say: Callable[[str], Non
     return train(config, resume=path.exists(), say=say)
 
 
-def _same(kept: dict, config: RunConfig) -> bool:
+def _differences(kept: dict, config: RunConfig) -> list[str]:
+    """Return the fields in which a run folder's config.json is not that of `config` with today's recipe and profile."""
     wanted = asdict(config) | {
         "recipe_fields": asdict(recipes.recipe(config.recipe, config.model)),
         "profile_fields": asdict(recipes.profile(config.profile, config.model)),
     }
-    return all(kept.get(key) == value for key, value in wanted.items())
+    return [key for key, value in wanted.items() if kept.get(key) != value]
 
 
 def _check_folder(path: Path, config: RunConfig, resume: bool) -> None:
@@ -102,7 +103,7 @@ def _check_folder(path: Path, config: RunConfig, resume: bool) -> None:
     kept = runs.read_json(path / "config.json")
     if kept is None:
         raise UserError(f"{path}: not a run that can be resumed (no config.json); choose another --run")
-    if differs := [key for key, value in asdict(config).items() if kept.get(key) != value]:
+    if differs := _differences(kept, config):
         raise UserError(f"{path}: begun with another {', '.join(differs)}; choose the same, or another --run")
 
 

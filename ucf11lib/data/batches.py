@@ -5,7 +5,7 @@ and each position has its own augmentation draws. So the order does not depend o
 was resumed.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -141,15 +141,10 @@ def channel_statistics(store: ClipStore, indices: np.ndarray, most: int = 512) -
     """Return mean and deviation of each channel in grey levels, from at most `most` evenly spaced sequences."""
     chosen = indices[np.linspace(0, len(indices) - 1, min(most, len(indices))).astype(int)]
     total, squares, count = np.zeros(3), np.zeros(3), 0
-    for frames in _pieces(store, chosen):
-        pixels = frames.reshape(-1, 3).astype(np.float32)
+    for i in chosen:
+        pixels = store.frames[i].reshape(-1, 3).astype(np.float32)
         total += pixels.sum(axis=0, dtype=np.float64)
         squares += np.square(pixels).sum(axis=0, dtype=np.float64)
         count += len(pixels)
     mean = total / count
     return mean, np.sqrt(np.maximum(squares / count - mean**2, 1e-6))
-
-
-def _pieces(store: ClipStore, indices: np.ndarray) -> Iterator[np.ndarray]:
-    for i in indices:
-        yield store.frames[i]
