@@ -34,7 +34,7 @@ def test_a_repair_is_what_its_table_says(model):
         ({"model": "c3d", "profile": "big"}, "unknown profile 'big'; choose one of smoke, quick, full"),
         ({"model": "c3d", "source": "web"}, "unknown source 'web'"),
         ({"model": "c3d", "split": "none"}, "unknown split 'none'"),
-        ({"model": "c3d", "epoch": 3}, "unknown parameter epoch; known are data, mixed_precision, model"),
+        ({"model": "c3d", "epoch": 3}, "unknown parameter epoch; known are data, health, mixed_precision, model"),
     ],
 )
 def test_an_unknown_name_raises_and_lists_the_choices(parameters, says):

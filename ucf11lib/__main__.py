@@ -40,15 +40,32 @@ def _train(args: argparse.Namespace) -> None:
     from ucf11lib.config import RunConfig
     from ucf11lib.data.store import ClipStore
 
-    names = ("model", "recipe", "profile", "source", "data", "split", "seed", "mixed_precision")
-    parameters = {name: getattr(args, name) for name in names}
+    names = ("model", "recipe", "profile", "source", "data", "split", "seed", "health", "mixed_precision")
+    parameters = {name: getattr(args, name) for name in names} | {"settings": ",".join(args.set)}
     store = ClipStore.open(args.store) if args.store else None
     if store:
         parameters |= {"source": store.source, "data": store.info["origin"].get("folder", "")}
     config = RunConfig.of(**parameters)
+    if args.overfit is not None:
+        _overfit(args, config, store)
+        return
     run = jobs.train(config, args.run, store=store, resume=args.resume)
     print(f"held out: {run.metrics['accuracy']:.1%} of {run.metrics['n_val']} sequences ({run.note})")
     print(f"run: {paths.shown(run.path)}")
+    if run.metrics["status"].startswith("stopped"):
+        raise RunFailed(f"{run.metrics['status']}; {paths.shown(run.path)}/metrics.json has the findings")
+
+
+def _overfit(args: argparse.Namespace, config, store) -> None:
+    from ucf11lib import jobs
+
+    if args.run or args.resume:
+        raise UserError("--overfit leaves no run folder; leave --run and --resume away")
+    found = jobs.overfit(config, args.overfit, store=store)
+    if not found.fitted:
+        raise RunFailed(f"{config.model}, recipe {config.recipe}, cannot learn {args.overfit} sequences by heart: "
+                        f"their loss is {found.losses[-1]:.4f}")  # fmt: skip
+    print(f"{config.model} can learn: the loss of {args.overfit} sequences is {found.losses[-1]:.4f}")
 
 
 def _evaluate(args: argparse.Namespace) -> None:
@@ -148,6 +165,10 @@ def parser() -> Parser:
     c.add_argument("--seed", type=int, default=0, help="of split, weights, order, augmentation")
     c.add_argument("--run", metavar="DIR", help="the new run folder; under runs/ by default")
     c.add_argument("--resume", action="store_true", help="go on with an unfinished run")
+    c.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE",
+                   help="change a field of the recipe or profile; may be repeated")  # fmt: skip
+    c.add_argument("--no-health", dest="health", action="store_false", help="let a training that cannot learn go on")
+    c.add_argument("--overfit", type=int, metavar="N", help="only see whether N sequences can be learnt by heart")
     c.add_argument("--mixed-precision", action="store_true", help="half precision where that is safe; pays on GPUs")
 
     c = _add(commands, "evaluate", _evaluate, "Measure a run on its held-out part, or on the whole of another store.",
@@ -167,7 +188,7 @@ def parser() -> Parser:
 
     c = _add(commands, "experiments", _experiments, "Run the long experiments of report/results/; resumes.",
              "experiments weizmann --videos my_videos")  # fmt: skip
-    c.add_argument("names", nargs="*", help="checks, weizmann; all by default")
+    c.add_argument("names", nargs="*", help="checks, ablation, weizmann; all by default")
     c.add_argument("--videos", metavar="DIR", help="the folder that holds weizmann/")
     c.add_argument("--force", action="store_true", help="run again what has results already")
     return top

@@ -20,6 +20,8 @@ class RunConfig:
         data: the folder that the source reads; empty for `synthetic`.
         split: `random`, `video` or `group`.
         seed: of the split, the weights, the order, the augmentation and the dropout.
+        settings: changes of the recipe and profile, such as `init=normal,learning_rate=0.01`.
+        health: watch the training and stop one that cannot learn (`ucf11lib.health`).
         mixed_precision: compute in float16 on GPUs, bfloat16 elsewhere, where that is safe; weights stay float32.
     """
 
@@ -30,11 +32,12 @@ class RunConfig:
     data: str = ""
     split: str = "group"
     seed: int = 0
+    settings: str = ""
+    health: bool = True
     mixed_precision: bool = False
 
     def __post_init__(self) -> None:
-        recipes.recipe(self.recipe, self.model)
-        recipes.profile(self.profile, self.model)
+        self.resolved()
         recipes.check(self.source, sources.SOURCES, "source")
         recipes.check(self.split, splits.SPLITS, "split")
 
@@ -46,9 +49,24 @@ class RunConfig:
             raise UserError(f"unknown parameter {', '.join(unknown)}; known are {', '.join(sorted(known))}")
         return cls(**parameters)
 
+    def resolved(self) -> tuple[recipes.Recipe, recipes.Profile]:
+        """Return the recipe and the profile with the settings in them.
+
+        Raises:
+            UserError: an unknown name, field or value.
+        """
+        both = recipes.recipe(self.recipe, self.model), recipes.profile(self.profile, self.model)
+        pairs = dict(item.partition("=")[::2] for item in self.settings.split(",") if item)
+        known = {field.name for values in both for field in fields(values)} - {"name"}
+        if unknown := sorted(set(pairs) - known):
+            raise UserError(f"unknown setting {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+        recipe, profile = (recipes.adjusted(values, pairs) for values in both)
+        return recipe, profile
+
     @property
     def name(self) -> str:
         """A folder name that says what the run is."""
         source = f"{self.source}_{Path(self.data).resolve().name}" if self.data else self.source
-        parts = [self.model, self.recipe, self.profile, source, self.split, f"seed{self.seed}"]
-        return "-".join(parts + ["mixed"] * self.mixed_precision)
+        recipe = "+".join([self.recipe, *filter(None, self.settings.split(","))])
+        parts = [self.model, recipe, self.profile, source, self.split, f"seed{self.seed}"]
+        return "-".join(parts + ["unwatched"] * (not self.health) + ["mixed"] * self.mixed_precision)

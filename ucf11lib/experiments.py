@@ -10,7 +10,7 @@ import platform
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ucf11lib import baselines, explain, jobs, paths, recipes, runs
+from ucf11lib import ablation, baselines, explain, jobs, paths, recipes, runs
 from ucf11lib.config import RunConfig
 from ucf11lib.data import sources, splits
 from ucf11lib.data.store import ClipStore
@@ -92,6 +92,11 @@ def checks(videos: Path) -> dict:
     return {"source": "synthetic", "rows": rows}
 
 
+def ablation_(videos: Path) -> dict:
+    """Add the repairs one at a time, and take each out again: three models, three seeds."""
+    return {"source": "synthetic", "split": "group", "profile": "quick", "rows": ablation.measure()}
+
+
 def weizmann(videos: Path) -> dict:
     """Train the repaired models on real video: Weizmann, ten actions, on people that they have not seen."""
     data = videos / "weizmann"
@@ -120,7 +125,7 @@ def weizmann(videos: Path) -> dict:
     return {"source": "real video: Weizmann actions (Blank et al., ICCV 2005)", "held_out": groups, "rows": rows}
 
 
-EXPERIMENTS: dict[str, Callable[[Path], dict]] = {"checks": checks, "weizmann": weizmann}
+EXPERIMENTS: dict[str, Callable[[Path], dict]] = {"checks": checks, "ablation": ablation_, "weizmann": weizmann}
 
 
 def _row(check: str, value: float, bar: str, holds: bool | None) -> dict:

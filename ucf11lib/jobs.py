@@ -1,15 +1,16 @@
 """One training from its configuration to a finished run folder."""
 
+import math
 import resource
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from ucf11lib import checkpoints, evaluation, models, paths, recipes, runs, training
+from ucf11lib import checkpoints, evaluation, health, models, paths, recipes, runs, training
 from ucf11lib.backend import keras, tf
 from ucf11lib.config import RunConfig
 from ucf11lib.data import batches, sources, splits
@@ -17,6 +18,8 @@ from ucf11lib.data.store import ClipStore
 from ucf11lib.errors import UserError
 from ucf11lib.runs import Run
 
+OVERFIT_STEPS = 10, 400  # of the overfit check: between two looks, and at most
+PLAIN = {"flip": False, "shift": 0, "brightness": 0.0, "dropout": 0.0, "schedule": "constant", "warmup": 0.0}
 TARGET = 0.75  # the 2019 report's goal; `seconds_to_75` is measured against it
 
 
@@ -36,15 +39,18 @@ def train(
         path: the run folder, `runs/<config.name>` by default.
         store: the data; the config's source is prepared or opened by default.
         resume: go on after the last finished epoch of an unfinished run at `path`.
-        say: gets one line before the training and one an epoch.
+        say: gets one line before the training, one an epoch, and one for each finding of `ucf11lib.health`.
         strategy: one device by default.
+
+    Returns:
+        The run; its `status` says whether the health checks stopped it.
 
     Raises:
         UserError: the folder exists (and `resume` is off), or data that cannot be trained on.
     """
     path = Path(path) if path else paths.runs_dir() / config.name
     _check_folder(path, config, resume)
-    recipe, profile = recipes.recipe(config.recipe, config.model), recipes.profile(config.profile, config.model)
+    recipe, profile = config.resolved()
     store = store or sources.ensure(config.source, data=config.data, profile=profile)
     if store.source != config.source:
         raise UserError(
@@ -60,7 +66,10 @@ def train(
     model = _build(config, recipe, profile, store, parts, strategy)
     say(f"{config.name}: {len(parts.train)} training and {len(parts.validation)} held-out sequences, "
         f"{model.count_params():,} parameters")  # fmt: skip
-    trainer = training.Trainer(model, store, parts, recipe, profile, config.seed, strategy, config.mixed_precision)
+    monitor = _monitor(config, recipe, store, say) if config.health else None
+    trainer = training.Trainer(
+        model, store, parts, recipe, profile, config.seed, strategy, config.mixed_precision, monitor
+    )
     history = _fit(path, trainer, resume, say)
     _finish(path, config, trainer, history)
     return Run.open(path)
@@ -86,10 +95,8 @@ def ensure(config: RunConfig, *, retrain: bool = False, say: Callable[[str], Non
 
 def _differences(kept: dict, config: RunConfig) -> list[str]:
     """Return the fields in which a run folder's config.json is not that of `config` with today's recipe and profile."""
-    wanted = asdict(config) | {
-        "recipe_fields": asdict(recipes.recipe(config.recipe, config.model)),
-        "profile_fields": asdict(recipes.profile(config.profile, config.model)),
-    }
+    recipe, profile = config.resolved()
+    wanted = asdict(config) | {"recipe_fields": asdict(recipe), "profile_fields": asdict(profile)}
     return [key for key, value in wanted.items() if kept.get(key) != value]
 
 
@@ -142,11 +149,72 @@ def _build(config, recipe, profile, store, parts, strategy) -> keras.Model:
         keras.config.set_dtype_policy(before)
 
 
+def _monitor(config: RunConfig, recipe: recipes.Recipe, store: ClipStore, say: Callable[[str], None]) -> health.Monitor:
+    return health.Monitor(len(store.classes), recipe.batch_size, say, loss_scaling=config.mixed_precision)
+
+
+@dataclass(frozen=True)
+class Overfit:
+    """What `overfit` found.
+
+    Attributes:
+        losses: on the chosen sequences, every `OVERFIT_STEPS[0]` steps.
+        fitted: whether the last is below `health.FITTED`.
+        findings: lines of the health checks.
+    """
+
+    losses: list[float]
+    fitted: bool
+    findings: list[str]
+
+
+def overfit(
+    config: RunConfig, count: int = 8, *, store: ClipStore | None = None, say: Callable[[str], None] = print
+) -> Overfit:
+    """Train on a handful of sequences until their loss is below 0.05: what cannot do that cannot learn.
+
+    No augmentation, no dropout, a constant learning rate, one batch of all of them; it leaves no run folder.
+
+    Args:
+        config: model, recipe, profile (for the width), source, seed.
+        count: sequences, of different classes as far as there are.
+        store: the data; the config's source is prepared or opened by default.
+        say: gets a line every few steps, and the findings of the health checks.
+
+    Raises:
+        UserError: fewer training sequences than `count`.
+    """
+    recipe, profile = config.resolved()
+    each, most = OVERFIT_STEPS
+    recipe = replace(recipe, **PLAIN, batch_size=count, target_accuracy=None)
+    profile = replace(profile, steps_per_epoch=each, epochs=most // each)
+    store = store or sources.ensure(config.source, data=config.data, profile=profile)
+    parts = splits.split(store, config.split, config.seed)
+    if not 1 <= count <= len(parts.train):
+        raise UserError(f"--overfit {count}: the training part has {len(parts.train)} sequences; choose 1 to that")
+    chosen = splits.one_a_class(store, parts.train, count)
+    strategy = tf.distribute.get_strategy()
+    model = _build(config, recipe, profile, store, parts, strategy)
+    monitor = _monitor(config, recipe, store, say) if config.health else None
+    same = splits.Split(chosen, chosen)
+    trainer = training.Trainer(model, store, same, recipe, profile, config.seed, strategy, monitor=monitor)
+    losses: list[float] = []
+    for epoch in trainer.epochs():
+        losses.append(epoch.val_loss)
+        say(f"step {epoch.epoch * each:4d}  loss {epoch.val_loss:.4f}")
+        if epoch.val_loss < health.FITTED:
+            break
+    return Overfit(losses, losses[-1] < health.FITTED, [f.line for f in monitor.findings] if monitor else [])
+
+
 def _fit(path: Path, trainer: training.Trainer, resume: bool, say: Callable[[str], None]) -> list[training.Epoch]:
     """Run the epochs that are left; after each, history, checkpoint and best weights are on disk."""
     kept, history = path / "checkpoint.npz", []
     if resume and kept.exists():
-        history = [training.Epoch(**line) for line in checkpoints.restore(kept, trainer.model, trainer.optimizer)]
+        record = checkpoints.restore(kept, trainer.model, trainer.optimizer)
+        history = [training.Epoch(**line) for line in record["history"]]
+        if trainer.monitor:
+            trainer.monitor.findings = [health.Finding(**line) for line in record["findings"]]
         say(f"resuming after epoch {len(history)}")
     for epoch in trainer.epochs(history):
         history.append(epoch)
@@ -155,7 +223,9 @@ def _fit(path: Path, trainer: training.Trainer, resume: bool, say: Callable[[str
                 trainer.model.save_weights(temporary)
         with paths.whole_file(path / "history.csv") as temporary:
             pd.DataFrame([asdict(e) for e in history]).to_csv(temporary, index=False)
-        checkpoints.save(kept, trainer.model, trainer.optimizer, history)
+        findings = trainer.monitor.findings if trainer.monitor else []
+        record = {"history": [asdict(e) for e in history], "findings": [asdict(finding) for finding in findings]}
+        checkpoints.save(kept, trainer.model, trainer.optimizer, record)
         say(epoch.line(trainer.profile.epochs))
     return history
 
@@ -170,12 +240,13 @@ def _finish(path: Path, config: RunConfig, trainer: training.Trainer, history: l
     store, index, recipe = trainer.store, trainer.split.validation, trainer.recipe
     with paths.whole_file(path / "model.keras", expect=_model_bytes(trainer.model)) as temporary:
         trainer.model.save(temporary)
-    y_true, outputs = store.labels[index], trainer.predict(store, index)
-    y_prob = evaluation.probabilities(outputs, recipe.head)
+    outputs = trainer.predict(store, index) if trainer.outputs is None else trainer.outputs
+    y_true, y_prob = store.labels[index], evaluation.probabilities(outputs, recipe.head)
     with paths.whole_file(path / "predictions.npz") as temporary:
         np.savez(temporary, index=index, y_true=y_true, y_prob=y_prob)
     reached = [e.seconds for e in history if e.val_accuracy >= TARGET]
-    trained_on = len(history) * trainer.steps * recipe.batch_size
+    stopped = trainer.monitor.stopped if trainer.monitor else None
+    steps = stopped.step if stopped else len(history) * trainer.steps
     metrics = asdict(config) | {
         "classes": list(store.classes),
         "n_train": len(trainer.split.train),
@@ -183,12 +254,13 @@ def _finish(path: Path, config: RunConfig, trainer: training.Trainer, history: l
         "parameters": trainer.model.count_params(),
         "epochs": len(history),
         **evaluation.metrics(y_true, y_prob, recipe.batch_size),
-        "val_loss": history[-1].val_loss,
+        "val_loss": history[-1].val_loss if math.isfinite(history[-1].val_loss) else None,
         "seconds": history[-1].seconds,
         "seconds_to_75": reached[0] if reached else None,
-        "sequences_per_second": trained_on / history[-1].seconds,
+        "sequences_per_second": steps * recipe.batch_size / history[-1].seconds,
         "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        "status": "ok",
+        "status": trainer.monitor.status if trainer.monitor else "unchecked",
+        "findings": [finding.line for finding in trainer.monitor.findings] if trainer.monitor else [],
     }
     runs.write_json(path / "metrics.json", metrics)
     (path / "checkpoint.npz").unlink()  # a finished run is never resumed, and this is its largest file

@@ -4,13 +4,15 @@ The 2019 protocol gives its shape: an epoch is a number of batches, then the who
 the validation accuracy reaches the recipe's target, or after the profile's epochs.
 """
 
+import functools
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from tqdm import tqdm
 
+from ucf11lib import health
 from ucf11lib.backend import keras, tf
 from ucf11lib.data import batches
 from ucf11lib.data.splits import Split
@@ -45,11 +47,9 @@ class Epoch:
         )
 
 
-def loss_of(labels: tf.Tensor, logits: tf.Tensor, smoothing: float = 0.0) -> tf.Tensor:
+def loss_of(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     """Softmax cross-entropy of each sequence from logits: (N,) and (N, classes) -> (N,)."""
-    classes = logits.shape[-1]
-    targets = tf.one_hot(labels, classes) * (1.0 - smoothing) + smoothing / classes
-    return tf.nn.softmax_cross_entropy_with_logits(labels=targets, logits=logits)
+    return tf.nn.softmax_cross_entropy_with_logits(labels=tf.one_hot(labels, logits.shape[-1]), logits=logits)
 
 
 def learning_rate(recipe: Recipe, total_steps: int):
@@ -66,15 +66,27 @@ def learning_rate(recipe: Recipe, total_steps: int):
 
 
 def make_optimizer(recipe: Recipe, total_steps: int, mixed_precision: bool = False) -> keras.optimizers.Optimizer:
-    """Return Adam with the recipe's schedule; under mixed precision it scales the loss."""
-    optimizer = keras.optimizers.Adam(learning_rate(recipe, total_steps))
+    """Return the recipe's optimiser with its schedule; under mixed precision it scales the loss."""
+    make = {
+        "adam": keras.optimizers.Adam,
+        "rmsprop": keras.optimizers.RMSprop,
+        "momentum": functools.partial(keras.optimizers.SGD, momentum=0.9),
+        "sgd": keras.optimizers.SGD,
+    }[recipe.optimizer]
+    optimizer = make(learning_rate(recipe, total_steps))
     return keras.optimizers.LossScaleOptimizer(optimizer) if mixed_precision else optimizer
 
 
 def make_step(
-    model: keras.Model, optimizer: keras.optimizers.Optimizer, recipe: Recipe, strategy: tf.distribute.Strategy
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+    recipe: Recipe,
+    strategy: tf.distribute.Strategy,
+    watched: bool = True,
 ) -> Callable:
     """Return the compiled step: `(frames, draws, labels)` of every replica -> float32 (2,): loss sum, number right.
+
+    A watched step returns (4 + classes,): behind those two the rest of `health.Signals`, the gradient norm squared.
 
     The gradient is that of the mean over the global batch whatever the number of replicas: each replica divides its sum
     by the global size, and the optimiser adds the replicas' gradients up.
@@ -84,13 +96,21 @@ def make_step(
         frames = batches.augment(frames, draws, recipe)
         with tf.GradientTape() as tape:
             logits = model(frames, training=True)
-            losses = loss_of(labels, logits, recipe.label_smoothing)
+            losses = loss_of(labels, logits)
             loss = tf.reduce_sum(losses) / recipe.batch_size
             scaled = optimizer.scale_loss(loss)
         gradients = tape.gradient(scaled, model.trainable_variables)
         optimizer.apply(gradients, model.trainable_variables)
-        right = tf.cast(tf.argmax(logits, axis=-1, output_type=tf.int32) == labels, tf.float32)
-        return tf.stack([tf.reduce_sum(losses), tf.reduce_sum(right)])
+        answers = tf.argmax(logits, axis=-1, output_type=tf.int32)
+        sums = tf.stack([tf.reduce_sum(losses), tf.reduce_sum(tf.cast(answers == labels, tf.float32))])
+        return tf.concat([sums, signals(gradients, logits, answers)], axis=0) if watched else sums
+
+    def signals(gradients, logits, answers):
+        squared = 2.0 * tf.add_n([tf.nn.l2_loss(gradient) for gradient in gradients])
+        squared /= tf.square(optimizer.scale_loss(tf.ones([])))
+        ones = (tf.abs(tf.reduce_sum(logits, axis=-1) - 1.0) < 1e-4) & (tf.reduce_min(logits, axis=-1) >= 0.0)
+        predicted = tf.reduce_sum(tf.one_hot(answers, logits.shape[-1]), axis=0)
+        return tf.concat([[squared, tf.reduce_sum(tf.cast(ones, tf.float32))], predicted], axis=0)
 
     @tf.function(reduce_retracing=True)
     def step(frames, draws, labels):
@@ -128,6 +148,10 @@ class Trainer:
         seed: of order and augmentation.
         strategy: where the step runs; the default strategy is one device.
         mixed_precision: scale the loss; the model must have been built under a mixed policy.
+        monitor: watches, and may stop, the training; None trains unwatched.
+
+    Attributes:
+        outputs: of the validation part after the last epoch, float32 (n, classes); None before the first.
 
     Raises:
         UserError: a batch size that the replicas cannot share.
@@ -141,6 +165,8 @@ class Trainer:
     seed: int
     strategy: tf.distribute.Strategy
     mixed_precision: bool = False
+    monitor: health.Monitor | None = None
+    outputs: np.ndarray | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         replicas = self.strategy.num_replicas_in_sync
@@ -151,40 +177,65 @@ class Trainer:
         with self.strategy.scope():
             self.optimizer = make_optimizer(self.recipe, self.steps * self.profile.epochs, self.mixed_precision)
             self.optimizer.build(self.model.trainable_variables)
-        self.step = make_step(self.model, self.optimizer, self.recipe, self.strategy)
+        watched = self.monitor is not None
+        self.step = make_step(self.model, self.optimizer, self.recipe, self.strategy, watched)
         self.predict = make_predict(self.model)
 
     def epochs(self, done: Sequence[Epoch] = ()) -> Iterator[Epoch]:
         """Train and yield each epoch after those `done`, until the recipe's target or the profile's number.
 
-        The caller may write, save or stop between epochs; nothing runs ahead of it.
+        An epoch in which the monitor stops the training is the last, and is yielded as far as it got. The caller may
+        write, save or stop between epochs; nothing runs ahead of it.
         """
         last = done[-1] if done else None
         before, start = last.seconds if last else 0.0, time.perf_counter()
+        if self.monitor and not done:
+            self._watch_frames()
         while not self._finished(last):
             number = last.epoch + 1 if last else 1
             loss, accuracy = self._train_epoch(number)
-            outputs = self.predict(self.store, self.split.validation)
-            val_loss, val_accuracy = score(outputs, self.store.labels[self.split.validation])
+            self.outputs = self.predict(self.store, self.split.validation)
+            val_loss, val_accuracy = score(self.outputs, self.store.labels[self.split.validation])
             last = Epoch(number, loss, accuracy, val_loss, val_accuracy, before + time.perf_counter() - start)
             yield last
 
     def _finished(self, last: Epoch | None) -> bool:
         target = self.recipe.target_accuracy
+        if self.monitor and self.monitor.stopped:
+            return True
         return last is not None and (
             last.epoch >= self.profile.epochs or (target is not None and last.val_accuracy >= target)
         )
 
     def _train_epoch(self, number: int) -> tuple[float, float]:
         """Return the means of loss and accuracy over the epoch's sequences."""
-        stream = batches.Stream(self.split.train, self.seed)
-        source = distribute(
-            self.strategy, self.store, stream, self.recipe.batch_size, (number - 1) * self.steps, self.steps
-        )
+        stream, done = batches.Stream(self.split.train, self.seed), (number - 1) * self.steps
+        source = distribute(self.strategy, self.store, stream, self.recipe.batch_size, done, self.steps)
         bar = tqdm(source, total=self.steps, leave=False, disable=None, desc=f"epoch {number}", unit="step")
-        sums = [self.step(*batch) for batch in bar]
-        loss, right = np.sum(np.stack(sums), axis=0, dtype=np.float64) / (self.steps * self.recipe.batch_size)
+        rows = self._watched(bar, done) if self.monitor else [self.step(*batch) for batch in bar]
+        sums = np.sum(np.stack(rows)[:, :2], axis=0, dtype=np.float64)
+        loss, right = sums / (len(rows) * self.recipe.batch_size)
         return float(loss), float(right)
+
+    def _watched(self, source: Iterable, done: int) -> list[np.ndarray]:
+        """Take an epoch's steps under the monitor's eyes; `done` steps were taken before."""
+        self.monitor.begin_epoch()
+        rows, seen = [], 0
+        for batch in source:
+            rows.append(self.step(*batch))
+            if len(rows) in (1, self.steps) or len(rows) % health.EVERY == 0:  # to look is to wait for the device
+                self.monitor.steps(done + seen + 1, [np.asarray(row) for row in rows[seen:]])
+                seen = len(rows)
+                if self.monitor.stopped:
+                    break
+        self.monitor.end_epoch(done + len(rows))
+        return rows
+
+    def _watch_frames(self) -> None:
+        """Show the monitor the first batch, before and after the normalisation."""
+        first = batches.Stream(self.split.train, self.seed).positions(0, self.recipe.batch_size)
+        frames = batches.gather(self.store, first)
+        self.monitor.frames(frames, np.asarray(self.model.get_layer("normalise")(frames), np.float32))
 
 
 def distribute(

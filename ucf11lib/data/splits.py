@@ -57,6 +57,13 @@ def split(store: ClipStore, kind: str, seed: int = 0) -> Split:
     return found
 
 
+def one_a_class(store: ClipStore, indices: np.ndarray, count: int) -> np.ndarray:
+    """Return `count` of `indices`, sorted: the first of each class, then the second of each, and so on."""
+    table = pd.DataFrame({"index": indices, "label": store.labels[indices]})
+    table["turn"] = table.groupby("label").cumcount()
+    return np.sort(table.sort_values(["turn", "label"])["index"].to_numpy()[:count])
+
+
 def leak_table(store: ClipStore, seed: int = 0) -> pd.DataFrame:
     """Return, a split a row, sizes and the shares of held-out sequences whose clip or group trains too."""
     rows = []

@@ -13,8 +13,8 @@ class Normalise(keras.layers.Layer):
     """uint8 (N, T, H, W, 3) in 0..255 -> float (N, T, H, W, 3), inside the model so that a saved model is complete.
 
     Args:
-        kind: `unit` (x / 255), `dataset` (minus `mean`, over `deviation`), or `sequence` (minus the sequence's mean
-            frame, over the deviation of what is left: the static background and its light are gone).
+        kind: `raw` (as they are), `unit` (x / 255), `dataset` (minus `mean`, over `deviation`), or `sequence` (minus
+            the sequence's mean frame, over the deviation of what is left: no static background, no light of its own).
         mean, deviation: three numbers, grey levels; only `dataset` reads them.
     """
 
@@ -29,7 +29,7 @@ class Normalise(keras.layers.Layer):
             x = x / 255.0
         elif self.kind == "dataset":
             x = (x - keras.ops.array(self.mean)) / keras.ops.array(self.deviation)
-        else:
+        elif self.kind == "sequence":
             x = x - keras.ops.mean(x, axis=1, keepdims=True)
             variance = keras.ops.mean(keras.ops.square(x), axis=(1, 2, 3, 4), keepdims=True)
             x = x / (keras.ops.sqrt(variance) + GREY_FLOOR)
