@@ -188,7 +188,7 @@ def parser() -> Parser:
 
     c = _add(commands, "experiments", _experiments, "Run the long experiments of report/results/; resumes.",
              "experiments weizmann --videos my_videos")  # fmt: skip
-    c.add_argument("names", nargs="*", help="checks, ablation, weizmann; all by default")
+    c.add_argument("names", nargs="*", help="checks, ablation, autopsy, weizmann; all by default")
     c.add_argument("--videos", metavar="DIR", help="the folder that holds weizmann/")
     c.add_argument("--force", action="store_true", help="run again what has results already")
     return top

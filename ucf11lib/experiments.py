@@ -10,7 +10,7 @@ import platform
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ucf11lib import ablation, baselines, explain, jobs, paths, recipes, runs
+from ucf11lib import ablation, autopsy, baselines, explain, jobs, paths, recipes, runs
 from ucf11lib.config import RunConfig
 from ucf11lib.data import sources, splits
 from ucf11lib.data.store import ClipStore
@@ -97,11 +97,77 @@ def ablation_(videos: Path) -> dict:
     return {"source": "synthetic", "split": "group", "profile": "quick", "rows": ablation.measure()}
 
 
-def weizmann(videos: Path) -> dict:
-    """Train the repaired models on real video: Weizmann, ten actions, on people that they have not seen."""
+def autopsy_(videos: Path) -> dict:
+    """Open C3D and VGG9 of 2019 at full width: losses, gradients, signal, and what the learning rate could do."""
+    store = sources.ensure("synthetic", profile=recipes.profile("quick", "c3d"))
+    real = _weizmann_store(videos)
+    dead = RunConfig("c3d", recipe="2019", settings="width=1,batch_size=2")
+    narrow = RunConfig("c3d", recipe="2019", settings="batch_size=16")
+    lattices = [
+        _lattice("synthetic data", dead, store, 11),
+        _lattice("Weizmann, 11 outputs as for UCF-11", dead, real, 11),
+        _lattice("Weizmann, its own 10 outputs", dead, real, 10),
+        _lattice("synthetic data, width 0.125", narrow, store, 11),
+    ]
+    cells = [_cell(store, head, init, inputs) for inputs in ("dataset", "raw") for head, init in FACTORS]
+    signals = []
+    for model in recipes.MODELS:
+        for recipe, settings in (("2019", ""), ("2019", "init=he"), ("repaired", "")):
+            config = RunConfig(model, recipe=recipe, settings=",".join(filter(None, ["width=1", settings])))
+            found = autopsy.signal(config, store)
+            row = {"model": model, "recipe": recipe, "settings": settings, "first_loss": found.attrs["loss"]}
+            signals.append(row | found.to_dict("list"))
+    slow = {
+        recipe: autopsy.trace(RunConfig("vgg9", recipe=recipe, settings="width=1,batch_size=4"), store, 60)
+        for recipe in ("2019", "repaired")
+    }
+    return {
+        "source": "synthetic, and real video (Weizmann) where it says so",
+        "rows": lattices,
+        "cells": cells,
+        "signals": signals,
+        "vgg9": {recipe: found.to_dict("list") for recipe, found in slow.items()},
+        "grid": {recipe: autopsy.grid(RunConfig("c3d", recipe=recipe), store) for recipe in ("2019", "repaired")},
+    }
+
+
+def _lattice(data: str, config: RunConfig, store: ClipStore, classes: int) -> dict:
+    found = autopsy.trace(config, store, 50, classes)
+    size = config.resolved()[0].batch_size
+    row = {"data": data, "classes": classes, "batch_size": size, "trace": found.to_dict("list")}
+    return row | autopsy.on_lattice(found, classes, size)
+
+
+def _cell(store: ClipStore, head: str, init: str, inputs: str) -> dict:
+    """One cell of the factorial: 50 steps at full width, and a whole quick training."""
+    values = {"head": (head, "softmax"), "init": (init, "normal"), "inputs": (inputs, "dataset")}
+    changed = [f"{name}={value}" for name, (value, original) in values.items() if value != original]
+    steps = RunConfig("c3d", recipe="2019", settings=",".join(["width=1", "batch_size=2", *changed]))
+    whole = RunConfig(
+        "c3d", recipe="2019", settings=",".join(["target_accuracy=none", *changed]), health=head != "softmax"
+    )
+    run_ = jobs.ensure(whole)
+    found = autopsy.trace(steps, store, 50)
+    keys = ("accuracy", "status")
+    return {"head": head, "init": init, "inputs": inputs} | {
+        **{key: run_.metrics[key] for key in keys},
+        "last_loss": float(run_.history["loss"].iloc[-1]),
+        "trace": found.to_dict("list"),
+        "run": run_.path.name,
+    }
+
+
+def _weizmann_store(videos: Path) -> ClipStore:
     data = videos / "weizmann"
     if not data.is_dir():
         raise UserError(f"{data}: no such folder; give the folder that holds weizmann/ with --videos")
+    return sources.ensure("videos", data=str(data), profile=recipes.profile("quick", "c3d"))
+
+
+def weizmann(videos: Path) -> dict:
+    """Train the repaired models on real video: Weizmann, ten actions, on people that they have not seen."""
+    store = _weizmann_store(videos)
+    data = videos / "weizmann"
     rows = []
     for model in recipes.MODELS:
         config = RunConfig(model, source="videos", data=str(data))
@@ -120,12 +186,18 @@ def weizmann(videos: Path) -> dict:
             "seconds_to_75",
         )
         rows.append({key: metrics[key] for key in keys})
-    store = sources.ensure("videos", data=str(data), profile=recipes.profile("quick", "c3d"))
     groups = sorted(set(store.groups[splits.split(store, "group", 0).validation]))
     return {"source": "real video: Weizmann actions (Blank et al., ICCV 2005)", "held_out": groups, "rows": rows}
 
 
-EXPERIMENTS: dict[str, Callable[[Path], dict]] = {"checks": checks, "ablation": ablation_, "weizmann": weizmann}
+EXPERIMENTS: dict[str, Callable[[Path], dict]] = {
+    "checks": checks,
+    "ablation": ablation_,
+    "autopsy": autopsy_,
+    "weizmann": weizmann,
+}
+# The factorial's heads and initialisations: 2019, one thing changed, both.
+FACTORS = (("softmax", "normal"), ("logits", "normal"), ("softmax", "he"), ("logits", "he"))
 
 
 def _row(check: str, value: float, bar: str, holds: bool | None) -> dict:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 EVERY = 8  # steps between two looks, and how many in a row make a habit
-FAR = 4.0  # a first loss this many times ln(classes) is no guess any more
+FAR = 10.0  # a first loss this many times ln(classes) is no guess any more
 DEAD = 1e-7  # gradient norm that moves nothing in float32
 FITTED = 0.05  # loss below which a small gradient means success
 ENOUGH = 10  # predictions a class before "all of one class" says anything
@@ -26,7 +26,7 @@ CHECKS = {
     ),
     "first_loss": (
         False,
-        "weights so large that each layer amplifies its input, or labels that the frames give away",
+        "weights so large that each layer amplifies its input, or weights that were trained before",
         "init=he",
     ),
     "double_softmax": (True, "a softmax in the head, which the loss applies again", "head=logits"),
@@ -186,7 +186,7 @@ class Monitor:
         """Find what a single step proves."""
         if seen.distributions == self.batch_size:
             floor = lattice(self.classes, 1)[1]
-            self._find("double_softmax", step, "each sequence's outputs already sum to 1, under a loss that takes logits, "
+            self._find("double_softmax", step, "each sequence's outputs already sum to 1 under a loss from logits, "
                        f"so no loss is below {floor:.4f}")  # fmt: skip
         if not math.isfinite(seen.loss) or not (math.isfinite(seen.gradient_norm) or self.loss_scaling):
             self._find("non_finite", step, f"the loss is {seen.loss:.4g}, the gradient norm {seen.gradient_norm:.4g}")

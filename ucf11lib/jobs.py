@@ -63,7 +63,7 @@ def train(
     runs.write_json(path / "config.json", _resolved(config, recipe, profile, store))
     runs.write_json(path / "environment.json", runs.environment())
     strategy = strategy or tf.distribute.get_strategy()
-    model = _build(config, recipe, profile, store, parts, strategy)
+    model = build(config, store, parts, strategy)
     say(f"{config.name}: {len(parts.train)} training and {len(parts.validation)} held-out sequences, "
         f"{model.count_params():,} parameters")  # fmt: skip
     monitor = _monitor(config, recipe, store, say) if config.health else None
@@ -127,8 +127,16 @@ def _resolved(config: RunConfig, recipe: recipes.Recipe, profile: recipes.Profil
     }
 
 
-def _build(config, recipe, profile, store, parts, strategy) -> keras.Model:
-    mean, deviation = batches.channel_statistics(store, parts.train)
+def build(
+    config: RunConfig,
+    store: ClipStore,
+    split: splits.Split,
+    strategy: tf.distribute.Strategy | None = None,
+    classes: int | None = None,
+) -> keras.Model:
+    """Return the untrained network of `config`, normalised by the training part, with the store's number of classes."""
+    (recipe, profile), strategy = config.resolved(), strategy or tf.distribute.get_strategy()
+    mean, deviation = batches.channel_statistics(store, split.train)
     before = keras.config.dtype_policy()
     half = "mixed_float16" if tf.config.list_physical_devices("GPU") else "mixed_bfloat16"  # CPUs pool no float16
     keras.config.set_dtype_policy(half if config.mixed_precision else "float32")
@@ -137,7 +145,7 @@ def _build(config, recipe, profile, store, parts, strategy) -> keras.Model:
             return models.build(
                 config.model,
                 recipe,
-                classes=len(store.classes),
+                classes=classes or len(store.classes),
                 window=store.info["window"],
                 size=store.info["size"],
                 width=profile.width,
@@ -158,18 +166,24 @@ class Overfit:
     """What `overfit` found.
 
     Attributes:
-        losses: on the chosen sequences, every `OVERFIT_STEPS[0]` steps.
+        losses, accuracies: on the chosen sequences, every `OVERFIT_STEPS[0]` steps.
         fitted: whether the last is below `health.FITTED`.
         findings: lines of the health checks.
     """
 
     losses: list[float]
+    accuracies: list[float]
     fitted: bool
     findings: list[str]
 
 
 def overfit(
-    config: RunConfig, count: int = 8, *, store: ClipStore | None = None, say: Callable[[str], None] = print
+    config: RunConfig,
+    count: int = 8,
+    *,
+    most: int = OVERFIT_STEPS[1],
+    store: ClipStore | None = None,
+    say: Callable[[str], None] = print,
 ) -> Overfit:
     """Train on a handful of sequences until their loss is below 0.05: what cannot do that cannot learn.
 
@@ -178,6 +192,7 @@ def overfit(
     Args:
         config: model, recipe, profile (for the width), source, seed.
         count: sequences, of different classes as far as there are.
+        most: steps after which the model is given up.
         store: the data; the config's source is prepared or opened by default.
         say: gets a line every few steps, and the findings of the health checks.
 
@@ -185,7 +200,7 @@ def overfit(
         UserError: fewer training sequences than `count`.
     """
     recipe, profile = config.resolved()
-    each, most = OVERFIT_STEPS
+    each = OVERFIT_STEPS[0]
     recipe = replace(recipe, **PLAIN, batch_size=count, target_accuracy=None)
     profile = replace(profile, steps_per_epoch=each, epochs=most // each)
     store = store or sources.ensure(config.source, data=config.data, profile=profile)
@@ -194,17 +209,21 @@ def overfit(
         raise UserError(f"--overfit {count}: the training part has {len(parts.train)} sequences; choose 1 to that")
     chosen = splits.one_a_class(store, parts.train, count)
     strategy = tf.distribute.get_strategy()
-    model = _build(config, recipe, profile, store, parts, strategy)
+    model = build(config, store, parts, strategy)
     monitor = _monitor(config, recipe, store, say) if config.health else None
     same = splits.Split(chosen, chosen)
     trainer = training.Trainer(model, store, same, recipe, profile, config.seed, strategy, monitor=monitor)
-    losses: list[float] = []
+    losses, accuracies = [], []
     for epoch in trainer.epochs():
         losses.append(epoch.val_loss)
+        accuracies.append(epoch.val_accuracy)
+        if monitor and monitor.stopped:
+            break
         say(f"step {epoch.epoch * each:4d}  loss {epoch.val_loss:.4f}")
         if epoch.val_loss < health.FITTED:
             break
-    return Overfit(losses, losses[-1] < health.FITTED, [f.line for f in monitor.findings] if monitor else [])
+    lines = [finding.line for finding in monitor.findings] if monitor else []
+    return Overfit(losses, accuracies, losses[-1] < health.FITTED, lines)
 
 
 def _fit(path: Path, trainer: training.Trainer, resume: bool, say: Callable[[str], None]) -> list[training.Epoch]:
