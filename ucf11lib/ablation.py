@@ -7,9 +7,13 @@ and augmentation together. The 2019 recipe's stop at 75 % is left out everywhere
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import pandas as pd
+
 from ucf11lib import jobs, recipes
 from ucf11lib.config import RunConfig
 from ucf11lib.runs import Run
+from ucf11lib.style import percent, shown_name
 
 SEEDS = (0, 1, 2)
 # One change of the ladder each: the surest first, so that the doubtful ones are tried on a model that works.
@@ -82,3 +86,32 @@ def _numbers(row: Row, runs: Sequence[Run]) -> dict:
         **{key: [run.metrics[key] for run in runs] for key in keys},
         "history": history,
     }
+
+
+def table(rows: Sequence[dict], kind: str) -> pd.DataFrame:
+    """Return the rows of `measure` of one kind as a reader wants them: mean and range over the seeds."""
+    found, before = [], {}
+    for row in (row for row in rows if row["kind"] == kind):
+        mean, reached = float(np.mean(row["accuracy"])), [v for v in row["seconds_to_75"] if v is not None]
+        base = before.get(row["model"]) if kind == "ladder" else _repaired(rows, row["model"])
+        first = kind == "ladder" and base is None
+        found.append(
+            {
+                "model": shown_name(row["model"]),
+                "change": row["change"] if first else f"{'+' if kind == 'ladder' else 'without'} {row['change']}",
+                "held-out accuracy": f"{percent(mean, 1)} ({_range([100 * v for v in row['accuracy']], 1)})",
+                "points": "" if base is None else f"{100 * (mean - base):+.1f}",
+                "seconds to 75 %": f"{np.mean(reached):.0f} ({_range(reached, 0)})" if reached else "never",
+                "reached": f"{len(reached)} of {len(row['seeds'])}",
+            }
+        )
+        before[row["model"]] = mean
+    return pd.DataFrame(found)
+
+
+def _repaired(rows: Sequence[dict], model: str) -> float:
+    return next(float(np.mean(row["accuracy"])) for row in rows if row["model"] == model and not row["settings"])
+
+
+def _range(values: Sequence[float], digits: int) -> str:
+    return f"{min(values):.{digits}f} to {max(values):.{digits}f}"

@@ -84,13 +84,8 @@ def trace(config: RunConfig, store: ClipStore, steps: int = 50, classes: int | N
     return pd.DataFrame(rows, columns=["step", "loss", "accuracy", "gradient_norm"])
 
 
-def traces(configs: Sequence[RunConfig], store: ClipStore, steps: int = 50) -> list[pd.DataFrame]:
-    """Return `trace` of each configuration."""
-    return [trace(config, store, steps) for config in configs]
-
-
 def on_lattice(found: pd.DataFrame, classes: int, batch_size: int) -> dict:
-    """Summarise a trace: the farthest loss from the lattice and the largest gradient norm, from step 2 on."""
+    """Summarise a trace from step 2 on: its losses, the farthest from the lattice, the gradient norm."""
     later = found[found["step"] > 1]
     return {
         "losses": sorted({round(loss, 4) for loss in later["loss"]}),
@@ -105,7 +100,7 @@ def signal(config: RunConfig, store: ClipStore, sequences: int = 4, networks: in
     """Measure how far each layer amplifies its input before the first step, against what theory says.
 
     A layer with independent weights of deviation s over `fan_in` inputs multiplies the deviation of what comes by
-    s * sqrt(fan_in / 2), since ReLU keeps half of the second moment (He et al., ICCV 2015, arXiv:1502.01852, eq. 8). Two
+    s * sqrt(fan_in / 2), since ReLU keeps half of the second moment (He et al., ICCV 2015, arXiv:1502.01852). Two
     things move it: a max-pool raises the second moment, and at the borders a part of the kernel lies on zeros.
 
     Args:
@@ -190,3 +185,56 @@ def grid(config: RunConfig, store: ClipStore, steps: int = 50) -> list[dict]:
             loss = found.losses[-1] if math.isfinite(found.losses[-1]) else None
             rows.append({"optimizer": optimizer, "learning_rate": rate, "accuracy": found.accuracies[-1], "loss": loss})
     return rows
+
+
+def rates(config: RunConfig, store: ClipStore, steps: int = 10) -> pd.DataFrame:
+    """Take the first steps at each learning rate of the report; return rate, losses seen and gradient norm after."""
+    classes, size = len(store.classes), config.resolved()[0].batch_size
+    rows = []
+    for rate in RATES:
+        tried = replace(config, settings=",".join(filter(None, [config.settings, f"learning_rate={rate:g}"])))
+        found = on_lattice(trace(tried, store, steps), classes, size)
+        seen = ", ".join(f"{loss:.4f}" for loss in found["losses"])
+        rows.append((f"{rate:g}", seen, found["first_gradient_norm"], found["gradient_norm"]))
+    return pd.DataFrame(rows, columns=["learning rate", "losses from step 2 on", "gradient at step 1", "largest later"])
+
+
+def factorial_table(cells: Sequence[dict]) -> pd.DataFrame:
+    """Return who learns and who does not, a cell of `experiments.dissect` a row, as a reader wants it."""
+    names = {"normal": "N(0, 0.1)", "he": "He", "dataset": "normalised", "raw": "0 to 255"}
+    rows = [
+        {
+            "input": names[cell["inputs"]],
+            "head": cell["head"],
+            "weights": names[cell["init"]],
+            "first loss": f"{cell['first_loss']:.4g}",
+            "median gradient norm": f"{cell['median_norm']:.2g}",
+            "steps without gradient": f"{100 * cell['without_gradient']:.0f} %",
+            "held-out accuracy": f"{100 * cell['accuracy']:.1f} %",
+        }
+        for cell in cells
+    ]
+    return pd.DataFrame(rows)
+
+
+def signal_summary(rows: Sequence[dict]) -> pd.DataFrame:
+    """Return, a network and recipe a row: amplification, first loss, and how far the law of one layer is off at most.
+
+    `amplification` is from the first weighted layer's outputs to the last's; `off` is the largest of
+    |gain / predicted - 1| over the layers, `off_simple` the same for s * sqrt(fan_in / 2) alone.
+    """
+    found = []
+    for row in rows:
+        gain, predicted, simple = (np.array(row[key]) for key in ("gain", "predicted", "simple"))
+        found.append(
+            {
+                "model": row["model"],
+                "recipe": row["recipe"],
+                "amplification": row["deviation"][-1] / row["deviation"][0],
+                "outputs": row["deviation"][-1],
+                "first_loss": row["first_loss"],
+                "off": float(np.abs(gain / predicted - 1).max()),
+                "off_simple": float(np.abs(gain / simple - 1).max()),
+            }
+        )
+    return pd.DataFrame(found)

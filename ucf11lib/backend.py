@@ -30,6 +30,7 @@ with silent_stderr():
     import keras
     import tensorflow as tf
 
+    tf.get_logger().setLevel("ERROR")  # it warns of compiled steps, of which each training has its own
     for _gpu in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(_gpu, True)
 

@@ -5,6 +5,7 @@ Finished trainings are kept under `runs/` and found again, so an experiment that
 """
 
 import datetime
+import itertools
 import os
 import platform
 from collections.abc import Callable, Sequence
@@ -54,6 +55,18 @@ def run(names: Sequence[str] = (), *, videos: str | None = None, force: bool = F
         )
 
 
+def load(name: str) -> dict:
+    """Return the table of an experiment.
+
+    Raises:
+        UserError: it has none yet.
+    """
+    path = paths.RESULTS / f"{name}.json"
+    if (found := runs.read_json(path)) is None:
+        raise UserError(f"{paths.shown(path)}: no such table; make it with 'python -m ucf11lib experiments {name}'")
+    return found
+
+
 def checks(videos: Path) -> dict:
     """Hold the synthetic data against its bars: neither trivial nor hopeless, and hard for the right reasons."""
     group = {model: jobs.ensure(RunConfig(model)) for model in recipes.MODELS}
@@ -99,62 +112,94 @@ def ablation_(videos: Path) -> dict:
 
 def autopsy_(videos: Path) -> dict:
     """Open C3D and VGG9 of 2019 at full width: losses, gradients, signal, and what the learning rate could do."""
-    store = sources.ensure("synthetic", profile=recipes.profile("quick", "c3d"))
-    real = _weizmann_store(videos)
-    dead = RunConfig("c3d", recipe="2019", settings="width=1,batch_size=2")
-    narrow = RunConfig("c3d", recipe="2019", settings="batch_size=16")
+    return dissect(_synthetic_store(), _weizmann_store(videos))
+
+
+def dissect(store: ClipStore, real: ClipStore, *, width: float = 1.0, steps: int = 50, profile: str = "quick") -> dict:
+    """Return the autopsy's tables.
+
+    Args:
+        store: synthetic data.
+        real: real video.
+        width: of the networks whose first steps are traced, and whose signal is measured.
+        steps: of each trace, and of each cell of the grid.
+        profile: of the whole trainings of the factorial, of the grid, and of the lattice at batch 16.
+    """
     lattices = [
-        _lattice("synthetic data", dead, store, 11),
-        _lattice("Weizmann, 11 outputs as for UCF-11", dead, real, 11),
-        _lattice("Weizmann, its own 10 outputs", dead, real, 10),
-        _lattice("synthetic data, width 0.125", narrow, store, 11),
+        _lattice(data, _c3d(f"width={width}", "batch_size=2"), of, classes, steps)
+        for data, of, classes in (
+            ("synthetic data", store, 11),
+            ("Weizmann, 11 outputs as for UCF-11", real, 11),
+            ("Weizmann, its own 10 outputs", real, 10),
+        )
     ]
-    cells = [_cell(store, head, init, inputs) for inputs in ("dataset", "raw") for head, init in FACTORS]
-    signals = []
-    for model in recipes.MODELS:
-        for recipe, settings in (("2019", ""), ("2019", "init=he"), ("repaired", "")):
-            config = RunConfig(model, recipe=recipe, settings=",".join(filter(None, ["width=1", settings])))
-            found = autopsy.signal(config, store)
-            row = {"model": model, "recipe": recipe, "settings": settings, "first_loss": found.attrs["loss"]}
-            signals.append(row | found.to_dict("list"))
-    slow = {
-        recipe: autopsy.trace(RunConfig("vgg9", recipe=recipe, settings="width=1,batch_size=4"), store, 60)
+    lattices.append(_lattice("synthetic data", _c3d(profile=profile), store, 11, steps))
+    starts = {
+        recipe: autopsy.trace(RunConfig("vgg9", recipe=recipe, settings=f"width={width},batch_size=4"), store, steps)
+        for recipe in ("2019", "repaired")
+    }
+    grids = {
+        recipe: autopsy.grid(RunConfig("c3d", recipe=recipe, profile=profile), store, steps)
         for recipe in ("2019", "repaired")
     }
     return {
         "source": "synthetic, and real video (Weizmann) where it says so",
+        "width": width,
+        "steps": steps,
+        "profile": profile,
         "rows": lattices,
-        "cells": cells,
-        "signals": signals,
-        "vgg9": {recipe: found.to_dict("list") for recipe, found in slow.items()},
-        "grid": {recipe: autopsy.grid(RunConfig("c3d", recipe=recipe), store) for recipe in ("2019", "repaired")},
+        "cells": [_cell(store, *factors, width, steps, profile) for factors in FACTORS],
+        "signals": _signals(store, width),
+        "vgg9": {recipe: found.to_dict("list") for recipe, found in starts.items()},
+        "grid": grids,
     }
 
 
-def _lattice(data: str, config: RunConfig, store: ClipStore, classes: int) -> dict:
-    found = autopsy.trace(config, store, 50, classes)
-    size = config.resolved()[0].batch_size
-    row = {"data": data, "classes": classes, "batch_size": size, "trace": found.to_dict("list")}
-    return row | autopsy.on_lattice(found, classes, size)
+def _c3d(*settings: str, health: bool = True, profile: str = "quick") -> RunConfig:
+    return RunConfig("c3d", recipe="2019", settings=",".join(settings), health=health, profile=profile)
 
 
-def _cell(store: ClipStore, head: str, init: str, inputs: str) -> dict:
-    """One cell of the factorial: 50 steps at full width, and a whole quick training."""
+def _lattice(data: str, config: RunConfig, store: ClipStore, classes: int, steps: int) -> dict:
+    found, (recipe, profile) = autopsy.trace(config, store, steps, classes), config.resolved()
+    row = {"data": data, "classes": classes, "batch_size": recipe.batch_size, "width": profile.width}
+    return row | autopsy.on_lattice(found, classes, recipe.batch_size) | {"trace": found.to_dict("list")}
+
+
+def _cell(store: ClipStore, inputs: str, head: str, init: str, width: float, steps: int, profile: str) -> dict:
+    """One cell of the factorial: the first steps, and a whole training."""
     values = {"head": (head, "softmax"), "init": (init, "normal"), "inputs": (inputs, "dataset")}
     changed = [f"{name}={value}" for name, (value, original) in values.items() if value != original]
-    steps = RunConfig("c3d", recipe="2019", settings=",".join(["width=1", "batch_size=2", *changed]))
-    whole = RunConfig(
-        "c3d", recipe="2019", settings=",".join(["target_accuracy=none", *changed]), health=head != "softmax"
-    )
-    run_ = jobs.ensure(whole)
-    found = autopsy.trace(steps, store, 50)
-    keys = ("accuracy", "status")
-    return {"head": head, "init": init, "inputs": inputs} | {
-        **{key: run_.metrics[key] for key in keys},
-        "last_loss": float(run_.history["loss"].iloc[-1]),
+    found = autopsy.trace(_c3d(f"width={width}", "batch_size=2", *changed), store, steps)
+    whole = jobs.ensure(_c3d("target_accuracy=none", *changed, health=head != "softmax", profile=profile))
+    return {
+        "head": head,
+        "init": init,
+        "inputs": inputs,
+        "first_loss": float(found["loss"].iloc[0]),
+        "first_norm": float(found["gradient_norm"].iloc[0]),
+        "median_norm": float(found["gradient_norm"].iloc[1:].median()),
+        "without_gradient": float((found["gradient_norm"].iloc[1:] == 0).mean()),
+        "accuracy": whole.metrics["accuracy"],
+        "status": whole.metrics["status"],
+        "last_loss": float(whole.history["loss"].iloc[-1]),
+        "run": whole.path.name,
         "trace": found.to_dict("list"),
-        "run": run_.path.name,
     }
+
+
+def _signals(store: ClipStore, width: float) -> list[dict]:
+    rows = []
+    for model in recipes.MODELS:
+        for recipe, *settings in (("2019",), ("2019", "init=he"), ("repaired",)):
+            config = RunConfig(model, recipe=recipe, settings=",".join([f"width={width}", *settings]))
+            found = autopsy.signal(config, store)
+            row = {"model": model, "recipe": " + ".join([recipe, *settings]), "first_loss": found.attrs["loss"]}
+            rows.append(row | found.to_dict("list"))
+    return rows
+
+
+def _synthetic_store() -> ClipStore:
+    return sources.ensure("synthetic", profile=recipes.profile("quick", "c3d"))
 
 
 def _weizmann_store(videos: Path) -> ClipStore:
@@ -196,8 +241,8 @@ EXPERIMENTS: dict[str, Callable[[Path], dict]] = {
     "autopsy": autopsy_,
     "weizmann": weizmann,
 }
-# The factorial's heads and initialisations: 2019, one thing changed, both.
-FACTORS = (("softmax", "normal"), ("logits", "normal"), ("softmax", "he"), ("logits", "he"))
+# The factorial's inputs, heads and initialisations, that of 2019 first.
+FACTORS = tuple(itertools.product(("dataset", "raw"), ("softmax", "logits"), ("normal", "he")))
 
 
 def _row(check: str, value: float, bar: str, holds: bool | None) -> dict:

@@ -93,7 +93,7 @@ def confusion(counts: np.ndarray, classes: Sequence[str], *, note: str, title: s
     totals = counts.sum(axis=1, keepdims=True)
     shares = counts / np.maximum(totals, 1)
     pairs = zip(counts.flat, shares.flat, strict=True)
-    texts = [f"{count}\n{percent(share)}" if count else "0" for count, share in pairs]
+    texts = [f"{count}\n{percent(share)}" if count else "" for count, share in pairs]
     side = 0.52 * len(classes)
     with page(side + 3, side + 1.7, note) as figure:
         axes = figure.subplots()
@@ -112,8 +112,6 @@ def confusion(counts: np.ndarray, classes: Sequence[str], *, note: str, title: s
             cbar_kws={"shrink": 0.6, "label": "share of the true class", "format": lambda v, _: percent(v)},
             ax=axes,
         )
-        for text in axes.texts:
-            text.set_alpha(0.4 if text.get_text() == "0" else 1)
         rows = [f"{name} ({total})" for name, total in zip(classes, totals.flat, strict=True)]
         axes.set_xticks(axes.get_xticks(), classes, rotation=40, ha="right", rotation_mode="anchor")
         axes.set_yticks(axes.get_yticks(), rows, rotation=0)

@@ -8,44 +8,54 @@ import pandas as pd
 import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 from ucf11lib import health
 from ucf11lib.style import BLUE, GREEN, GREY, MODELS, ORANGE, RED, SMALL, page, percent, shown_name
 
-ZERO = 1e-45  # where a gradient of exactly zero is drawn on an axis of decades: below float32's least number
+ZERO = 1e-25  # where a gradient of exactly zero is drawn on an axis of decades
+INITS = {"normal": "N(0, 0.1)", "he": "He"}
 
 
-def lattice(traces: Mapping[str, tuple[pd.DataFrame, int, int]], *, note: str) -> Figure:
-    """The losses of each step against the lattice of a saturated double softmax.
+def lattice(rows: Sequence[Mapping], *, note: str) -> Figure:
+    """The losses of each step against the lattice of a saturated double softmax; a panel a row.
 
     Args:
-        traces: for each title the columns `step, loss, gradient_norm`, the number of classes, the batch size.
+        rows: `data` (the title), `classes`, `batch_size`, and `trace` with the columns `step, loss, gradient_norm`.
         note: the data that the figure comes from.
     """
+    kinds = ((False, BLUE, "gradient alive"), (True, RED, "gradient exactly 0"))
     with page(9, 2.9, note) as figure:
-        for axes, (title, (found, classes, size)) in zip(
-            figure.subplots(1, len(traces), squeeze=False)[0], traces.items(), strict=True
-        ):
-            for value in health.lattice(classes, size):
+        for axes, row in zip(figure.subplots(1, len(rows), squeeze=False)[0], rows, strict=True):
+            found = pd.DataFrame(row["trace"])
+            for value in health.lattice(row["classes"], row["batch_size"]):
                 axes.axhline(value, color=GREY, linewidth=0.6, linestyle=":")
-                axes.annotate(f"{value:.4f}", (1, value), xycoords=("axes fraction", "data"), xytext=(3, 0),
-                              textcoords="offset points", va="center", fontsize=SMALL, color=GREY)  # fmt: skip
-            dead = found["gradient_norm"] == 0
-            for shown, colour, label in ((~dead, BLUE, "gradient alive"), (dead, RED, "gradient exactly 0")):
-                axes.plot(found["step"][shown], found["loss"][shown], "o", markersize=3, color=colour, label=label)
-            axes.set(title=title, xlabel="step", ylabel="loss of the batch")
-        handles = [Axes.plot(axes, [], [], "o", markersize=3, color=c)[0] for c in (BLUE, RED)]
-        figure.legend(handles, ["gradient alive", "gradient exactly 0"], loc="outside upper center", ncols=2)
+                if row["batch_size"] <= 4:
+                    _label(axes, value, f"{value:.4f}")
+            for dead, colour, label in kinds:
+                part = found[(found["gradient_norm"] == 0) == dead]
+                axes.plot(part["step"], part["loss"], "o", markersize=2.5, color=colour, label=label)
+            title = f"{row['data']}\nn = {row['classes']}, B = {row['batch_size']}, width {row['width']:g}"
+            axes.set_title(title, fontsize=SMALL)
+            axes.set(xlabel="step", xlim=(0, found["step"].max() + 1))
+            axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        figure.axes[0].set_ylabel("loss of the batch")
+        figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return figure
 
 
-def gradients(gaps: pd.DataFrame, traces: Mapping[str, pd.DataFrame], *, note: str) -> Figure:
+def _label(axes: Axes, y: float, text: str) -> None:
+    """Write `text` beside the right end of the axes at height `y`."""
+    place = {"xycoords": ("axes fraction", "data"), "xytext": (3, 0), "textcoords": "offset points"}
+    axes.annotate(text, (1, y), **place, va="center", color=GREY, fontsize=SMALL)
+
+
+def gradients(gaps: pd.DataFrame, cells: Sequence[Mapping], *, note: str) -> Figure:
     """Left: the loss's gradient through one and two softmaxes. Right: the gradient norm over the first steps.
 
     Args:
         gaps: columns `gap, once, twice` (`autopsy.largest_gradient`).
-        traces: for each name the columns `step, gradient_norm`.
+        cells: `head`, `init`, and `trace` with the columns `step, gradient_norm`; a line each.
         note: the data that the figure comes from.
     """
     with page(9, 3.1, note) as figure:
@@ -54,88 +64,90 @@ def gradients(gaps: pd.DataFrame, traces: Mapping[str, pd.DataFrame], *, note: s
             left.plot(gaps["gap"], gaps[name].where(gaps[name] > 0), color=colour, label=label)
         gone = gaps["gap"][gaps["twice"] == 0].min()
         left.axvline(gone, color=GREY, linestyle=":", linewidth=1)
-        left.text(gone, 1e-20, f" from {gone:.0f} on\n exactly 0", fontsize=SMALL, color=GREY)
+        left.text(gone, 1e-18, f" from {gone:.0f} on\n exactly 0", fontsize=SMALL, color=GREY)
         left.set(title="largest entry of the gradient", xlabel="lead of a wrong class (logits)", yscale="log")
-        left.legend()
-        for (name, found), colour in zip(traces.items(), (RED, BLUE, ORANGE, GREEN), strict=False):
+        left.set_xlim(0, gaps["gap"].max())
+        left.legend(loc="lower left")
+        for cell, colour in zip(cells, (RED, ORANGE, BLUE, GREEN), strict=True):
+            found = pd.DataFrame(cell["trace"])
             norm = found["gradient_norm"].clip(lower=ZERO)
-            right.plot(found["step"], norm, "o-", markersize=2, linewidth=0.9, color=colour, label=name)
-        right.set(title="gradient norm of the first steps", xlabel="step", yscale="log")
-        right.yaxis.set_major_locator(LogLocator(numticks=8))
-        right.set_yticks([ZERO, 1e-30, 1e-15, 1, 1e6], ["0", "1e-30", "1e-15", "1", "1e6"])
+            style = {"markersize": 2, "linewidth": 0.9, "color": colour, "alpha": 0.8}
+            right.plot(found["step"], norm, "o-", label=f"{cell['head']}, {INITS[cell['init']]}", **style)
+        right.set(title="gradient norm of C3D's first steps", xlabel="step", yscale="log")
+        right.set_yticks([ZERO, 1e-15, 1e-5, 1, 1e5], ["0", "1e-15", "1e-5", "1", "1e5"])
         right.yaxis.set_minor_locator(NullLocator())
         right.legend(loc="center right")
     return figure
 
 
-def signal(tables: Mapping[str, Mapping[str, pd.DataFrame]], *, note: str) -> Figure:
-    """How large the signal is behind each layer before the first step; a panel a model, a line an initialisation.
+def signal(rows: Sequence[Mapping], *, note: str) -> Figure:
+    """How large the signal is behind each layer before the first step; a panel a model, a line a recipe.
 
     Args:
-        tables: for each model and each initialisation the columns `layer, deviation` (`autopsy.signal`).
+        rows: `model`, `recipe`, and lists `layer` and `deviation` (`autopsy.signal`).
         note: the data that the figure comes from.
     """
+    models = list(dict.fromkeys(row["model"] for row in rows))
     with page(9, 3.1, note) as figure:
-        panels = figure.subplots(1, len(tables), sharey=True)
-        for axes, (model, lines) in zip(panels, tables.items(), strict=True):
-            for (name, found), colour, marker in zip(lines.items(), (RED, BLUE, GREEN), "os^", strict=False):
-                axes.plot(
-                    found["layer"], found["deviation"], "-", marker=marker, markersize=3, color=colour, label=name
-                )
+        panels = figure.subplots(1, len(models), sharey=True)
+        for axes, model in zip(panels, models, strict=True):
+            lines = [row for row in rows if row["model"] == model]
+            for row, colour, marker in zip(lines, (RED, BLUE, GREEN), "os^", strict=True):
+                style = {"marker": marker, "markersize": 3, "color": colour, "label": f"recipe {row['recipe']}"}
+                axes.plot(row["layer"], row["deviation"], "-", **style)
             axes.axhline(1, color=GREY, linestyle=":", linewidth=1)
             axes.set(title=shown_name(model), yscale="log")
-            axes.tick_params(axis="x", rotation=60)
+            axes.set_xticks(range(len(lines[0]["layer"])), lines[0]["layer"], rotation=60)
         panels[0].set_ylabel("deviation of the outputs, before ReLU")
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
     return figure
 
 
-def grid(tables: Mapping[str, pd.DataFrame], *, note: str) -> Figure:
+def grid(grids: Mapping[str, Sequence[Mapping]], *, note: str) -> Figure:
     """Share of eight sequences learnt by heart, for each optimiser and learning rate; a panel a recipe.
 
     Args:
-        tables: for each title the columns `optimizer, learning_rate, accuracy` (`autopsy.grid`).
+        grids: for each recipe the rows of `autopsy.grid`: optimizer, learning_rate, accuracy.
         note: the data that the figure comes from.
     """
-    with page(9, 2.3, note) as figure:
-        panels = figure.subplots(1, len(tables), sharey=True)
-        for axes, (title, table) in zip(panels, tables.items(), strict=True):
+    with page(9, 2.1, note) as figure:
+        panels = figure.subplots(1, len(grids), sharey=True)
+        for axes, (recipe, rows) in zip(panels, grids.items(), strict=True):
+            table = pd.DataFrame(rows)
             values = table.pivot(index="optimizer", columns="learning_rate", values="accuracy")
             values = values.loc[table["optimizer"].unique(), table["learning_rate"].unique()]
-            texts = [[percent(value) for value in row] for row in values.to_numpy()]
-            style = {"annot": np.array(texts), "fmt": "", "annot_kws": {"fontsize": SMALL}, "linewidths": 0.5}
+            texts = np.array([[percent(value) for value in row] for row in values.to_numpy()])
+            style = {"annot": texts, "fmt": "", "annot_kws": {"fontsize": SMALL}, "linewidths": 0.5}
             seaborn.heatmap(values, vmin=0, vmax=1, cmap="Blues", cbar=False, ax=axes, **style)
-            axes.set_xticklabels([f"1e-{round(-math.log10(rate))}" for rate in values.columns], rotation=0)
-            axes.set(title=title, xlabel="learning rate", ylabel="")
-            axes.tick_params(length=0)
+            rates = [f"1e-{round(-math.log10(rate))}" for rate in values.columns]
+            axes.set_xticks(axes.get_xticks(), rates, rotation=0)
             axes.set_yticks(axes.get_yticks(), values.index, rotation=0)
+            axes.set(title=f"C3D, recipe {recipe}", xlabel="learning rate", ylabel="")
+            axes.tick_params(length=0)
     return figure
 
 
-def slow_start(
-    steps: Mapping[str, pd.DataFrame], epochs: Mapping[str, Sequence[Sequence[float]]], *, note: str
-) -> Figure:
-    """Left: loss of the first steps. Right: held-out accuracy of the first epochs, a line a seed.
+def slow_start(starts: Mapping[str, Mapping], rows: Sequence[Mapping], *, note: str) -> Figure:
+    """VGG9 of 2019 and repaired. Left: loss of the first steps. Right: held-out loss of each epoch, a line a seed.
 
     Args:
-        steps: for each recipe the columns `step, loss`.
-        epochs: for each recipe, a seed each, the held-out accuracies.
+        starts: for each recipe the columns `step, loss`.
+        rows: of `ablation.measure`; the ladder's first and last of VGG9 are drawn.
         note: the data that the figure comes from.
     """
-    shown = dict(zip(steps, (RED, MODELS["vgg9"][1]), strict=True))
+    ladder = [row for row in rows if (row["model"], row["kind"]) == ("vgg9", "ladder")]
     with page(9, 3, note) as figure:
         left, right = figure.subplots(1, 2)
-        for name, found in steps.items():
-            left.plot(found["step"], found["loss"], color=shown[name], label=f"recipe {name}")
-        left.axhline(math.log(11), color=GREY, linestyle=":", linewidth=1)
-        left.annotate("chance", (1, math.log(11)), xycoords=("axes fraction", "data"), fontsize=SMALL, color=GREY)
-        left.set(title="loss of the first steps, full width", xlabel="step", yscale="log")
-        for name, seeds in epochs.items():
-            for line in seeds:
-                right.plot(range(1, len(line) + 1), line, "o-", markersize=2.5, color=shown[name])
-        right.axhline(0.75, color=GREY, linestyle=":", linewidth=1)
-        right.set(title="held-out accuracy, quick profile, three seeds", xlabel="epoch", ylim=(0, 1))
-        right.set_yticks([0, 0.25, 0.5, 0.75, 1], [percent(v) for v in (0, 0.25, 0.5, 0.75, 1)])
+        for (recipe, found), row, colour in zip(starts.items(), (ladder[0], ladder[-1]), (RED, BLUE), strict=True):
+            left.plot(found["step"], found["loss"], color=colour, linewidth=1, label=f"recipe {recipe}")
+            for seed in row["history"]:
+                line = seed["val_loss"]
+                right.plot(range(1, len(line) + 1), line, "o-", markersize=2.5, linewidth=1, color=colour)
+        for axes in (left, right):
+            axes.axhline(math.log(11), color=GREY, linestyle=":", linewidth=1)
+            _label(axes, math.log(11), "chance")
+        left.set(title="training loss of the first steps, full width", xlabel="step", yscale="log")
+        right.set(title="held-out loss, quick profile, three seeds", xlabel="epoch", ylim=(0, None))
         figure.legend(*left.get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return figure
 

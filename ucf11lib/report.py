@@ -3,7 +3,7 @@
 No number is typed by hand: an undefined one fails the build. Same numbers, same bytes.
 """
 
-import json
+import math
 import re
 import shutil
 import tempfile
@@ -11,9 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import jinja2
+import matplotlib
+import numpy as np
 import pandas as pd
 
-from ucf11lib import paths, recipes, runs
+from ucf11lib import ablation, autopsy, experiments, paths, recipes, runs
 from ucf11lib.errors import RunFailed, UserError
 from ucf11lib.runs import Run
 from ucf11lib.style import percent, shown_name
@@ -73,6 +75,55 @@ def choose(candidates: list[Run]) -> dict[str, Run]:
 
 def render(found: dict[str, Run], figures: Path, work: Path) -> str:
     """Fill the template; the figures that it shows are copied to `work`."""
+    context = _autopsy() | {
+        "runs": found,
+        "name": shown_name,
+        "data": next(iter(found.values())).config,
+        "results": {name: experiments.load(name) for name in experiments.EXPERIMENTS},
+        "figure": _figure_numbers(figures, work),
+        "results_table": results_table(found),
+        "changes": changes_table(found),
+        "seconds": lambda value: "never" if value is None else f"{value:.0f} s",
+    }
+    return _fill(TEMPLATE, context)
+
+
+def conclusion() -> str:
+    """Return the autopsy's conclusion, written from the measured values."""
+    return _fill("conclusion.md", _autopsy())
+
+
+def _autopsy() -> dict:
+    """Return what the section on 2019 reads: tables, and ways to look numbers up."""
+    found, repairs = experiments.load("autopsy"), experiments.load("ablation")
+    signals = autopsy.signal_summary(found["signals"])
+    readings = autopsy.readings().set_index(["classes", "batch_size"])
+    cells = {(cell["inputs"], cell["head"], cell["init"]): cell for cell in found["cells"]}
+    accuracies = {(row["model"], row["change"]): row["accuracy"] for row in repairs["rows"] if row["kind"] == "ladder"}
+    without = ablation.table(repairs["rows"], "without")
+    return {
+        "autopsy": found,
+        "ablation": repairs,
+        "lattices": found["rows"],
+        "grid": found["grid"],
+        "signals": signals.to_dict("records"),
+        "worst_off": signals["off"].max(),
+        "factorial": pipe_table(autopsy.factorial_table(found["cells"])),
+        "ladder": pipe_table(ablation.table(repairs["rows"], "ladder")),
+        "without": pipe_table(without) if len(without) else "",
+        "seeds": ", ".join(map(str, ablation.SEEDS)),
+        "chance": math.log(11),
+        "percent": percent,
+        "cell": lambda *factors: cells[factors],
+        "signal": lambda model: signals[(signals["model"] == model) & (signals["recipe"] == "2019")].iloc[0],
+        "mean": lambda model, change: float(np.mean(accuracies[model, change])),
+        "learnt": lambda recipe: sum(cell["accuracy"] == 1 for cell in found["grid"][recipe]),
+        "misfit": lambda *key: readings.loc[key, "worst"],
+        "points": lambda *key: readings.loc[key, "points"],
+    }
+
+
+def _fill(template: str, context: dict) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(paths.REPORT),
         undefined=jinja2.StrictUndefined,
@@ -84,21 +135,10 @@ def render(found: dict[str, Run], figures: Path, work: Path) -> str:
         comment_end_string="#>",
         trim_blocks=True,
     )
-    context = {
-        "runs": found,
-        "name": shown_name,
-        "data": next(iter(found.values())).config,
-        "results": {path.stem: json.loads(path.read_text()) for path in sorted(paths.RESULTS.glob("*.json"))},
-        "figure": _figure_numbers(figures, work),
-        "results_table": results_table(found),
-        "changes": changes_table(found),
-        "percent": percent,
-        "seconds": lambda value: "never" if value is None else f"{value:.0f} s",
-    }
     try:
-        return environment.get_template(TEMPLATE).render(context)
+        return environment.get_template(template).render(context)
     except jinja2.TemplateError as error:
-        raise RunFailed(f"report/{TEMPLATE}: {error}") from None
+        raise RunFailed(f"report/{template}: {error}") from None
 
 
 def results_table(found: dict[str, Run]) -> str:
@@ -182,7 +222,14 @@ def _pdf(text: str, work: Path) -> Path:
     options += ["--variable=papersize:a4", "--variable=fontsize:10pt", "--variable=section-numbering:1.1"]
     pypandoc.convert_text(text, "typst", "markdown-smart", outputfile=str(source), extra_args=options)
     try:
-        typst.compile(str(source), output=str(path), root=str(work), ignore_system_fonts=True, timestamp=0)
+        typst.compile(
+            str(source),
+            output=str(path),
+            root=str(work),
+            font_paths=[matplotlib.get_data_path() + "/fonts/ttf"],  # the figures' own
+            ignore_system_fonts=True,
+            timestamp=0,
+        )
     except typst.TypstError as error:
         raise RunFailed(f"report/{TEMPLATE}: typst: {error}") from None
     return path

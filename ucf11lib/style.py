@@ -22,7 +22,8 @@ SPARE = (ORANGE, PINK, SKY, "black", YELLOW)
 MODELS = {"c3d": ("C3D", RED), "vgg9": ("VGG9", BLUE), "cnn_lstm": ("CNN+LSTM", GREEN)}  # as shown, colour
 SMALL = 7  # points
 STYLE = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib, so text has the same size everywhere
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib, so text is set alike everywhere
     "font.size": 8,
     "axes.titlesize": 9,
     "axes.labelsize": 8,
@@ -42,10 +43,10 @@ STYLE = {
     "figure.dpi": 110,
     "savefig.dpi": "figure",
     "savefig.bbox": None,
-    "svg.fonttype": "path",  # a browser or typesetter that lacks the font draws the same letters
+    "svg.fonttype": "none",  # text stays text: it can be searched, and letters as paths take most of a file
     "svg.hashsalt": "ucf11",
 }
-FRAME_LEVELS = 31  # of each colour channel of video: the noise below doubles the file and shows nothing
+COLOURS = 96  # of a figure with video frames: more than that is noise, and doubles the file
 
 
 @contextlib.contextmanager
@@ -110,8 +111,5 @@ def keep(figure: Figure, folder: Path | str, name: str) -> Figure:
 def _pixels(figure: Figure) -> Image.Image:
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
-    pixels = np.asarray(canvas.buffer_rgba())[..., :3]
-    if any(axes.images for axes in figure.axes):
-        coarse = np.rint(pixels / 255 * FRAME_LEVELS)
-        pixels = np.rint(coarse * (255 / FRAME_LEVELS)).astype(np.uint8)
-    return Image.fromarray(pixels)
+    image = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
+    return image.quantize(COLOURS, dither=Image.Dither.NONE) if any(axes.images for axes in figure.axes) else image
