@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from matplotlib.text import Text
 
-from ucf11lib import figures, style
+from ucf11lib import figures, figures_autopsy, style
 
 NOTE = "synthetic data, group split, seed 0"
 CLASSES = ("basketball", "biking", "golf swing")
@@ -45,7 +45,24 @@ def models():
     return pd.DataFrame(columns, index=["c3d", "vgg9"])
 
 
+TRACE = {"step": [1, 2, 3], "loss": [2.4, 2.043, 2.543], "gradient_norm": [0.3, 0.0, 0.0]}
+LATTICE = [{"data": "d", "classes": 11, "batch_size": 2, "width": 1.0, "trace": TRACE}] * 2
+CELLS = [{"head": h, "init": i, "trace": TRACE} for h in ("softmax", "logits") for i in ("normal", "he")]
+GAPS = pd.DataFrame({"gap": [0.0, 50.0, 100.0], "once": [0.9, 1.0, 1.0], "twice": [0.1, 1e-20, 0.0]})
+LAYERS = {"layer": ["conv1", "logits"], "deviation": [1.0, 1e5]}
+SIGNAL = [{"model": m, "recipe": str(r)} | LAYERS for m in ("c3d", "vgg9") for r in range(3)]
+GRID = [{"optimizer": o, "learning_rate": r, "accuracy": 0.125} for o in ("adam", "sgd") for r in (0.1, 0.01)]
+LADDER = [
+    {"model": "vgg9", "kind": "ladder", "change": c, "accuracy": [0.1, 0.2], "history": [{"val_loss": [3.0, 2.0]}]}
+    for c in ("2019", "He initialisation")
+]
 FIGURES = {
+    "lattice": lambda: figures_autopsy.lattice(LATTICE, note=NOTE),
+    "gradients": lambda: figures_autopsy.gradients(GAPS, CELLS, note=NOTE),
+    "signal": lambda: figures_autopsy.signal(SIGNAL, note=NOTE),
+    "grid": lambda: figures_autopsy.grid({"2019": GRID, "repaired": GRID}, note=NOTE),
+    "slow_start": lambda: figures_autopsy.slow_start({"2019": TRACE, "repaired": TRACE}, LADDER, note=NOTE),
+    "ablation": lambda: figures_autopsy.ablation(LADDER, note=NOTE),
     "history": lambda: figures.history({"c3d": run(), "cnn_lstm": run(5)}, note=NOTE),
     "confusion": lambda: figures.confusion(np.array([[3, 1, 0], [0, 0, 0], [0, 0, 2]]), CLASSES, note=NOTE),
     "per_class": lambda: figures.per_class({"c3d": [1, 0.5, np.nan], "vgg9": [0, 0.2, 0.3]}, CLASSES, note=NOTE),

@@ -12,6 +12,7 @@ from ucf11lib.backend import keras, tf
 from ucf11lib.config import RunConfig
 from ucf11lib.data import batches, splits
 from ucf11lib.data.store import ClipStore, create
+from ucf11lib.overfit import overfit
 from ucf11lib.runs import Run
 
 SHORT = {"epochs": 2, "steps_per_epoch": 10}
@@ -252,7 +253,7 @@ def test_c3d_of_2019_does_not(store, cli):
     assert done.returncode == 1
     assert "health: double_softmax" in done.stdout
     assert "error: c3d, recipe 2019, cannot learn 8 sequences by heart" in done.stderr
-    found = jobs.overfit(RunConfig("c3d", recipe="2019", profile="smoke", health=False), most=40, store=store)
+    found = overfit(RunConfig("c3d", recipe="2019", profile="smoke", health=False), most=40, store=store)
     assert not found.fitted
     assert min(found.losses) >= health.lattice(11, 1)[1] - 1e-6
 

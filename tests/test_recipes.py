@@ -43,6 +43,33 @@ def test_an_unknown_name_raises_and_lists_the_choices(parameters, says):
     assert says in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ("colour=red", "unknown setting colour; known are batch_size, brightness"),
+        ("name=mine", "unknown setting name"),
+        ("init=zeros", "unknown init 'zeros'; choose one of normal, he"),
+        ("learning_rate=fast", "setting learning_rate=fast: 'fast' is not a value of type float"),
+        ("flip=perhaps", "setting flip=perhaps: 'perhaps' is not a value of type bool"),
+        ("epochs=1.5", "setting epochs=1.5: '1.5' is not a value of type int"),
+        ("init", "unknown init ''"),
+    ],
+)
+def test_a_setting_that_is_none_is_refused(settings, says):
+    with pytest.raises(UserError) as raised:
+        RunConfig("c3d", settings=settings)
+    assert says in str(raised.value)
+
+
+def test_settings_reach_recipe_and_profile():
+    settings = "init=normal,learning_rate=0.5,flip=False,shift=2,target_accuracy=0.5,sequences=none,epochs=3,width=0.5"
+    recipe, profile = RunConfig("c3d", settings=settings).resolved()
+    assert (recipe.init, recipe.learning_rate, recipe.flip, recipe.shift) == ("normal", 0.5, False, 2)
+    assert (recipe.target_accuracy, recipe.inputs) == (0.5, "sequence")
+    assert (profile.sequences, profile.epochs, profile.width, profile.groups) == (None, 3, 0.5, 25)
+    assert RunConfig("c3d", settings="target_accuracy=none").resolved()[0].target_accuracy is None
+
+
 def test_configurations_have_names_of_their_own(tmp_path):
     configs = [
         RunConfig("c3d"),
@@ -52,5 +79,8 @@ def test_configurations_have_names_of_their_own(tmp_path):
         RunConfig("c3d", source="videos", data=str(tmp_path / "a")),
         RunConfig("c3d", source="videos", data=str(tmp_path / "b")),
         RunConfig("c3d", mixed_precision=True),
+        RunConfig("c3d", health=False),
+        RunConfig("c3d", settings="init=normal"),
+        RunConfig("c3d", settings="init=normal,width=0.5"),
     ]
     assert len({config.name for config in configs}) == len(configs)

@@ -57,11 +57,11 @@ def _train(args: argparse.Namespace) -> None:
 
 
 def _overfit(args: argparse.Namespace, config, store) -> None:
-    from ucf11lib import jobs
+    from ucf11lib.overfit import overfit
 
     if args.run or args.resume:
         raise UserError("--overfit leaves no run folder; leave --run and --resume away")
-    found = jobs.overfit(config, args.overfit, store=store)
+    found = overfit(config, args.overfit, store=store)
     if not found.fitted:
         raise RunFailed(f"{config.model}, recipe {config.recipe}, cannot learn {args.overfit} sequences by heart: "
                         f"their loss is {found.losses[-1]:.4f}")  # fmt: skip
@@ -188,7 +188,7 @@ def parser() -> Parser:
 
     c = _add(commands, "experiments", _experiments, "Run the long experiments of report/results/; resumes.",
              "experiments weizmann --videos my_videos")  # fmt: skip
-    c.add_argument("names", nargs="*", help="checks, ablation, autopsy, weizmann; all by default")
+    c.add_argument("names", nargs="*", help="checks, ablation, autopsy, health, weizmann; all by default")
     c.add_argument("--videos", metavar="DIR", help="the folder that holds weizmann/")
     c.add_argument("--force", action="store_true", help="run again what has results already")
     return top

@@ -5,13 +5,12 @@ Finished trainings are kept under `runs/` and found again, so an experiment that
 """
 
 import datetime
-import itertools
 import os
 import platform
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ucf11lib import ablation, autopsy, baselines, explain, jobs, paths, recipes, runs
+from ucf11lib import ablation, autopsy, baselines, dissection, explain, jobs, paths, recipes, runs
 from ucf11lib.config import RunConfig
 from ucf11lib.data import sources, splits
 from ucf11lib.data.store import ClipStore
@@ -112,90 +111,7 @@ def ablation_(videos: Path) -> dict:
 
 def autopsy_(videos: Path) -> dict:
     """Open C3D and VGG9 of 2019 at full width: losses, gradients, signal, and what the learning rate could do."""
-    return dissect(_synthetic_store(), _weizmann_store(videos))
-
-
-def dissect(store: ClipStore, real: ClipStore, *, width: float = 1.0, steps: int = 50, profile: str = "quick") -> dict:
-    """Return the autopsy's tables.
-
-    Args:
-        store: synthetic data.
-        real: real video.
-        width: of the networks whose first steps are traced, and whose signal is measured.
-        steps: of each trace, and of each cell of the grid.
-        profile: of the whole trainings of the factorial, of the grid, and of the lattice at batch 16.
-    """
-    lattices = [
-        _lattice(data, _c3d(f"width={width}", "batch_size=2"), of, classes, steps)
-        for data, of, classes in (
-            ("synthetic data", store, 11),
-            ("Weizmann, 11 outputs as for UCF-11", real, 11),
-            ("Weizmann, its own 10 outputs", real, 10),
-        )
-    ]
-    lattices.append(_lattice("synthetic data", _c3d(profile=profile), store, 11, steps))
-    starts = {
-        recipe: autopsy.trace(RunConfig("vgg9", recipe=recipe, settings=f"width={width},batch_size=4"), store, steps)
-        for recipe in ("2019", "repaired")
-    }
-    grids = {
-        recipe: autopsy.grid(RunConfig("c3d", recipe=recipe, profile=profile), store, steps)
-        for recipe in ("2019", "repaired")
-    }
-    return {
-        "source": "synthetic, and real video (Weizmann) where it says so",
-        "width": width,
-        "steps": steps,
-        "profile": profile,
-        "rows": lattices,
-        "cells": [_cell(store, *factors, width, steps, profile) for factors in FACTORS],
-        "signals": _signals(store, width),
-        "vgg9": {recipe: found.to_dict("list") for recipe, found in starts.items()},
-        "grid": grids,
-    }
-
-
-def _c3d(*settings: str, health: bool = True, profile: str = "quick") -> RunConfig:
-    return RunConfig("c3d", recipe="2019", settings=",".join(settings), health=health, profile=profile)
-
-
-def _lattice(data: str, config: RunConfig, store: ClipStore, classes: int, steps: int) -> dict:
-    found, (recipe, profile) = autopsy.trace(config, store, steps, classes), config.resolved()
-    row = {"data": data, "classes": classes, "batch_size": recipe.batch_size, "width": profile.width}
-    return row | autopsy.on_lattice(found, classes, recipe.batch_size) | {"trace": found.to_dict("list")}
-
-
-def _cell(store: ClipStore, inputs: str, head: str, init: str, width: float, steps: int, profile: str) -> dict:
-    """One cell of the factorial: the first steps, and a whole training."""
-    values = {"head": (head, "softmax"), "init": (init, "normal"), "inputs": (inputs, "dataset")}
-    changed = [f"{name}={value}" for name, (value, original) in values.items() if value != original]
-    found = autopsy.trace(_c3d(f"width={width}", "batch_size=2", *changed), store, steps)
-    whole = jobs.ensure(_c3d("target_accuracy=none", *changed, health=head != "softmax", profile=profile))
-    return {
-        "head": head,
-        "init": init,
-        "inputs": inputs,
-        "first_loss": float(found["loss"].iloc[0]),
-        "first_norm": float(found["gradient_norm"].iloc[0]),
-        "median_norm": float(found["gradient_norm"].iloc[1:].median()),
-        "without_gradient": float((found["gradient_norm"].iloc[1:] == 0).mean()),
-        "accuracy": whole.metrics["accuracy"],
-        "status": whole.metrics["status"],
-        "last_loss": float(whole.history["loss"].iloc[-1]),
-        "run": whole.path.name,
-        "trace": found.to_dict("list"),
-    }
-
-
-def _signals(store: ClipStore, width: float) -> list[dict]:
-    rows = []
-    for model in recipes.MODELS:
-        for recipe, *settings in (("2019",), ("2019", "init=he"), ("repaired",)):
-            config = RunConfig(model, recipe=recipe, settings=",".join([f"width={width}", *settings]))
-            found = autopsy.signal(config, store)
-            row = {"model": model, "recipe": " + ".join([recipe, *settings]), "first_loss": found.attrs["loss"]}
-            rows.append(row | found.to_dict("list"))
-    return rows
+    return dissection.dissect(_synthetic_store(), _weizmann_store(videos))
 
 
 def _synthetic_store() -> ClipStore:
@@ -207,6 +123,17 @@ def _weizmann_store(videos: Path) -> ClipStore:
     if not data.is_dir():
         raise UserError(f"{data}: no such folder; give the folder that holds weizmann/ with --videos")
     return sources.ensure("videos", data=str(data), profile=recipes.profile("quick", "c3d"))
+
+
+def health_cost(videos: Path) -> dict:
+    """Time the training step with and without the health checks, turn about."""
+    store = _synthetic_store()
+    rows = [
+        autopsy.cost_of_watching(RunConfig(model, settings=settings), store, steps)
+        for model in recipes.MODELS
+        for settings, steps in (("", 96), ("width=1", 16))
+    ]
+    return {"source": "synthetic", "rows": rows}
 
 
 def weizmann(videos: Path) -> dict:
@@ -239,10 +166,9 @@ EXPERIMENTS: dict[str, Callable[[Path], dict]] = {
     "checks": checks,
     "ablation": ablation_,
     "autopsy": autopsy_,
+    "health": health_cost,
     "weizmann": weizmann,
 }
-# The factorial's inputs, heads and initialisations, that of 2019 first.
-FACTORS = tuple(itertools.product(("dataset", "raw"), ("softmax", "logits"), ("normal", "he")))
 
 
 def _row(check: str, value: float, bar: str, holds: bool | None) -> dict:

@@ -84,7 +84,7 @@ def signal(rows: Sequence[Mapping], *, note: str) -> Figure:
     """How large the signal is behind each layer before the first step; a panel a model, a line a recipe.
 
     Args:
-        rows: `model`, `recipe`, and lists `layer` and `deviation` (`autopsy.signal`).
+        rows: `model`, `recipe`, and lists `layer` and `deviation` (`amplification.signal`).
         note: the data that the figure comes from.
     """
     models = list(dict.fromkeys(row["model"] for row in rows))

@@ -4,7 +4,7 @@ import math
 import resource
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +18,6 @@ from ucf11lib.data.store import ClipStore
 from ucf11lib.errors import UserError
 from ucf11lib.runs import Run
 
-OVERFIT_STEPS = 10, 400  # of the overfit check: between two looks, and at most
-PLAIN = {"flip": False, "shift": 0, "brightness": 0.0, "dropout": 0.0, "schedule": "constant", "warmup": 0.0}
 TARGET = 0.75  # the 2019 report's goal; `seconds_to_75` is measured against it
 
 
@@ -66,9 +64,9 @@ def train(
     model = build(config, store, parts, strategy)
     say(f"{config.name}: {len(parts.train)} training and {len(parts.validation)} held-out sequences, "
         f"{model.count_params():,} parameters")  # fmt: skip
-    monitor = _monitor(config, recipe, store, say) if config.health else None
+    watch = monitor(config, store, say)
     trainer = training.Trainer(
-        model, store, parts, recipe, profile, config.seed, strategy, config.mixed_precision, monitor
+        model, store, parts, recipe, profile, config.seed, strategy, config.mixed_precision, watch
     )
     history = _fit(path, trainer, resume, say)
     _finish(path, config, trainer, history)
@@ -157,73 +155,12 @@ def build(
         keras.config.set_dtype_policy(before)
 
 
-def _monitor(config: RunConfig, recipe: recipes.Recipe, store: ClipStore, say: Callable[[str], None]) -> health.Monitor:
+def monitor(config: RunConfig, store: ClipStore, say: Callable[[str], None]) -> health.Monitor | None:
+    """Return what watches a training of `config`, or None if it is not to be watched."""
+    if not config.health:
+        return None
+    recipe, _ = config.resolved()
     return health.Monitor(len(store.classes), recipe.batch_size, say, loss_scaling=config.mixed_precision)
-
-
-@dataclass(frozen=True)
-class Overfit:
-    """What `overfit` found.
-
-    Attributes:
-        losses, accuracies: on the chosen sequences, every `OVERFIT_STEPS[0]` steps.
-        fitted: whether the last is below `health.FITTED`.
-        findings: lines of the health checks.
-    """
-
-    losses: list[float]
-    accuracies: list[float]
-    fitted: bool
-    findings: list[str]
-
-
-def overfit(
-    config: RunConfig,
-    count: int = 8,
-    *,
-    most: int = OVERFIT_STEPS[1],
-    store: ClipStore | None = None,
-    say: Callable[[str], None] = print,
-) -> Overfit:
-    """Train on a handful of sequences until their loss is below 0.05: what cannot do that cannot learn.
-
-    No augmentation, no dropout, a constant learning rate, one batch of all of them; it leaves no run folder.
-
-    Args:
-        config: model, recipe, profile (for the width), source, seed.
-        count: sequences, of different classes as far as there are.
-        most: steps after which the model is given up.
-        store: the data; the config's source is prepared or opened by default.
-        say: gets a line every few steps, and the findings of the health checks.
-
-    Raises:
-        UserError: fewer training sequences than `count`.
-    """
-    recipe, profile = config.resolved()
-    each = OVERFIT_STEPS[0]
-    recipe = replace(recipe, **PLAIN, batch_size=count, target_accuracy=None)
-    profile = replace(profile, steps_per_epoch=each, epochs=most // each)
-    store = store or sources.ensure(config.source, data=config.data, profile=profile)
-    parts = splits.split(store, config.split, config.seed)
-    if not 1 <= count <= len(parts.train):
-        raise UserError(f"--overfit {count}: the training part has {len(parts.train)} sequences; choose 1 to that")
-    chosen = splits.one_a_class(store, parts.train, count)
-    strategy = tf.distribute.get_strategy()
-    model = build(config, store, parts, strategy)
-    monitor = _monitor(config, recipe, store, say) if config.health else None
-    same = splits.Split(chosen, chosen)
-    trainer = training.Trainer(model, store, same, recipe, profile, config.seed, strategy, monitor=monitor)
-    losses, accuracies = [], []
-    for epoch in trainer.epochs():
-        losses.append(epoch.val_loss)
-        accuracies.append(epoch.val_accuracy)
-        if monitor and monitor.stopped:
-            break
-        say(f"step {epoch.epoch * each:4d}  loss {epoch.val_loss:.4f}")
-        if epoch.val_loss < health.FITTED:
-            break
-    lines = [finding.line for finding in monitor.findings] if monitor else []
-    return Overfit(losses, accuracies, losses[-1] < health.FITTED, lines)
 
 
 def _fit(path: Path, trainer: training.Trainer, resume: bool, say: Callable[[str], None]) -> list[training.Epoch]:

@@ -15,7 +15,7 @@ import matplotlib
 import numpy as np
 import pandas as pd
 
-from ucf11lib import ablation, autopsy, experiments, paths, recipes, runs
+from ucf11lib import ablation, amplification, autopsy, dissection, experiments, paths, recipes, runs
 from ucf11lib.errors import RunFailed, UserError
 from ucf11lib.runs import Run
 from ucf11lib.style import percent, shown_name
@@ -96,7 +96,7 @@ def conclusion() -> str:
 def _autopsy() -> dict:
     """Return what the section on 2019 reads: tables, and ways to look numbers up."""
     found, repairs = experiments.load("autopsy"), experiments.load("ablation")
-    signals = autopsy.signal_summary(found["signals"])
+    signals = amplification.summary(found["signals"])
     readings = autopsy.readings().set_index(["classes", "batch_size"])
     cells = {(cell["inputs"], cell["head"], cell["init"]): cell for cell in found["cells"]}
     accuracies = {(row["model"], row["change"]): row["accuracy"] for row in repairs["rows"] if row["kind"] == "ladder"}
@@ -106,9 +106,10 @@ def _autopsy() -> dict:
         "ablation": repairs,
         "lattices": found["rows"],
         "grid": found["grid"],
+        "overfit": found["overfit"],
         "signals": signals.to_dict("records"),
         "worst_off": signals["off"].max(),
-        "factorial": pipe_table(autopsy.factorial_table(found["cells"])),
+        "factorial": pipe_table(dissection.factorial_table(found["cells"])),
         "ladder": pipe_table(ablation.table(repairs["rows"], "ladder")),
         "without": pipe_table(without) if len(without) else "",
         "seeds": ", ".join(map(str, ablation.SEEDS)),
