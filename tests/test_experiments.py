@@ -81,6 +81,7 @@ def test_the_law_of_one_layer_holds(tables):
 def test_the_repaired_models_learn_by_heart_and_c3d_of_2019_does_not(tables):
     assert [row["fitted"] for row in tables["autopsy"]["overfit"]] == [True, True, True, False]
     assert all(cell["accuracy"] < 0.5 for cell in tables["autopsy"]["grid"]["2019"])
+    assert max(cell["accuracy"] for cell in tables["autopsy"]["grid"]["repaired"]) == 1
 
 
 def test_the_checks_cost_at_most_a_hundredth(tables):

@@ -53,7 +53,7 @@ LAYERS = {"layer": ["conv1", "logits"], "deviation": [1.0, 1e5]}
 SIGNAL = [{"model": m, "recipe": str(r)} | LAYERS for m in ("c3d", "vgg9") for r in range(3)]
 GRID = [{"optimizer": o, "learning_rate": r, "accuracy": 0.125} for o in ("adam", "sgd") for r in (0.1, 0.01)]
 LADDER = [
-    {"model": "vgg9", "kind": "ladder", "change": c, "accuracy": [0.1, 0.2], "history": [{"val_loss": [3.0, 2.0]}]}
+    {"model": "vgg9", "change": c, "accuracy": [0.1, 0.2], "history": [{"val_loss": [3.0, 2.0]}]}
     for c in ("2019", "He initialisation")
 ]
 FIGURES = {

@@ -1,4 +1,4 @@
-"""What each repair buys: from the 2019 recipe to the repaired one, a change at a time, and each change taken out again.
+"""What each repair buys: from the 2019 recipe to the repaired one, a change at a time.
 
 Every row is a training of the same length on the same data; three seeds each, and a seed moves split, weights, order
 and augmentation together. The 2019 recipe's stop at 75 % is left out everywhere, so that all runs are equally long.
@@ -29,10 +29,9 @@ CHANGES = {
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: `kind` is `ladder` or `without`, `change` what was added, or taken out."""
+    """One rung: `change` is what it adds to the rung before."""
 
     model: str
-    kind: str
     change: str
     recipe: str
     settings: str
@@ -44,33 +43,24 @@ class Row:
         return RunConfig(self.model, recipe=self.recipe, settings=self.settings, seed=seed, health=not softmax)
 
 
-def rows(model: str) -> list[Row]:
-    """Return the ladder from 2019 to repaired, then the repaired recipe without each change but the last added."""
+def ladder(model: str) -> list[Row]:
+    """Return the rungs from 2019 to repaired."""
     before, after = recipes.recipe("2019", model), recipes.recipe("repaired", model)
-    differ = {
-        change: [name for name in names if getattr(before, name) != getattr(after, name)]
-        for change, names in CHANGES.items()
-    }
-    differ = {change: names for change, names in differ.items() if names}
-    settings = ["target_accuracy=none"]
-    found = [Row(model, "ladder", "2019", "2019", settings[0])]
-    for change, names in list(differ.items())[:-1]:
-        settings += [f"{name}={getattr(after, name)}" for name in names]
-        found.append(Row(model, "ladder", change, "2019", ",".join(settings)))
-    found.append(Row(model, "ladder", list(differ)[-1], "repaired", ""))
-    for change, names in list(differ.items())[:-1]:
-        undone = ",".join(f"{name}={getattr(before, name)}" for name in names)
-        found.append(Row(model, "without", change, "repaired", undone))
-    return found
+    settings, rungs = ["target_accuracy=none"], [Row(model, "2019", "2019", "target_accuracy=none")]
+    for change, names in CHANGES.items():
+        if differ := [name for name in names if getattr(before, name) != getattr(after, name)]:
+            settings += [f"{name}={getattr(after, name)}" for name in differ]
+            rungs.append(Row(model, change, "2019", ",".join(settings)))
+    return [*rungs[:-1], Row(model, rungs[-1].change, "repaired", "")]
 
 
 def measure(models: Sequence[str] = recipes.MODELS, say: Callable[[str], None] = print) -> list[dict]:
-    """Train what is not trained yet; return a row's model, kind, change, settings and, a seed each, what it reached."""
-    table = [row for model in models for row in rows(model)]
-    first = [row for row in table if not row.settings]
-    ordered = first + [row for kind in ("ladder", "without") for row in table if row.kind == kind and row.settings]
-    found = {row: [jobs.ensure(row.config(seed), say=say) for seed in SEEDS] for row in ordered}
-    return [_numbers(row, found[row]) for row in table]
+    """Train what is not trained yet; return a rung's model, change, settings and, a seed each, what it reached."""
+    return [
+        _numbers(row, [jobs.ensure(row.config(seed), say=say) for seed in SEEDS])
+        for model in models
+        for row in ladder(model)
+    ]
 
 
 def _numbers(row: Row, runs: Sequence[Run]) -> dict:
@@ -78,7 +68,6 @@ def _numbers(row: Row, runs: Sequence[Run]) -> dict:
     history = [run.history[["loss", "val_loss", "val_accuracy"]].round(4).to_dict("list") for run in runs]
     return {
         "model": row.model,
-        "kind": row.kind,
         "change": row.change,
         "recipe": row.recipe,
         "settings": row.settings,
@@ -88,17 +77,16 @@ def _numbers(row: Row, runs: Sequence[Run]) -> dict:
     }
 
 
-def table(rows: Sequence[dict], kind: str) -> pd.DataFrame:
-    """Return the rows of `measure` of one kind as a reader wants them: mean and range over the seeds."""
+def table(rows: Sequence[dict]) -> pd.DataFrame:
+    """Return the rows of `measure` as a reader wants them: mean and range over the seeds."""
     found, before = [], {}
-    for row in (row for row in rows if row["kind"] == kind):
+    for row in rows:
         mean, reached = float(np.mean(row["accuracy"])), [v for v in row["seconds_to_75"] if v is not None]
-        base = before.get(row["model"]) if kind == "ladder" else _repaired(rows, row["model"])
-        first = kind == "ladder" and base is None
+        base = before.get(row["model"])
         found.append(
             {
                 "model": shown_name(row["model"]),
-                "change": row["change"] if first else f"{'+' if kind == 'ladder' else 'without'} {row['change']}",
+                "change": row["change"] if base is None else f"+ {row['change']}",
                 "held-out accuracy": f"{percent(mean, 1)} ({_range([100 * v for v in row['accuracy']], 1)})",
                 "points": "" if base is None else f"{100 * (mean - base):+.1f}",
                 "seconds to 75 %": f"{np.mean(reached):.0f} ({_range(reached, 0)})" if reached else "never",
@@ -107,10 +95,6 @@ def table(rows: Sequence[dict], kind: str) -> pd.DataFrame:
         )
         before[row["model"]] = mean
     return pd.DataFrame(found)
-
-
-def _repaired(rows: Sequence[dict], model: str) -> float:
-    return next(float(np.mean(row["accuracy"])) for row in rows if row["model"] == model and not row["settings"])
 
 
 def _range(values: Sequence[float], digits: int) -> str:

@@ -105,7 +105,7 @@ def checks(videos: Path) -> dict:
 
 
 def ablation_(videos: Path) -> dict:
-    """Add the repairs one at a time, and take each out again: three models, three seeds."""
+    """Add the repairs one at a time: three models, three seeds."""
     return {"source": "synthetic", "split": "group", "profile": "quick", "rows": ablation.measure()}
 
 

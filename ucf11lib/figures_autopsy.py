@@ -132,10 +132,10 @@ def slow_start(starts: Mapping[str, Mapping], rows: Sequence[Mapping], *, note: 
 
     Args:
         starts: for each recipe the columns `step, loss`.
-        rows: of `ablation.measure`; the ladder's first and last of VGG9 are drawn.
+        rows: of `ablation.measure`; VGG9's first and last are drawn.
         note: the data that the figure comes from.
     """
-    ladder = [row for row in rows if (row["model"], row["kind"]) == ("vgg9", "ladder")]
+    ladder = [row for row in rows if row["model"] == "vgg9"]
     with page(9, 3, note) as figure:
         left, right = figure.subplots(1, 2)
         for (recipe, found), row, colour in zip(starts.items(), (ladder[0], ladder[-1]), (RED, BLUE), strict=True):
@@ -156,14 +156,14 @@ def ablation(rows: Sequence[dict], *, note: str) -> Figure:
     """Held-out accuracy after each change on the way from 2019 to repaired; a panel a model, a dot a seed.
 
     Args:
-        rows: of `ablation.measure`; those of the ladder are drawn.
+        rows: of `ablation.measure`.
         note: the data that the figure comes from.
     """
     models = list(dict.fromkeys(row["model"] for row in rows))
     with page(9, 2.7, note) as figure:
         panels = figure.subplots(1, len(models), sharex=True)
         for axes, model in zip(panels, models, strict=True):
-            ladder = [row for row in rows if row["model"] == model and row["kind"] == "ladder"]
+            ladder = [row for row in rows if row["model"] == model]
             names = [row["change"] if i == 0 else f"+ {row['change']}" for i, row in enumerate(ladder)]
             for y, row in enumerate(ladder):
                 axes.plot(row["accuracy"], [y] * len(row["accuracy"]), "o", markersize=3.5, color=MODELS[model][1])

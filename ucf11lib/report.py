@@ -99,8 +99,7 @@ def _autopsy() -> dict:
     signals = amplification.summary(found["signals"])
     readings = autopsy.readings().set_index(["classes", "batch_size"])
     cells = {(cell["inputs"], cell["head"], cell["init"]): cell for cell in found["cells"]}
-    accuracies = {(row["model"], row["change"]): row["accuracy"] for row in repairs["rows"] if row["kind"] == "ladder"}
-    without = ablation.table(repairs["rows"], "without")
+    accuracies = {(row["model"], row["change"]): row["accuracy"] for row in repairs["rows"]}
     return {
         "autopsy": found,
         "ablation": repairs,
@@ -110,8 +109,7 @@ def _autopsy() -> dict:
         "signals": signals.to_dict("records"),
         "worst_off": signals["off"].max(),
         "factorial": pipe_table(dissection.factorial_table(found["cells"])),
-        "ladder": pipe_table(ablation.table(repairs["rows"], "ladder")),
-        "without": pipe_table(without) if len(without) else "",
+        "ladder": pipe_table(ablation.table(repairs["rows"])),
         "seeds": ", ".join(map(str, ablation.SEEDS)),
         "chance": math.log(11),
         "percent": percent,
