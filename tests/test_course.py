@@ -49,11 +49,13 @@ def test_reads_what_any_pickle_protocol_wrote(tmp_path, capsys, protocol):
     made = course.prepare(tmp_path / "store", folder)
     np.testing.assert_array_equal(made.frames, data)
     np.testing.assert_array_equal(made.labels, labels)
-    assert list(made.clips) == ["part1/00000", "part1/00001", "part1/00002", "part2/00000", "part2/00001"]
-    assert list(made.groups) == list(made.clips)
+    assert made.index["confidence"].between(0.5, 1).all()
+    assert (made.index.groupby("clip")["label"].nunique() == 1).all()
+    assert (made.index.groupby("group")["label"].nunique() == 1).all()
     assert made.info["classes"] == list(MOTIONS)
-    assert made.info["origin"]["groups"] == made.info["origin"]["clips"] == "unknown"
-    assert "--split random" in capsys.readouterr().err
+    assert made.info["origin"]["groups"] == made.info["origin"]["clips"] == "estimated"
+    assert "estimated from the frames" in capsys.readouterr().err
+    assert made.kind.endswith(", groups estimated)")
     made.verify()
 
 

@@ -1,7 +1,7 @@
 """The course's form of UCF-11, two pickles of `(data, labels)`: into a clip store, and out of one.
 
-`data` is uint8 (n, 30, 64, 64, 3), `labels` is 0..10. The files name no clips and no groups, and sequences of one clip
-are neighbours in them: so only a random split can be made, and it leaks.
+`data` is uint8 (n, 30, 64, 64, 3), `labels` is 0..10. The files name no clips and no groups, but sequences of
+one clip are neighbours in them, and so are clips of one group: `recover` estimates both.
 """
 
 import pickle
@@ -14,6 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ucf11lib.data.motions import MOTIONS
+from ucf11lib.data.recover import Recovery
 from ucf11lib.data.store import SIZE, WINDOW, ClipStore, create
 from ucf11lib.errors import UserError
 from ucf11lib.paths import whole_file
@@ -66,7 +67,9 @@ def _load(file: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def prepare(path: Path | str, folder: Path | str) -> ClipStore:
-    """Read the two parts in `folder` into a new store at `path` and open it; each sequence is its own group.
+    """Read the two parts in `folder` into a new store at `path` and open it; clips and groups are estimated.
+
+    The index has one more column, `confidence` of each clip boundary, 0.5..1.
 
     Raises:
         UserError: a part is missing, is not what it should be, or names anything but arrays; `path` exists.
@@ -74,15 +77,23 @@ def prepare(path: Path | str, folder: Path | str) -> ClipStore:
     files = [Path(folder, name) for name in PARTS]
     if missing := [file for file in files if not file.is_file()]:
         raise UserError(f"{missing[0]}: no such file; give --data the folder of {' and '.join(PARTS)}")
-    origin = {"folder": str(Path(folder).absolute()), "groups": "unknown", "clips": "unknown"}
+    origin = {"folder": str(Path(folder).absolute()), "groups": "estimated", "clips": "estimated"}
+    recovery = Recovery()
     with create(path, source="course", classes=list(MOTIONS), origin=origin) as writer:
         for part, file in enumerate(files, start=1):
             data, labels = _load(file)
             for i in tqdm(range(len(data)), desc=f"reading part {part}", unit="sequence", disable=None):
-                clip = f"part{part}/{i:05d}"
-                writer.add(data[i : i + 1], label=int(labels[i]), group=clip, clip=clip)
-    print("warning: the course's files name no clips or groups: only --split random means anything", file=sys.stderr)
-    return ClipStore.open(path)
+                recovery.add(data[i], int(labels[i]))
+                clip = f"clip{recovery.clips[-1]:04d}"
+                first_frame = WINDOW * recovery.position
+                writer.add(data[i : i + 1], label=int(labels[i]), group="", clip=clip, first_frame=first_frame)
+        if recovery.clips:
+            writer.set_column("group", [f"group{number:03d}" for number in recovery.groups()])
+            writer.set_column("confidence", [round(value, 4) for value in recovery.confidence])
+    store = ClipStore.open(path)
+    print(f"warning: the course's files name no clips or groups; {len(set(store.clips))} clips and "
+          f"{len(set(store.groups))} groups were estimated from the frames", file=sys.stderr)  # fmt: skip
+    return store
 
 
 def _fragment(value: object) -> bytes:

@@ -3,7 +3,7 @@
 A store is a folder:
 
     frames.npy   uint8 (N, window, size, size, 3), RGB; opened as a read-only memory map
-    index.csv    one row a sequence: label, class, group, clip, first_frame
+    index.csv    one row a sequence: label, class, group, clip, first_frame; confidence where clips are estimated
     store.json   format, source, classes, window, stride, size, origin, checksums, clips left out and why
 
 It appears whole or not at all, and records where it came from, so that no number is ever separated from its data.
@@ -108,7 +108,8 @@ class ClipStore:
         """What stands beside every number from this store: "synthetic data", or which real video."""
         if self.source == "synthetic":
             return "synthetic data"
-        return f"real video ({self.source}: {Path(self.info['origin']['folder']).name})"
+        estimated = ", groups estimated" if self.info["origin"].get("groups") == "estimated" else ""
+        return f"real video ({self.source}: {Path(self.info['origin']['folder']).name}{estimated})"
 
     def verify(self) -> None:
         """Compare both files with their recorded checksums.
@@ -159,6 +160,7 @@ class StoreWriter:
     size: int
     rows: list[list] = field(default_factory=list)
     left_out: list[dict] = field(default_factory=list)
+    columns: dict[str, Sequence] = field(default_factory=dict)
     frames_read: int = 0
 
     def __post_init__(self) -> None:
@@ -199,13 +201,18 @@ class StoreWriter:
         """Record that `clip` is not in the store, and why."""
         self.left_out.append({"clip": clip, "reason": reason})
 
+    def set_column(self, name: str, values: Sequence) -> None:
+        """Give the index a column, or other values than `add` got: one a sequence."""
+        self.columns[name] = values
+
     def finish(self, **info) -> None:
         """Write the header's final count, the index and `store.json`."""
         self._file.seek(0)
         self._write_header()
         self._file.close()
         index = self.folder / "index.csv"
-        pd.DataFrame(self.rows, columns=COLUMNS).to_csv(index, index=False, lineterminator="\n")
+        table = pd.DataFrame(self.rows, columns=COLUMNS).assign(**self.columns)
+        table.to_csv(index, index=False, lineterminator="\n")
         info |= {
             "format": FORMAT,
             "classes": list(self.classes),
