@@ -57,7 +57,7 @@ class Recovery:
         """Return the number of each sequence's group: neighbouring clips of a class whose median frames are alike.
 
         Alike is nearer than all but `ALIKE` % of pairs of clips from different classes. That merges too much
-        rather than too little: a group that is two costs some training data, a group cut in two is on both sides of a split.
+        rather than too little: two groups in one cost training data, one group in two leaks.
         """
         medians = np.stack([np.median(parts, axis=0).astype(np.int16) for parts in self._medians])
         labels = np.array(self._labels)
@@ -76,7 +76,7 @@ def _motion(frames: np.ndarray) -> float:
 
 
 def _alike(medians: np.ndarray, labels: np.ndarray, pairs: int = 4000) -> float:
-    """Return the distance, grey levels, below which two clips are taken for one group's; 0 if there is but one class."""
+    """Return the distance, grey levels, below which two clips are taken for one group's; 0 for one class."""
     rng = np.random.default_rng(0)
     one, two = rng.integers(0, len(medians), (2, pairs))
     differ = labels[one] != labels[two]
