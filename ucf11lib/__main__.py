@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 from ucf11lib.errors import RunFailed, UserError
 
+UCF11 = "https://www.crcv.ucf.edu/data/UCF11_updated_mpg.rar"
+
 # TensorFlow takes seconds to load, so each command imports what it needs itself and `--help` needs nothing.
 
 
@@ -23,16 +25,26 @@ def _prepare(args: argparse.Namespace) -> None:
     from ucf11lib import paths, recipes
     from ucf11lib.data import sources
 
-    profile = recipes.profile(args.profile, "cnn_lstm")
-    path = args.store or sources.default_path(args.source, args.data, profile)
+    profile, data = recipes.profile(args.profile, "cnn_lstm"), args.data
+    if args.fetch:
+        data = str(_fetched(args))
+    path = args.store or sources.default_path(args.source, data, profile)
     store = sources.prepare(
-        args.source, path, data=args.data, profile=profile, seed=args.seed, group_pattern=args.group_pattern
+        args.source, path, data=data, profile=profile, seed=args.seed, group_pattern=args.group_pattern
     )
     print(store.summary())
     print(store.describe().to_string(index=False))
     for item in store.info["left_out"]:
         print(f"left out: {item['clip']}: {item['reason']}")
     print(f"store: {paths.shown(path)}")
+
+
+def _fetched(args: argparse.Namespace):
+    from ucf11lib.data import archive
+
+    if args.source != "ucf11" or args.data:
+        raise UserError("--fetch goes with --source ucf11 and without --data")
+    return archive.ensure(args.fetch)
 
 
 def _train(args: argparse.Namespace) -> None:
@@ -152,6 +164,7 @@ def parser() -> Parser:
              "prepare --source videos --data my_videos --store my_store")  # fmt: skip
     _data_options(c, None)
     c.add_argument("--store", metavar="DIR", help="the new store; under data/ by default")
+    c.add_argument("--fetch", nargs="?", const=UCF11, metavar="URL", help="download and unpack UCF-11 first; resumes")
     c.add_argument("--seed", type=int, default=0, help="of the synthetic data")
     c.add_argument("--group-pattern", metavar="REGEX", help="finds the group in a clip's relative path")
 

@@ -1,0 +1,209 @@
+"""The archive: fetched from a server that breaks off, unpacked, refused when it is not what it should be."""
+
+import binascii
+import http.server
+import os
+import re
+import shutil
+import struct
+import threading
+
+import av
+import numpy as np
+import pytest
+
+from ucf11lib import paths
+from ucf11lib.data import archive
+from ucf11lib.errors import RunFailed, UserError
+
+NAMES = paths.ROOT.parent / "shared" / "reference" / "ucf11_clip_names.txt"
+
+
+def rar(files: dict[str, bytes], method: int = 0x30) -> bytes:
+    """A RAR 3 archive of uncompressed files: marker, archive header, a header and data a file, end."""
+
+    def block(kind: int, flags: int, fields: bytes, data: bytes = b"") -> bytes:
+        body = struct.pack("<BHH", kind, flags, 7 + len(fields)) + fields
+        return struct.pack("<H", binascii.crc32(body) & 0xFFFF) + body + data
+
+    parts = [b"Rar!\x1a\x07\x00", block(0x73, 0, bytes(6))]
+    for name, data in files.items():
+        encoded = name.replace("/", "\\").encode()
+        sizes = len(data), len(data), 2, binascii.crc32(data), 0x5A21_0000
+        fields = struct.pack("<IIBIIBBHI", *sizes, 29, method, len(encoded), 0x20)
+        parts.append(block(0x74, 0x8000, fields + encoded, data))
+    return b"".join([*parts, block(0x7B, 0x4000, b"")])
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Serves `content`, with ranges; breaks off after `limit` bytes of an answer."""
+
+    content, limit, ranges = b"", None, True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.asked: list[str | None] = []
+        self.url = f"http://127.0.0.1:{self.server_port}/UCF11_updated_mpg.rar"
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        asked = self.headers.get("Range")
+        self.server.asked.append(asked)
+        start = int(re.fullmatch(r"bytes=(\d+)-", asked)[1]) if asked and self.server.ranges else 0
+        body = self.server.content[start:]
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body[: self.server.limit])
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def server():
+    with Server() as running:
+        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield running
+        running.shutdown()
+        thread.join()
+
+
+def clip(path) -> bytes:
+    """A real MPEG-1 video of 32 frames."""
+    with av.open(str(path), "w", format="mpeg") as container:
+        stream = container.add_stream("mpeg1video", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for i in range(32):
+            frame = np.full((48, 64, 3), 8 * i, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode())
+    return path.read_bytes()
+
+
+def test_all_1600_clips_through_a_server_that_breaks_off(server, tmp_path, cli):
+    if not NAMES.exists():
+        pytest.skip(f"no list of the real names at {NAMES}")
+    video = clip(tmp_path / "c.mpg")
+    names = [f"UCF11_updated_mpg/{name}.mpg" for name in NAMES.read_text().split()]
+    extra = {"UCF11_updated_mpg/basketball/Annotation/v_shooting_01_01.xgtf": b"<xml/>"}
+    server.content = rar(dict.fromkeys(names, video) | extra)
+    server.limit = len(server.content) // 2 + 1
+    data = tmp_path / "data"
+    done = cli("prepare", "--source", "ucf11", "--fetch", server.url, "--store", tmp_path / "s", timeout=300,
+               UCF11_DATA=str(data))  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert server.asked[0] is None
+    assert all(asked.startswith("bytes=") for asked in server.asked[1:])
+    answers = len(server.asked)
+    assert answers >= 2
+    assert "1600 sequences" in done.stdout
+    assert "1600 clips, 275 groups, 11 classes" in done.stdout
+    assert not list(data.rglob(".part*"))
+    again = cli("prepare", "--source", "ucf11", "--fetch", server.url, "--store", tmp_path / "s2", timeout=300,
+                UCF11_DATA=str(data))  # fmt: skip
+    assert again.returncode == 0, again.stderr
+    assert len(server.asked) == answers
+
+
+def test_what_came_is_kept_for_the_next_try(server, tmp_path, monkeypatch):
+    server.content, server.limit = bytes(range(256)) * 64, 0
+    monkeypatch.setattr(archive, "TRIES", 2)
+    (tmp_path / ".part-UCF11_updated_mpg.rar").write_bytes(server.content[:1000])
+    with pytest.raises(RunFailed, match=r"broke off after 1000 bytes .* the same command goes on from there"):
+        archive.fetch(server.url, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [".part-UCF11_updated_mpg.rar"]
+    server.limit = None
+    assert archive.fetch(server.url, tmp_path).read_bytes() == server.content
+
+
+def test_a_server_without_ranges_starts_again(server, tmp_path):
+    server.content, server.ranges = os.urandom(5000), False
+    (tmp_path / ".part-UCF11_updated_mpg.rar").write_bytes(b"x" * 1000)
+    assert archive.fetch(server.url, tmp_path).read_bytes() == server.content
+
+
+def test_the_first_downloads_hash_holds_ever_after(server, tmp_path):
+    server.content = os.urandom(3000)
+    path = archive.fetch(server.url, tmp_path)
+    assert archive.fetch(server.url, tmp_path) == path
+    assert len(server.asked) == 1
+    path.write_bytes(b"damaged")
+    assert archive.fetch(server.url, tmp_path).read_bytes() == server.content
+    path.unlink()
+    server.content = os.urandom(3000)
+    with pytest.raises(UserError, match=r"not the file that was downloaded first; delete .*sha256"):
+        archive.fetch(server.url, tmp_path)
+    assert not path.exists()
+
+
+def test_no_such_file_on_the_server(tmp_path, monkeypatch):
+    monkeypatch.setattr(archive, "TRIES", 1)
+    with pytest.raises(RunFailed, match=r"http://127.0.0.1:9/a.rar: broke off after 0 bytes"):
+        archive.fetch("http://127.0.0.1:9/a.rar", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["../out.mpg", "a/../../out.mpg", "/tmp/out.mpg", "C:/out.mpg"])
+def test_a_name_that_leads_out_is_refused(name, tmp_path):
+    (tmp_path / "a.rar").write_bytes(rar({"good.mpg": b"x", name: b"x"}))
+    with pytest.raises(UserError, match="leads out of the folder"):
+        archive.unpack(tmp_path / "a.rar", tmp_path / "to" / "a")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.rar"]
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", rar({"a.mpg": b"x" * 100})[:60]])
+def test_what_is_no_archive_is_refused(content, tmp_path):
+    (tmp_path / "a.rar").write_bytes(content)
+    with pytest.raises(UserError, match=r"a.rar: not"):
+        archive.unpack(tmp_path / "a.rar", tmp_path / "to")
+    assert not (tmp_path / "to").exists()
+
+
+def test_damaged_data_are_refused(tmp_path):
+    whole = rar({"a.mpg": b"x" * 100})
+    (tmp_path / "a.rar").write_bytes(whole.replace(b"xxxx", b"xyxx", 1))
+    with pytest.raises(UserError, match=r"not unpacked .* if it is damaged, delete it and fetch it again"):
+        archive.unpack(tmp_path / "a.rar", tmp_path / "to")
+    assert not (tmp_path / "to").exists()
+
+
+def test_a_compressed_archive_needs_a_tool_and_says_which(tmp_path, monkeypatch):
+    (tmp_path / "a.rar").write_bytes(rar({"a.mpg": b"x" * 100}, method=0x33))
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(UserError, match=r"needs unar, bsdtar or 7z, and none is there; .* apt-get install unar"):
+        archive.unpack(tmp_path / "a.rar", tmp_path / "to")
+
+
+@pytest.mark.parametrize("tool", archive.TOOLS)
+def test_each_tool_unpacks(tool, tmp_path):
+    if not shutil.which(tool):
+        pytest.skip(f"{tool} is not installed")
+    files = {"UCF11_updated_mpg/biking/v_biking_01/v_biking_01_01.mpg": b"abc" * 1000, "UCF11_updated_mpg/b.mpg": b"d"}
+    (tmp_path / "a.rar").write_bytes(rar(files))
+    (tmp_path / "to").mkdir()
+    try:
+        archive._run(tool, tmp_path / "a.rar", tmp_path / "to")
+    except archive._ToolError as failure:
+        pytest.skip(f"this {tool} cannot read RAR: {failure}")
+    assert {
+        str(path.relative_to(tmp_path / "to")): path.read_bytes() for path in (tmp_path / "to").rglob("*.mpg")
+    } == files
+
+
+def test_a_tool_that_fails_is_named_and_the_next_is_tried(tmp_path, monkeypatch):
+    (tmp_path / "a.rar").write_bytes(rar({"a.mpg": b"x" * 100}, method=0x33))
+    monkeypatch.setattr(archive, "TOOLS", {"false": ["false"], "true": ["true"]})
+    with pytest.raises(UserError) as raised:
+        archive.unpack(tmp_path / "a.rar", tmp_path / "to")
+    assert "false: exit code 1; true: a.mpg is missing or has another size" in str(raised.value)
+    monkeypatch.setattr(archive, "TOOLS", {"false": ["false"], "sh": ["sh", "-c", "printf %0100d 7 > {to}/a.mpg"]})
+    assert archive.unpack(tmp_path / "a.rar", tmp_path / "to") == tmp_path / "to"
+
+
+@pytest.mark.parametrize("arguments", [["--source", "videos"], ["--source", "ucf11", "--data", "x"]])
+def test_fetch_goes_with_ucf11_only(cli, arguments):
+    done = cli("prepare", *arguments, "--fetch")
+    assert done.returncode == 2
+    assert "--fetch goes with --source ucf11 and without --data" in done.stderr
