@@ -21,8 +21,8 @@ CHANGES = {
     "logits head": ("head",),
     "He initialisation": ("init",),
     "sequence input": ("inputs",),
-    "cosine schedule": ("schedule", "warmup"),
     "learning rate": ("learning_rate",),
+    "cosine schedule": ("schedule", "warmup"),
     "flip and shift": ("flip", "shift"),
 }
 
