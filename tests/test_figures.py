@@ -61,7 +61,9 @@ FIGURES = {
     "gradients": lambda: figures_autopsy.gradients(GAPS, CELLS, note=NOTE),
     "signal": lambda: figures_autopsy.signal(SIGNAL, note=NOTE),
     "grid": lambda: figures_autopsy.grid({"2019": GRID, "repaired": GRID}, note=NOTE),
-    "slow_start": lambda: figures_autopsy.slow_start({"2019": TRACE, "repaired": TRACE}, LADDER, note=NOTE),
+    "slow_start": lambda: figures_autopsy.slow_start(
+        dict.fromkeys(("2019", "He", "repaired"), TRACE), LADDER, note=NOTE
+    ),
     "ablation": lambda: figures_autopsy.ablation(LADDER, note=NOTE),
     "history": lambda: figures.history({"c3d": run(), "cnn_lstm": run(5)}, note=NOTE),
     "confusion": lambda: figures.confusion(np.array([[3, 1, 0], [0, 0, 0], [0, 0, 2]]), CLASSES, note=NOTE),

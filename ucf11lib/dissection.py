@@ -34,8 +34,9 @@ def dissect(store: ClipStore, real: ClipStore, *, width: float = 1.0, steps: int
     ]
     lattices.append(_lattice("synthetic data", _c3d(profile=profile), store, 11, steps))
     starts = {
-        recipe: autopsy.trace(RunConfig("vgg9", recipe=recipe, settings=f"width={width},batch_size=4"), store, steps)
-        for recipe in ("2019", "repaired")
+        "2019": _vgg9("2019", width),
+        "2019 + init=he": _vgg9("2019", width, "init=he"),
+        "repaired": _vgg9("repaired", width),
     }
     grids = {
         recipe: autopsy.grid(RunConfig("c3d", recipe=recipe, profile=profile), store, steps)
@@ -49,7 +50,7 @@ def dissect(store: ClipStore, real: ClipStore, *, width: float = 1.0, steps: int
         "rows": lattices,
         "cells": [_cell(store, *factors, width, steps, profile) for factors in FACTORS],
         "signals": _signals(store, width),
-        "vgg9": {recipe: found.to_dict("list") for recipe, found in starts.items()},
+        "vgg9": {name: autopsy.trace(config, store, steps).to_dict("list") for name, config in starts.items()},
         "grid": grids,
         "overfit": [_overfit(RunConfig(model, profile=profile), store) for model in recipes.MODELS]
         + [_overfit(_c3d(profile=profile), store)],
@@ -64,6 +65,10 @@ def _overfit(config: RunConfig, store: ClipStore) -> dict:
 
 def _c3d(*settings: str, health: bool = True, profile: str = "quick") -> RunConfig:
     return RunConfig("c3d", recipe="2019", settings=",".join(settings), health=health, profile=profile)
+
+
+def _vgg9(recipe: str, width: float, *settings: str) -> RunConfig:
+    return RunConfig("vgg9", recipe=recipe, settings=",".join([f"width={width}", "batch_size=2", *settings]))
 
 
 def _lattice(data: str, config: RunConfig, store: ClipStore, classes: int, steps: int) -> dict:

@@ -128,17 +128,18 @@ def grid(grids: Mapping[str, Sequence[Mapping]], *, note: str) -> Figure:
 
 
 def slow_start(starts: Mapping[str, Mapping], rows: Sequence[Mapping], *, note: str) -> Figure:
-    """VGG9 of 2019 and repaired. Left: loss of the first steps. Right: held-out loss of each epoch, a line a seed.
+    """VGG9 of 2019, with He weights, repaired. Left: loss of the first steps. Right: held-out loss of each epoch.
 
     Args:
-        starts: for each recipe the columns `step, loss`.
-        rows: of `ablation.measure`; VGG9's first and last are drawn.
+        starts: for each of the three the columns `step, loss`.
+        rows: of `ablation.measure`; VGG9's first, second and last are drawn, a line a seed.
         note: the data that the figure comes from.
     """
     ladder = [row for row in rows if row["model"] == "vgg9"]
     with page(9, 3, note) as figure:
         left, right = figure.subplots(1, 2)
-        for (recipe, found), row, colour in zip(starts.items(), (ladder[0], ladder[-1]), (RED, BLUE), strict=True):
+        chosen = zip(starts.items(), (ladder[0], ladder[1], ladder[-1]), (RED, ORANGE, BLUE), strict=True)
+        for (recipe, found), row, colour in chosen:
             left.plot(found["step"], found["loss"], color=colour, linewidth=1, label=f"recipe {recipe}")
             for seed in row["history"]:
                 line = seed["val_loss"]
@@ -148,7 +149,7 @@ def slow_start(starts: Mapping[str, Mapping], rows: Sequence[Mapping], *, note: 
             _label(axes, math.log(11), "chance")
         left.set(title="training loss of the first steps, full width", xlabel="step", yscale="log")
         right.set(title="held-out loss, quick profile, three seeds", xlabel="epoch", ylim=(0, None))
-        figure.legend(*left.get_legend_handles_labels(), loc="outside upper center", ncols=2)
+        figure.legend(*left.get_legend_handles_labels(), loc="outside upper center", ncols=3)
     return figure
 
 
