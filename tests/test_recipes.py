@@ -68,6 +68,9 @@ def test_settings_reach_recipe_and_profile():
     assert (recipe.target_accuracy, recipe.inputs) == (0.5, "sequence")
     assert (profile.sequences, profile.epochs, profile.width, profile.groups) == (None, 3, 0.5, 25)
     assert RunConfig("c3d", settings="target_accuracy=none").resolved()[0].target_accuracy is None
+    further = RunConfig("c3d").having("epochs=3", "init=normal").having("epochs=4")
+    assert further.settings == "epochs=3,init=normal,epochs=4"
+    assert (further.resolved()[0].init, further.resolved()[1].epochs) == ("normal", 4)
 
 
 def test_configurations_have_names_of_their_own(tmp_path):

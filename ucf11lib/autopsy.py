@@ -107,8 +107,7 @@ def grid(config: RunConfig, store: ClipStore, steps: int = 50) -> list[dict]:
     rows = []
     for optimizer in OPTIMIZERS:
         for rate in RATES:
-            settings = ",".join(filter(None, [config.settings, f"optimizer={optimizer}", f"learning_rate={rate:g}"]))
-            tried = replace(config, settings=settings, health=False)
+            tried = replace(config, health=False).having(f"optimizer={optimizer}", f"learning_rate={rate:g}")
             found = overfit(tried, 8, most=steps, store=store, say=lambda line: None)
             loss = found.losses[-1] if math.isfinite(found.losses[-1]) else None
             rows.append({"optimizer": optimizer, "learning_rate": rate, "accuracy": found.accuracies[-1], "loss": loss})
@@ -120,8 +119,7 @@ def rates(config: RunConfig, store: ClipStore, steps: int = 10) -> pd.DataFrame:
     classes, size = len(store.classes), config.resolved()[0].batch_size
     rows = []
     for rate in RATES:
-        tried = replace(config, settings=",".join(filter(None, [config.settings, f"learning_rate={rate:g}"])))
-        found = on_lattice(trace(tried, store, steps), classes, size)
+        found = on_lattice(trace(config.having(f"learning_rate={rate:g}"), store, steps), classes, size)
         seen = ", ".join(f"{loss:.4f}" for loss in found["losses"])
         rows.append((f"{rate:g}", seen, found["first_gradient_norm"], found["gradient_norm"]))
     return pd.DataFrame(rows, columns=["learning rate", "losses from step 2 on", "gradient at step 1", "largest later"])

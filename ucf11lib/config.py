@@ -1,6 +1,6 @@
 """What one training is asked to be."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from ucf11lib import recipes
@@ -62,6 +62,10 @@ class RunConfig:
             raise UserError(f"unknown setting {', '.join(unknown)}; known are {', '.join(sorted(known))}")
         recipe, profile = (recipes.adjusted(values, pairs) for values in both)
         return recipe, profile
+
+    def having(self, *settings: str) -> "RunConfig":
+        """Return the same with further settings, such as `init=normal`; a later one of a field counts."""
+        return replace(self, settings=",".join(filter(None, [self.settings, *settings])))
 
     @property
     def name(self) -> str:

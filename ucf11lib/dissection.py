@@ -64,11 +64,11 @@ def _overfit(config: RunConfig, store: ClipStore) -> dict:
 
 
 def _c3d(*settings: str, health: bool = True, profile: str = "quick") -> RunConfig:
-    return RunConfig("c3d", recipe="2019", settings=",".join(settings), health=health, profile=profile)
+    return RunConfig("c3d", recipe="2019", health=health, profile=profile).having(*settings)
 
 
 def _vgg9(recipe: str, width: float, *settings: str) -> RunConfig:
-    return RunConfig("vgg9", recipe=recipe, settings=",".join([f"width={width}", "batch_size=2", *settings]))
+    return RunConfig("vgg9", recipe=recipe).having(f"width={width}", "batch_size=2", *settings)
 
 
 def _lattice(data: str, config: RunConfig, store: ClipStore, classes: int, steps: int) -> dict:
@@ -103,7 +103,7 @@ def _signals(store: ClipStore, width: float) -> list[dict]:
     rows = []
     for model in recipes.MODELS:
         for recipe, *settings in (("2019",), ("2019", "init=he"), ("repaired",)):
-            config = RunConfig(model, recipe=recipe, settings=",".join([f"width={width}", *settings]))
+            config = RunConfig(model, recipe=recipe).having(f"width={width}", *settings)
             found = amplification.signal(config, store)
             row = {"model": model, "recipe": " + ".join([recipe, *settings]), "first_loss": found.attrs["loss"]}
             rows.append(row | found.to_dict("list"))

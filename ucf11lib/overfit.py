@@ -1,7 +1,7 @@
 """The shortest question to ask of a model: can it learn a handful of sequences by heart?"""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ucf11lib import health, jobs, training
 from ucf11lib.backend import tf
@@ -55,7 +55,7 @@ def overfit(
         UserError: fewer training sequences than `count`.
     """
     length = f"batch_size={count},steps_per_epoch={EVERY},epochs={most // EVERY}"
-    config = replace(config, settings=",".join(filter(None, [config.settings, PLAIN, length])))
+    config = config.having(PLAIN, length)
     recipe, profile = config.resolved()
     store = store or sources.ensure(config.source, data=config.data, profile=profile)
     parts = splits.split(store, config.split, config.seed)
