@@ -3,6 +3,7 @@
 Everything here is measured on the real networks with the real step, or is arithmetic that a test holds against them.
 """
 
+import itertools
 import math
 import time
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+from tqdm import tqdm
 
 from ucf11lib import health, jobs, training
 from ucf11lib.backend import tf
@@ -80,7 +82,8 @@ def trace(config: RunConfig, store: ClipStore, steps: int = 50, classes: int | N
     step = training.make_step(model, optimizer, recipe, strategy)
     stream = batches.Stream(split.train, config.seed)
     rows = []
-    for batch in training.distribute(strategy, store, stream, recipe.batch_size, 0, steps):
+    source = training.distribute(strategy, store, stream, recipe.batch_size, 0, steps)
+    for batch in tqdm(source, total=steps, leave=False, disable=None, desc=config.name, unit="step"):
         seen = health.Signals.of(np.asarray(step(*batch)), recipe.batch_size)
         rows.append((len(rows) + 1, seen.loss, seen.right / recipe.batch_size, seen.gradient_norm))
     return pd.DataFrame(rows, columns=["step", "loss", "accuracy", "gradient_norm"])
@@ -105,12 +108,12 @@ def grid(config: RunConfig, store: ClipStore, steps: int = 50) -> list[dict]:
         optimizer, learning_rate, accuracy and loss on the eight after at most `steps` steps; loss None if not finite.
     """
     rows = []
-    for optimizer in OPTIMIZERS:
-        for rate in RATES:
-            tried = replace(config, health=False).having(f"optimizer={optimizer}", f"learning_rate={rate:g}")
-            found = overfit(tried, 8, most=steps, store=store, say=lambda line: None)
-            loss = found.losses[-1] if math.isfinite(found.losses[-1]) else None
-            rows.append({"optimizer": optimizer, "learning_rate": rate, "accuracy": found.accuracies[-1], "loss": loss})
+    cells = list(itertools.product(OPTIMIZERS, RATES))
+    for optimizer, rate in tqdm(cells, leave=False, disable=None, desc=f"grid, recipe {config.recipe}", unit="cell"):
+        tried = replace(config, health=False).having(f"optimizer={optimizer}", f"learning_rate={rate:g}")
+        found = overfit(tried, 8, most=steps, store=store, say=lambda line: None)
+        loss = found.losses[-1] if math.isfinite(found.losses[-1]) else None
+        rows.append({"optimizer": optimizer, "learning_rate": rate, "accuracy": found.accuracies[-1], "loss": loss})
     return rows
 
 
