@@ -131,7 +131,7 @@ def test_the_ablations_table_has_means_ranges_and_differences():
     found = ablation.table(
         [row("2019", [0.1, 0.1, 0.1], [None] * 3), row("logits head", [0.7, 0.8, 0.9], [None, 30.0, 20.0])]
     )
-    assert list(found["change"]) == ["2019", "+ logits head"]
+    assert list(found["change"]) == ["2019", "and logits head"]
     assert list(found["points"]) == ["", "+70.0"]
     assert found["held-out accuracy"][1] == "80.0 % (70.0 to 90.0)"
     assert list(found["seconds to 75 %"]) == ["never", "25 (20 to 30)"]

@@ -85,7 +85,7 @@ def table(rows: Sequence[dict]) -> pd.DataFrame:
         found.append(
             {
                 "model": shown_name(row["model"]),
-                "change": row["change"] if base is None else f"+ {row['change']}",
+                "change": row["change"] if base is None else f"and {row['change']}",
                 "held-out accuracy": f"{percent(mean, 1)} ({_range([100 * v for v in row['accuracy']], 1)})",
                 "points": "" if base is None else f"{100 * (mean - base):+.1f}",
                 "seconds to 75 %": f"{np.mean(reached):.0f} ({_range(reached, 0)})" if reached else "never",

@@ -51,7 +51,7 @@ def chance_loss(classes: Sequence[str]) -> float:
 
 
 def pick_examples(
-    predictions: Mapping[str, np.ndarray], classes: Sequence[str], each: int = 3
+    predictions: Mapping[str, np.ndarray], classes: Sequence[str], each: int = 2
 ) -> tuple[np.ndarray, list[str], list[bool]]:
     """Choose the surest right and the surest wrong answers, of different classes as far as there are.
 

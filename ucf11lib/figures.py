@@ -145,7 +145,7 @@ def per_class(accuracies: Mapping[str, Sequence[float]], classes: Sequence[str],
     return figure
 
 
-def film_strips(frames: np.ndarray, titles: Sequence[str], *, columns: int = 8, note: str) -> Figure:
+def film_strips(frames: np.ndarray, titles: Sequence[str], *, columns: int = 7, note: str) -> Figure:
     """Sequences as film strips, one below the other.
 
     Args:

@@ -71,8 +71,8 @@ def gradients(gaps: pd.DataFrame, cells: Sequence[Mapping], *, note: str) -> Fig
         for cell, colour in zip(cells, (RED, ORANGE, BLUE, GREEN), strict=True):
             found = pd.DataFrame(cell["trace"])
             norm = found["gradient_norm"].clip(lower=ZERO)
-            style = {"markersize": 2, "linewidth": 0.9, "color": colour, "alpha": 0.8}
-            right.plot(found["step"], norm, "o-", label=f"{cell['head']}, {INITS[cell['init']]}", **style)
+            style = {"linewidth": 1.2, "color": colour, "alpha": 0.8}
+            right.plot(found["step"], norm, label=f"{cell['head']}, {INITS[cell['init']]}", **style)
         right.set(title="gradient norm of C3D's first steps", xlabel="step", yscale="log")
         right.set_yticks([ZERO, 1e-15, 1e-5, 1, 1e5], ["0", "1e-15", "1e-5", "1", "1e5"])
         right.yaxis.set_minor_locator(NullLocator())
@@ -97,6 +97,7 @@ def signal(rows: Sequence[Mapping], *, note: str) -> Figure:
                 axes.plot(row["layer"], row["deviation"], "-", **style)
             axes.axhline(1, color=GREY, linestyle=":", linewidth=1)
             axes.set(title=shown_name(model), yscale="log")
+            axes.yaxis.set_minor_locator(NullLocator())
             axes.set_xticks(range(len(lines[0]["layer"])), lines[0]["layer"], rotation=60)
         panels[0].set_ylabel("deviation of the outputs, before ReLU")
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
@@ -148,6 +149,7 @@ def slow_start(starts: Mapping[str, Mapping], rows: Sequence[Mapping], *, note: 
             axes.axhline(math.log(11), color=GREY, linestyle=":", linewidth=1)
             _label(axes, math.log(11), "chance")
         left.set(title="training loss of the first steps, full width", xlabel="step", yscale="log")
+        left.yaxis.set_minor_locator(NullLocator())
         right.set(title="held-out loss, quick profile, three seeds", xlabel="epoch", ylim=(0, None))
         figure.legend(*left.get_legend_handles_labels(), loc="outside upper center", ncols=3)
     return figure
