@@ -89,7 +89,7 @@ def signal(rows: Sequence[Mapping], *, note: str) -> Figure:
     """
     models = list(dict.fromkeys(row["model"] for row in rows))
     with page(9, 3.1, note) as figure:
-        panels = figure.subplots(1, len(models), sharey=True)
+        panels = figure.subplots(1, len(models), sharey=True, squeeze=False)[0]
         for axes, model in zip(panels, models, strict=True):
             lines = [row for row in rows if row["model"] == model]
             for row, colour, marker in zip(lines, (RED, BLUE, GREEN), "os^", strict=True):
@@ -112,7 +112,7 @@ def grid(grids: Mapping[str, Sequence[Mapping]], *, note: str) -> Figure:
         note: the data that the figure comes from.
     """
     with page(9, 2.1, note) as figure:
-        panels = figure.subplots(1, len(grids), sharey=True)
+        panels = figure.subplots(1, len(grids), sharey=True, squeeze=False)[0]
         for axes, (recipe, rows) in zip(panels, grids.items(), strict=True):
             table = pd.DataFrame(rows)
             values = table.pivot(index="optimizer", columns="learning_rate", values="accuracy")
@@ -164,7 +164,7 @@ def ablation(rows: Sequence[dict], *, note: str) -> Figure:
     """
     models = list(dict.fromkeys(row["model"] for row in rows))
     with page(9, 2.7, note) as figure:
-        panels = figure.subplots(1, len(models), sharex=True)
+        panels = figure.subplots(1, len(models), sharex=True, squeeze=False)[0]
         for axes, model in zip(panels, models, strict=True):
             ladder = [row for row in rows if row["model"] == model]
             names = [row["change"] if i == 0 else f"+ {row['change']}" for i, row in enumerate(ladder)]
