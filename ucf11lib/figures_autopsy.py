@@ -28,9 +28,10 @@ def lattice(rows: Sequence[Mapping], *, note: str) -> Figure:
     with page(9, 2.9, note) as figure:
         for axes, row in zip(figure.subplots(1, len(rows), squeeze=False)[0], rows, strict=True):
             found = pd.DataFrame(row["trace"])
-            for value in health.lattice(row["classes"], row["batch_size"]):
+            points, coarse = health.lattice(row["classes"], row["batch_size"]), row["batch_size"] <= 4
+            for value in points if coarse else points[points > found["loss"].min() - 0.1]:
                 axes.axhline(value, color=GREY, linewidth=0.6, linestyle=":")
-                if row["batch_size"] <= 4:
+                if coarse:
                     _label(axes, value, f"{value:.4f}")
             for dead, colour, label in kinds:
                 part = found[(found["gradient_norm"] == 0) == dead]
