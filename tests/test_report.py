@@ -77,6 +77,17 @@ def test_the_default_runs_are_preferred(folder):
     assert all(run.config["profile"] == "smoke" for run in found.values())
 
 
+def test_only_the_recipe_as_it_is_stands_in_the_report(folder, store, tmp_path):
+    shutil.copytree(folder, tmp_path / "runs")
+    for change in ({"settings": "epochs=1"}, {"health": False}):
+        config = RunConfig("c3d", profile="smoke", **change)
+        jobs.train(config, tmp_path / "runs" / config.name, store=store, say=lambda line: None)
+    found = report.choose(runs.find(tmp_path / "runs"))
+    assert found["c3d"].path.name == RunConfig("c3d", profile="smoke").name
+    changed = RunConfig("c3d", profile="smoke", settings="epochs=1").name
+    assert "recipe repaired with epochs=1, profile smoke" in runs.Run(tmp_path / "runs" / changed).note
+
+
 def test_tables_are_pipe_tables():
     table = recipes.changes(recipes.recipe("2019", "c3d"), recipes.recipe("repaired", "c3d"))
     lines = report.pipe_table(table).splitlines()

@@ -55,7 +55,7 @@ def build(folder: Path | str | None = None, *, figures: Path | None = None, to: 
 
 
 def choose(candidates: list[Run]) -> dict[str, Run]:
-    """Return the repaired run of each model; of several sets, the one on the default data, else the first.
+    """Return each model's run of the repaired recipe as it is; of several sets, the default data's or the first.
 
     Raises:
         UserError: no set has all three models.
@@ -63,7 +63,8 @@ def choose(candidates: list[Run]) -> dict[str, Run]:
     sets: dict[tuple, dict[str, Run]] = {}
     for run in candidates:
         c = run.config
-        if c["recipe"] == "repaired":
+        as_it_is = not c.get("settings") and c.get("health", True) and not c["mixed_precision"]
+        if c["recipe"] == "repaired" and as_it_is:
             key = tuple(c[name] for name in ("profile", "source", "data", "split", "seed"))
             sets.setdefault(key, {})[c["model"]] = run
     whole = {key: found for key, found in sets.items() if set(found) == set(recipes.MODELS)}

@@ -84,7 +84,8 @@ class Run:
     def note(self) -> str:
         """On what data the numbers were obtained, for figures and tables."""
         c = self.config
-        return f"{c['data_kind']}, {c['split']} split, recipe {c['recipe']}, profile {c['profile']}, seed {c['seed']}"
+        recipe = " with ".join(filter(None, [c["recipe"], c.get("settings", "").replace(",", ", ")]))
+        return f"{c['data_kind']}, {c['split']} split, recipe {recipe}, profile {c['profile']}, seed {c['seed']}"
 
     @property
     def confusion(self) -> np.ndarray:
