@@ -52,7 +52,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.server.asked.append(asked)
         start = int(re.fullmatch(r"bytes=(\d+)-", asked)[1]) if asked and self.server.ranges else 0
         body = self.server.content[start:]
-        self.send_response(206 if start else 200)
+        self.send_response(206 if body and start else 416 if start else 200)
+        if start and not body:
+            self.send_header("Content-Range", f"bytes */{len(self.server.content)}")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body[: self.server.limit])
@@ -117,6 +119,20 @@ def test_what_came_is_kept_for_the_next_try(server, tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == [".part-UCF11_updated_mpg.rar"]
     server.limit = None
     assert archive.fetch(server.url, tmp_path).read_bytes() == server.content
+
+
+def test_a_download_that_is_all_there_is_not_begun_again(server, tmp_path):
+    server.content = os.urandom(5000)
+    (tmp_path / ".part-UCF11_updated_mpg.rar").write_bytes(server.content)
+    assert archive.fetch(server.url, tmp_path).read_bytes() == server.content
+    assert server.asked == ["bytes=5000-"]
+
+
+def test_a_file_that_became_shorter_on_the_server_is_begun_again(server, tmp_path):
+    server.content = os.urandom(5000)
+    (tmp_path / ".part-UCF11_updated_mpg.rar").write_bytes(os.urandom(6000))
+    assert archive.fetch(server.url, tmp_path).read_bytes() == server.content
+    assert server.asked == ["bytes=6000-", None]
 
 
 def test_a_server_without_ranges_starts_again(server, tmp_path):

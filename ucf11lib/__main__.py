@@ -8,8 +8,6 @@ from collections.abc import Callable
 
 from ucf11lib.errors import RunFailed, UserError
 
-UCF11 = "https://www.crcv.ucf.edu/data/UCF11_updated_mpg.rar"
-
 # TensorFlow takes seconds to load, so each command imports what it needs itself and `--help` needs nothing.
 
 
@@ -26,7 +24,7 @@ def _prepare(args: argparse.Namespace) -> None:
     from ucf11lib.data import sources
 
     profile, data = recipes.profile(args.profile, "cnn_lstm"), args.data
-    if args.fetch:
+    if args.fetch is not None:
         data = str(_fetched(args))
     path = args.store or sources.default_path(args.source, data, profile)
     store = sources.prepare(
@@ -44,7 +42,7 @@ def _fetched(args: argparse.Namespace):
 
     if args.source != "ucf11" or args.data:
         raise UserError("--fetch goes with --source ucf11 and without --data")
-    return archive.ensure(args.fetch)
+    return archive.ensure(args.fetch or archive.URL)
 
 
 def _train(args: argparse.Namespace) -> None:
@@ -164,7 +162,8 @@ def parser() -> Parser:
              "prepare --source videos --data my_videos --store my_store")  # fmt: skip
     _data_options(c, None)
     c.add_argument("--store", metavar="DIR", help="the new store; under data/ by default")
-    c.add_argument("--fetch", nargs="?", const=UCF11, metavar="URL", help="download and unpack UCF-11 first; resumes")
+    c.add_argument("--fetch", nargs="?", const="", metavar="URL",
+                   help="download and unpack UCF-11 first; resumes; another URL for a mirror")  # fmt: skip
     c.add_argument("--seed", type=int, default=0, help="of the synthetic data")
     c.add_argument("--group-pattern", metavar="REGEX", help="finds the group in a clip's relative path")
 

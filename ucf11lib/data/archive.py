@@ -16,6 +16,7 @@ from tqdm import tqdm
 from ucf11lib import paths
 from ucf11lib.errors import RunFailed, UserError
 
+URL = "https://www.crcv.ucf.edu/data/UCF11_updated_mpg.rar"
 TRIES = 5  # in a row that bring nothing
 TIMEOUT = 60  # seconds without a byte
 # unar reads solid RAR3 and fails on some RAR5, bsdtar the other way round; either may be missing.
@@ -84,7 +85,10 @@ def _fetch_rest(url: str, part: Path, have: int) -> None:
     headers = {"Range": f"bytes={have}-"} if have else {}
     with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
         if response.status_code == requests.codes.requested_range_not_satisfiable:
-            return
+            if response.headers.get("Content-Range") == f"bytes */{have}":
+                return
+            part.unlink()
+            raise requests.RequestException("the server's file is not the one that was begun with")
         response.raise_for_status()
         resumed = response.status_code == requests.codes.partial_content
         total = int(response.headers.get("Content-Length", 0)) + (have if resumed else 0)
