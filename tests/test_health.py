@@ -220,6 +220,16 @@ def test_a_stopped_run_is_a_whole_run_folder(store, tmp_path, cli):
     assert len(run.predictions["index"]) == run.metrics["n_val"]
 
 
+def test_a_training_that_blows_up_is_a_whole_run_folder_too(store, cli, tmp_path):
+    done = cli("train", "cnn_lstm", "--profile", "smoke", "--store", store.path, "--run", tmp_path / "r",
+               "--set", "learning_rate=1e38", "--set", "schedule=constant")  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: stopped: non_finite")
+    run = Run.open(tmp_path / "r")
+    assert run.metrics["val_loss"] is None
+    assert len(run.history) == 1
+
+
 def test_no_health_lets_it_go_on(store, tmp_path):
     config = RunConfig("c3d", recipe="2019", profile="smoke", health=False, settings="target_accuracy=none")
     run = jobs.train(config, tmp_path / "r", store=store, say=lambda line: None)

@@ -21,9 +21,9 @@ def signal(config: RunConfig, store: ClipStore, sequences: int = 4, networks: in
     things move it: a max-pool raises the second moment, and at the borders a part of the kernel lies on zeros.
 
     Args:
-        config: model, recipe and settings; the first `sequences` training sequences are its input.
+        config: model, recipe and settings.
         store: the data.
-        sequences: how many.
+        sequences: of the training part, of different classes, that are the input.
         networks: how many draws of the weights are averaged (root mean square).
 
     Returns:
@@ -33,8 +33,8 @@ def signal(config: RunConfig, store: ClipStore, sequences: int = 4, networks: in
         `loss`, the mean first loss of the networks.
     """
     split = splits.split(store, config.split, config.seed)
-    frames = batches.gather(store, splits.one_a_class(store, split.train, sequences))
-    labels = store.labels[splits.one_a_class(store, split.train, sequences)]
+    chosen = splits.one_a_class(store, split.train, sequences)
+    frames, labels = batches.gather(store, chosen), store.labels[chosen]
     tables, losses = [], []
     for number in range(networks):
         model = jobs.build(replace(config, seed=config.seed + number), store, split)

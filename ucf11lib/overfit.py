@@ -64,7 +64,8 @@ def overfit(
     chosen = splits.one_a_class(store, parts.train, count)
     model, monitor = jobs.build(config, store, parts), jobs.monitor(config, store, say)
     same, strategy = splits.Split(chosen, chosen), tf.distribute.get_strategy()
-    trainer = training.Trainer(model, store, same, recipe, profile, config.seed, strategy, monitor=monitor)
+    mixed = config.mixed_precision
+    trainer = training.Trainer(model, store, same, recipe, profile, config.seed, strategy, mixed, monitor)
     losses, accuracies = [], []
     for epoch in trainer.epochs():
         losses.append(epoch.val_loss)
