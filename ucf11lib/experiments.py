@@ -10,7 +10,7 @@ import platform
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ucf11lib import ablation, autopsy, baselines, dissection, explain, jobs, paths, recipes, runs
+from ucf11lib import ablation, autopsy, baselines, dissection, explain, jobs, normalisation, paths, recipes, runs
 from ucf11lib.config import RunConfig
 from ucf11lib.data import sources, splits
 from ucf11lib.data.store import ClipStore
@@ -118,11 +118,15 @@ def _synthetic_store() -> ClipStore:
     return sources.ensure("synthetic", profile=recipes.profile("quick", "c3d"))
 
 
-def _weizmann_store(videos: Path) -> ClipStore:
+def _weizmann_folder(videos: Path) -> Path:
     data = videos / "weizmann"
     if not data.is_dir():
         raise UserError(f"{data}: no such folder; give the folder that holds weizmann/ with --videos")
-    return sources.ensure("videos", data=str(data), profile=recipes.profile("quick", "c3d"))
+    return data
+
+
+def _weizmann_store(videos: Path) -> ClipStore:
+    return sources.ensure("videos", data=str(_weizmann_folder(videos)), profile=recipes.profile("quick", "c3d"))
 
 
 def health_cost(videos: Path) -> dict:
@@ -158,12 +162,19 @@ def weizmann(videos: Path) -> dict:
     return {"source": "real video: Weizmann actions (Blank et al., ICCV 2005)", "held_out": groups, "rows": rows}
 
 
+def inputs(videos: Path) -> dict:
+    """Hold the input normalisations against each other: drawn data, a camera that stands, a camera that moves."""
+    rows = normalisation.measure(_weizmann_folder(videos))
+    return {"source": "synthetic; Weizmann actions", "split": "group", "settings": normalisation.LENGTH, "rows": rows}
+
+
 EXPERIMENTS: dict[str, Callable[[Path], dict]] = {
     "checks": checks,
     "ablation": ablation_,
     "autopsy": autopsy_,
     "health": health_cost,
     "weizmann": weizmann,
+    "inputs": inputs,
 }
 
 
