@@ -26,6 +26,8 @@ def silent_stderr() -> Iterator[None]:
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+# TensorFlow leaves oneDNN off on processors without AVX512-VNNI, laptops among them, and C3D is six times slower there.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 with silent_stderr():
     import keras
     import tensorflow as tf
