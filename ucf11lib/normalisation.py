@@ -14,15 +14,12 @@ from tqdm import tqdm
 
 from ucf11lib import jobs, paths
 from ucf11lib.config import RunConfig
-from ucf11lib.style import percent, shown_name
+from ucf11lib.style import percent
 
 SEEDS = (0, 1, 2)
-LENGTH = "epochs=3"  # half of the quick profile's length: every cell the same, and three seeds of each
+MODEL, LENGTH = "cnn_lstm", "epochs=2"  # a third of the quick profile's length: it leads or it does not
 # Inputs and batch normalisation change separately: the lead that this follows up had changed both at once.
-CELLS = {
-    "cnn_lstm": ["unit none", "dataset none", "sequence none", "dataset batch", "sequence batch"],
-    "c3d": ["dataset none", "sequence none"],
-}
+CELLS = ("unit none", "dataset none", "sequence none", "dataset batch", "sequence batch")
 KEPT = 5 / 6  # of the picture's sides; the camera moves over the rest
 PERIODS = (25, 90)  # frames a swing
 
@@ -41,14 +38,12 @@ def measure(weizmann: Path, say: Callable[[str], None] = print) -> list[dict]:
         ("Weizmann, camera standing", "videos", str(weizmann)),
         ("Weizmann, camera moved", "videos", str(moved)),
     ):
-        for model, cells in CELLS.items():
-            for inputs, norm in map(str.split, cells):
-                settings = f"{LENGTH},inputs={inputs},norm={norm}"
-                configs = [RunConfig(model, source=source, data=folder, settings=settings, seed=seed) for seed in SEEDS]
-                runs = [jobs.ensure(config, say=say) for config in configs]
-                accuracy = [run.metrics["accuracy"] for run in runs]
-                rows.append({"data": data, "model": model, "inputs": inputs, "norm": norm, "accuracy": accuracy,
-                             "n_val": [run.metrics["n_val"] for run in runs]})  # fmt: skip
+        for inputs, norm in map(str.split, CELLS):
+            settings = f"{LENGTH},inputs={inputs},norm={norm}"
+            configs = [RunConfig(MODEL, source=source, data=folder, settings=settings, seed=seed) for seed in SEEDS]
+            runs = [jobs.ensure(config, say=say) for config in configs]
+            metrics = {key: [run.metrics[key] for run in runs] for key in ("accuracy", "n_train", "n_val")}
+            rows.append({"model": MODEL, "data": data, "inputs": inputs, "norm": norm, "seeds": list(SEEDS), **metrics})
     return rows
 
 
@@ -91,18 +86,15 @@ def _path(n: int, room: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def table(rows: Sequence[dict]) -> pd.DataFrame:
-    """Return the rows of `measure` as a reader wants them: a line a network and normalisation, a column a data set."""
-    names = {"none": "", "batch": ", batch normalisation"}
-    long = pd.DataFrame(
+    """Return the rows of `measure` as a reader wants them: a line a normalisation, a column a data set."""
+    found = pd.DataFrame(
         {
-            "model": shown_name(row["model"]),
-            "inputs": row["inputs"] + names[row["norm"]],
+            "input": row["inputs"],
+            "batch normalisation": {"none": "no", "batch": "yes"}[row["norm"]],
             "data": row["data"],
             "accuracy": f"{percent(float(np.mean(row['accuracy'])), 1)} "
             f"({100 * min(row['accuracy']):.1f} to {100 * max(row['accuracy']):.1f})",
         }
         for row in rows
     )
-    return long.pivot_table(
-        index=["model", "inputs"], columns="data", values="accuracy", aggfunc="first", sort=False
-    ).reset_index()
+    return found.pivot_table("accuracy", ["input", "batch normalisation"], "data", "first", sort=False).reset_index()
