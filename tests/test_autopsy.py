@@ -56,7 +56,7 @@ def test_the_gradient_norm_is_that_of_all_weights(store):
     model = jobs.build(config, store, split)
     indices = batches.Stream(split.train, 0).positions(0, 16)
     with tf.GradientTape() as tape:
-        logits = model(batches.gather(store, indices), training=True)
+        logits = model(store.take(indices), training=True)
         loss = tf.reduce_mean(training.loss_of(tf.constant(store.labels[indices], tf.int32), logits))
     gradients = [g.numpy().ravel() for g in tape.gradient(loss, model.trainable_variables)]
     assert found["gradient_norm"][0] == pytest.approx(np.linalg.norm(np.concatenate(gradients)), rel=1e-5)

@@ -1,5 +1,9 @@
 import json
+import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -28,7 +32,7 @@ def test_what_was_written_is_read_back(tmp_path):
     assert store.groups.tolist() == ["a", "a", "b"]
     assert store.index["first_frame"].tolist() == [8, 12, 0]
     assert store.classes == ("biking", "soccer juggling")
-    assert store.info["left_out"] == [{"clip": "b/2", "reason": "3 frames, fewer than 4"}]
+    assert store.info["left_out"] == [{"clip": "b/2", "reason": "3 frames, fewer than 4", "damaged": False}]
     assert "1 clips left out" in store.summary()
 
 
@@ -40,16 +44,118 @@ def test_frames_are_a_read_only_map(tmp_path):
         store.frames[0] = 0
 
 
-def write_and_fail(path):
-    with stores.create(path, source="videos", classes=["a"], origin={}) as writer:
-        writer.add(np.zeros((1, 30, 64, 64, 3), np.uint8), label=0, group="g", clip="c")
-        raise ZeroDivisionError
+CLIPS = {f"clip{i}": np.random.default_rng(i).integers(0, 256, (1 + i % 3, 2, 4, 4, 3), np.uint8) for i in range(6)}
 
 
-def test_a_failed_write_leaves_nothing(tmp_path):
-    with pytest.raises(ZeroDivisionError):
-        write_and_fail(tmp_path / "s")
+def write_clips(path, stop_after=None, error=KeyboardInterrupt, inputs=None):
+    """Write `CLIPS`, or as many as `stop_after` of those that are left; return the names that were not there yet."""
+    with stores.create(path, source="videos", classes=["a"], origin={}, window=2, size=4, inputs=inputs) as writer:
+        left = list(CLIPS)[len(writer.done) :]
+        for number, clip in enumerate(left):
+            if number == stop_after:
+                raise error("stopped")
+            if clip == "clip3":
+                writer.leave_out(clip, "a reason", frames_read=7, damaged=True)
+            else:
+                writer.add(CLIPS[clip], label=0, group="g", clip=clip)
+    return left
+
+
+def contents(folder):
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+def test_a_refused_write_leaves_nothing(tmp_path):
+    with pytest.raises(UserError, match="stopped"):
+        write_clips(tmp_path / "s", stop_after=2, error=UserError)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupted_write_goes_on_and_comes_to_the_same_bytes(tmp_path):
+    write_clips(tmp_path / "whole")
+    for stop_after in range(6):
+        path = tmp_path / f"s{stop_after}"
+        with pytest.raises(KeyboardInterrupt):
+            write_clips(path, stop_after=stop_after)
+        assert not path.exists()
+        assert write_clips(path) == list(CLIPS)[stop_after:]
+        assert contents(path) == contents(tmp_path / "whole")
+        ClipStore.open(path).verify()
+    assert sorted(file.name for file in tmp_path.iterdir()) == [*(f"s{i}" for i in range(6)), "whole"]
+
+
+@pytest.mark.parametrize(
+    ("file", "damage", "lost"),
+    [
+        ("frames.npy", lambda data: data[:-1], 1),  # of clip 2, the last
+        ("frames.npy", lambda data: data[:200], 3),
+        ("frames.npy", lambda data: data[:150] + b"x" + data[151:], 3),
+        ("frames.npy", lambda data: data + b"more", 0),
+        ("journal.jsonl", lambda data: data[:-5], 1),
+        ("journal.jsonl", lambda data: b"", 3),
+        ("plan.txt", lambda data: b"another", 3),
+    ],
+)
+def test_what_is_torn_is_done_again(tmp_path, file, damage, lost):
+    write_clips(tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        write_clips(tmp_path / "s", stop_after=3)
+    torn = tmp_path / ".partial-s" / file
+    torn.write_bytes(damage(torn.read_bytes()))
+    assert write_clips(tmp_path / "s") == list(CLIPS)[3 - lost :]
+    assert contents(tmp_path / "s") == contents(tmp_path / "whole")
+
+
+def test_other_inputs_begin_anew(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        write_clips(tmp_path / "s", stop_after=3, inputs=1)
+    assert write_clips(tmp_path / "s", inputs=2) == list(CLIPS)
+
+
+MAKE = """
+import sys, time
+sys.path.insert(0, sys.argv[2])
+from test_store import write_clips
+from ucf11lib.errors import UserError
+print("ready", flush=True)
+sys.stdin.readline()
+try:
+    write_clips(sys.argv[1])
+    print("made")
+except UserError as error:
+    print(error)
+"""
+
+
+def test_of_several_processes_one_makes_the_store(tmp_path):
+    def start():
+        command = [sys.executable, "-c", MAKE, str(tmp_path / "s"), str(Path(__file__).parent)]
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    processes = [start() for _ in range(4)]
+    for process in processes:
+        assert process.stdout.readline() == "ready\n"
+    said = [process.communicate("go\n", timeout=60)[0] for process in processes]
+    assert sorted(text.strip().split(": ")[-1].split(";")[0] for text in said)[-1] == "made"
+    assert sum(text == "made\n" for text in said) == 1
+    assert all("exists already" in text or "another process made it" in text for text in said if text != "made\n")
+    ClipStore.open(tmp_path / "s").verify()
+    assert [file.name for file in tmp_path.iterdir()] == ["s"]
+
+
+def test_take_reads_what_the_map_shows_in_the_order_asked_for(store):
+    indices = np.array([100, 3, 3, 0, 131])
+    assert np.array_equal(store.take(indices), store.frames[indices])
+    assert store.take(indices[:0]).shape == (0, 30, 64, 64, 3)
+
+
+def test_take_says_when_the_file_was_cut_under_it(tmp_path):
+    write(tmp_path / "s")
+    opened = ClipStore.open(tmp_path / "s")
+    opened.take([0])
+    os.truncate(tmp_path / "s" / "frames.npy", 500)
+    with pytest.raises(UserError, match="cut short while it was read"):
+        opened.take([0, 2])
 
 
 def write_nothing(path):

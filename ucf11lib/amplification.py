@@ -9,7 +9,7 @@ import pandas as pd
 from ucf11lib import jobs, training
 from ucf11lib.backend import keras, tf
 from ucf11lib.config import RunConfig
-from ucf11lib.data import batches, splits
+from ucf11lib.data import splits
 from ucf11lib.data.store import ClipStore
 
 
@@ -34,7 +34,7 @@ def signal(config: RunConfig, store: ClipStore, sequences: int = 4, networks: in
     """
     split = splits.split(store, config.split, config.seed)
     chosen = splits.one_a_class(store, split.train, sequences)
-    frames, labels = batches.gather(store, chosen), store.labels[chosen]
+    frames, labels = store.take(chosen), store.labels[chosen]
     tables, losses = [], []
     for number in range(networks):
         model = jobs.build(replace(config, seed=config.seed + number), store, split)

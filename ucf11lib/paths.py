@@ -8,9 +8,14 @@ import contextlib
 import errno
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+
+import filelock
+
+from ucf11lib.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
@@ -60,6 +65,55 @@ def whole_file(path: Path, *, expect: int = 0) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def resumed_dir(path: Path, plan: str) -> Iterator[Path]:
+    """Yield a working folder beside `path` that becomes `path` on success, and stays for the next try if interrupted.
+
+    One process at a time has it; another waits. What an earlier try left is kept if it had the same plan, and the
+    folder is empty otherwise. A UserError leaves nothing: the next try will have other input.
+
+    Args:
+        path: the folder.
+        plan: what it is made from, as text.
+
+    Raises:
+        FileExistsError: `path` is there, perhaps since another process had its turn.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    folder = path.with_name(f".partial-{path.name}")
+    with _turn(folder.with_name(f"{folder.name}.lock")):
+        if path.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+        kept = folder / "plan.txt"
+        if not kept.exists() or kept.read_text() != plan:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            kept.write_text(plan)
+        try:
+            yield folder
+            kept.unlink()
+            folder.rename(path)
+        except UserError:
+            shutil.rmtree(folder)
+            raise
+
+
+@contextlib.contextmanager
+def _turn(file: Path) -> Iterator[None]:
+    """Hold a lock file while the block runs; it goes with its last user, and with a killed one."""
+    lock = filelock.FileLock(file)
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        print(f"waiting for another process, which has {shown(file)}", file=sys.stderr)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
+        lock.release()
 
 
 @contextlib.contextmanager

@@ -234,7 +234,7 @@ class Trainer:
     def _watch_frames(self) -> None:
         """Show the monitor the first batch, before and after the normalisation."""
         first = batches.Stream(self.split.train, self.seed).positions(0, self.recipe.batch_size)
-        frames = batches.gather(self.store, first)
+        frames = self.store.take(first)
         self.monitor.frames(frames, np.asarray(self.model.get_layer("normalise")(frames), np.float32))
 
 

@@ -59,7 +59,7 @@ def training_batches(
     def load(number: np.ndarray):
         start = int(number) * part
         indices = stream.positions(start, part)
-        return gather(store, indices), stream.draws(start, part), store.labels[indices].astype(np.int32)
+        return store.take(indices), stream.draws(start, part), store.labels[indices].astype(np.int32)
 
     numbers = tf.data.Dataset.range(first_step * replicas, (first_step + steps) * replicas)
     shapes = ((part, *store.frames.shape[1:]), (part, 4), (part,))
@@ -79,7 +79,7 @@ def evaluation_batches(
 
     def load(start: np.ndarray):
         chosen = indices[start : start + batch_size]
-        frames = gather(store, chosen)
+        frames = store.take(chosen)
         return (change(frames, chosen) if change else frames,)
 
     starts = tf.data.Dataset.range(0, len(indices), batch_size)
@@ -94,15 +94,6 @@ def _mapped(numbers: tf.data.Dataset, load, dtypes: tuple, shapes: tuple) -> tf.
         return tuple(parts)
 
     return numbers.map(fetch, num_parallel_calls=2, deterministic=True).prefetch(2)
-
-
-def gather(store: ClipStore, indices: np.ndarray) -> np.ndarray:
-    """Read sequences, in ascending order on disk: uint8 (n, window, size, size, 3) in the order asked for."""
-    order = np.argsort(indices, kind="stable")
-    out = np.empty((len(indices), *store.frames.shape[1:]), np.uint8)
-    for place in order:
-        out[place] = store.frames[indices[place]]
-    return out
 
 
 def augment(frames: tf.Tensor, draws: tf.Tensor, recipe: Recipe) -> tf.Tensor:

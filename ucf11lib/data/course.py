@@ -4,96 +4,181 @@
 one clip are neighbours in them, and so are clips of one group: `recover` estimates both.
 """
 
+import contextlib
 import pickle
 import struct
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 from tqdm import tqdm
 
+from ucf11lib.data import pickles
 from ucf11lib.data.motions import MOTIONS
 from ucf11lib.data.recover import Recovery
-from ucf11lib.data.store import SIZE, WINDOW, ClipStore, create
+from ucf11lib.data.store import SIZE, WINDOW, ClipStore, StoreWriter, create
+from ucf11lib.data.synthetic import COURSE_SEQUENCES
 from ucf11lib.errors import UserError
 from ucf11lib.paths import whole_file
 
 PARTS = ("youtube_action_train_data_part1.pkl", "youtube_action_train_data_part2.pkl")
 SHAPE = (WINDOW, SIZE, SIZE, 3)
-CHUNK = 64  # sequences in memory at a time while writing
-# Numbers only, and numpy's own objects, not copies as the pickle asks: those it could tamper with.
-DTYPES = {code: np.dtype(code) for code in ("b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8")}
+CHUNK = 16  # sequences in memory at a time
 
 
-def _bytes(text: bytes | str, *_: str) -> bytes:
-    return text.encode("latin1") if isinstance(text, str) else text
+@dataclass(frozen=True)
+class _Part:
+    """One of the files, opened: its labels in memory, its data not."""
+
+    file: Path
+    data: pickles.Array
+    labels: np.ndarray
+
+    @classmethod
+    def of(cls, file: Path, opened: BinaryIO) -> "_Part":
+        """Read what stands around the data, and check it."""
+        try:
+            content = pickles.read(opened)
+        except pickles.Refused as error:
+            raise UserError(f"{file}: not read ({error}); it must be a pickled (data, labels)") from None
+        if not (isinstance(content, (tuple, list)) and len(content) == 2 and isinstance(content[0], pickles.Array)):
+            raise UserError(f"{file}: holds {_shown(content)}; it must be a pickled (data, labels)")
+        data, labels = content
+        if data.shape[1:] != SHAPE:
+            raise UserError(f"{file}: data is {data.dtype} {data.shape}, expected uint8 (n, {str(SHAPE)[1:]}")
+        return cls(file, data, _labels(file, labels, len(data)))
+
+    def chunks(self) -> Iterator[np.ndarray]:
+        """Yield the data as uint8, a chunk at a time."""
+        kind, scale, low, high = self.data.dtype.kind, 1, 0, 0
+        if kind == "f":
+            low, high = self._range()
+            scale = 255 if high <= 1 else 1
+        for chunk in self._read():
+            if kind != "f":
+                low, high = min(low, int(chunk.min())), max(high, int(chunk.max()))
+            if low < 0 or high > 255:
+                raise self._wrong_values(low, high)
+            yield (
+                np.rint(chunk * chunk.dtype.type(scale)).astype(np.uint8)
+                if kind == "f"
+                else chunk.astype(np.uint8, copy=False)
+            )
+        if len(self.data) and high * scale <= 1:
+            raise self._wrong_values(low, high)
+
+    def _range(self) -> tuple[float, float]:
+        ranges = [(float(chunk.min()), float(chunk.max())) for chunk in self._read()]
+        return min((low for low, _ in ranges), default=0.0), max((high for _, high in ranges), default=0.0)
+
+    def _read(self) -> Iterator[np.ndarray]:
+        try:
+            yield from self.data.chunks(CHUNK)
+        except pickles.Refused as error:
+            raise UserError(f"{self.file}: not read ({error}); it must be a pickled (data, labels)") from None
+
+    def _wrong_values(self, low: float, high: float) -> UserError:
+        found = f"{self.data.dtype} {low:g}..{high:g}"
+        return UserError(f"{self.file}: data is {found}, expected grey levels 0..255, or 0..1 as floats")
 
 
-# A pickle calls what it names. Nothing that these files name is looked up: this stands in for it.
-STAND_INS = {
-    ("numpy", "ndarray"): None,
-    ("numpy", "dtype"): lambda code, *flags: DTYPES[code],
-    ("numpy.core.multiarray", "_reconstruct"): lambda *_: np.empty(0, np.uint8),
-    ("numpy.core.multiarray", "scalar"): lambda dtype, data: np.frombuffer(_bytes(data), dtype)[0],
-    ("numpy.core.numeric", "_frombuffer"): lambda data, dtype, *form: np.reshape(np.frombuffer(data, dtype), *form),
-    ("_codecs", "encode"): _bytes,
-    ("__builtin__", "bytes"): lambda: b"",
-}
-
-
-class _ArraysOnly(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> object:
-        key = module.replace("numpy._core", "numpy.core"), name
-        if key not in STAND_INS:
-            raise pickle.UnpicklingError(f"it names {module}.{name}, which no array needs")
-        return STAND_INS[key]
-
-
-def _load(file: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Return `data` and `labels` of one part, checked."""
-    try:
-        with file.open("rb") as opened:
-            data, labels = map(np.asarray, _ArraysOnly(opened, encoding="latin1").load())
-    except Exception as error:  # whatever a damaged pickle comes to
-        raise UserError(f"{file}: not read ({error!r}); it must be a pickled (data, labels)") from None
-    if data.dtype != np.uint8 or data.shape[1:] != SHAPE:
-        raise UserError(f"{file}: data is {data.dtype} {data.shape}, expected uint8 (n, {str(SHAPE)[1:]}")
-    if labels.shape != (len(data),) or labels.dtype.kind not in "iuf":
-        raise UserError(f"{file}: labels are {labels.dtype} {labels.shape}, expected {len(data)} whole numbers")
-    if wrong := sorted(set(labels.tolist()) - set(range(len(MOTIONS)))):
+def _labels(file: Path, found: object, n: int) -> np.ndarray:
+    """Return labels that came as a list, an array, a column or one-hot rows: int64 (n,), 0..10."""
+    plain = isinstance(found, list) and all(isinstance(label, (int, float, np.number)) for label in found)
+    labels = found.load() if isinstance(found, pickles.Array) else np.array(found) if plain else None
+    if labels is not None and labels.shape == (n, len(MOTIONS)) and _is_one_hot(labels):
+        labels = labels.argmax(axis=1)
+    if labels is None or labels.shape not in ((n,), (n, 1)):
+        what = f"{labels.dtype} {labels.shape}" if labels is not None else _shown(found)
+        raise UserError(f"{file}: labels are {what}, expected {n} whole numbers, or {n} one-hot rows")
+    labels = labels.reshape(n)
+    if wrong := sorted({label for label in labels.tolist() if label not in range(len(MOTIONS))}):
         raise UserError(f"{file}: labels {wrong[0]}..{wrong[-1]}, expected 0..{len(MOTIONS) - 1}")
-    return data, labels
+    return labels.astype(np.int64)
+
+
+def _is_one_hot(labels: np.ndarray) -> bool:
+    return bool((np.isin(labels, (0, 1)).all(axis=1) & (labels.sum(axis=1) == 1)).all())
+
+
+def _shown(value: object) -> str:
+    kind = type(value).__name__
+    return f"{kind} of {len(value)}" if isinstance(value, (list, tuple, pickles.Array)) else kind
+
+
+def _in_order(parts: list[_Part]) -> list[_Part]:
+    """Return the parts as the labels say, and check that they are the course's: sorted by class, in UCF-11's order.
+
+    Raises:
+        UserError: they are not.
+    """
+    parts = sorted(parts, key=lambda part: (*part.labels[[0, -1]], 0) if len(part.labels) else (len(MOTIONS), 0, 0))
+    before = 0
+    for part in parts:
+        falls = np.flatnonzero(np.diff(part.labels, prepend=before) < 0)
+        if len(falls):
+            what = f"label {part.labels[falls[0]]} at sequence {falls[0]} comes after a higher one"
+            raise UserError(f"{part.file}: {what}; the course's files are sorted by class, and clips cannot be told "
+                            "in others")  # fmt: skip
+        before = part.labels[-1] if len(part.labels) else before
+    sizes = np.bincount(np.concatenate([part.labels for part in parts]), minlength=len(MOTIONS)).tolist()
+    if sorted(sizes) == sorted(COURSE_SEQUENCES) and sizes != list(COURSE_SEQUENCES):
+        label = next(label for label, size in enumerate(sizes) if size != COURSE_SEQUENCES[label])
+        name = list(MOTIONS)[COURSE_SEQUENCES.index(sizes[label])]
+        raise UserError(f"{parts[0].file}: label {label} has {sizes[label]} sequences, which is UCF-11's {name}: "
+                        "the classes are in another order; number them as its folders are sorted")  # fmt: skip
+    return parts
 
 
 def prepare(path: Path | str, folder: Path | str) -> ClipStore:
     """Read the two parts in `folder` into a new store at `path` and open it; clips and groups are estimated.
 
-    The index has one more column, `confidence` of each clip boundary, 0.5..1.
+    A part may be compressed (`.pkl.gz`). Never more than a chunk of it is in memory. The index has one more column,
+    `confidence` of each clip boundary, 0.5..1.
 
     Raises:
-        UserError: a part is missing, is not what it should be, or names anything but arrays; `path` exists.
+        UserError: a part is missing, is not what it should be, or asks for anything but arrays; `path` exists.
     """
-    files = [Path(folder, name) for name in PARTS]
-    if missing := [file for file in files if not file.is_file()]:
-        raise UserError(f"{missing[0]}: no such file; give --data the folder of {' and '.join(PARTS)}")
+    files = [_find(Path(folder), name) for name in PARTS]
     origin = {"folder": str(Path(folder).absolute()), "groups": "estimated", "clips": "estimated"}
-    recovery = Recovery()
-    with create(path, source="course", classes=list(MOTIONS), origin=origin) as writer:
-        for part, file in enumerate(files, start=1):
-            data, labels = _load(file)
-            for i in tqdm(range(len(data)), desc=f"reading part {part}", unit="sequence", disable=None):
-                recovery.add(data[i], int(labels[i]))
-                clip = f"clip{recovery.clips[-1]:04d}"
-                first_frame = WINDOW * recovery.position
-                writer.add(data[i : i + 1], label=int(labels[i]), group="", clip=clip, first_frame=first_frame)
-        if recovery.clips:
-            writer.set_column("group", [f"group{number:03d}" for number in recovery.groups()])
-            writer.set_column("confidence", [round(value, 4) for value in recovery.confidence])
+    with contextlib.ExitStack() as stack:
+        opened = [stack.enter_context(pickles.opened(file)) for file in files]
+        parts = _in_order([_Part.of(file, stream) for file, stream in zip(files, opened, strict=True)])
+        dates = [[file.stat().st_size, file.stat().st_mtime_ns] for file in files]
+        writer = stack.enter_context(create(path, source="course", classes=list(MOTIONS), origin=origin, inputs=dates))
+        _copy(parts, writer)
     store = ClipStore.open(path)
     print(f"warning: the course's files name no clips or groups; {len(set(store.clips))} clips and "
           f"{len(set(store.groups))} groups were estimated from the frames", file=sys.stderr)  # fmt: skip
     return store
+
+
+def _find(folder: Path, name: str) -> Path:
+    for file in (folder / name, folder / f"{name}.gz"):
+        if file.is_file():
+            return file
+    raise UserError(f"{folder / name}: no such file; give --data the folder of {' and '.join(PARTS)}")
+
+
+def _copy(parts: list[_Part], writer: StoreWriter) -> None:
+    recovery, done = Recovery(), len(writer.done)
+    total = sum(len(part.data) for part in parts)
+    with tqdm(total=total, desc="reading", unit="sequence", disable=None) as bar:
+        for part in parts:
+            labels = iter(part.labels.tolist())
+            for frames in (frames for chunk in part.chunks() for frames in chunk):
+                label = next(labels)
+                recovery.add(frames, label)
+                clip, first_frame = f"clip{recovery.clips[-1]:04d}", WINDOW * recovery.position
+                if len(recovery.clips) > done:
+                    writer.add(frames[None], label=label, group="", clip=clip, first_frame=first_frame)
+                bar.update()
+    if recovery.clips:
+        writer.set_column("group", [f"group{number:03d}" for number in recovery.groups()])
+        writer.set_column("confidence", [round(value, 4) for value in recovery.confidence])
 
 
 def _fragment(value: object) -> bytes:

@@ -7,11 +7,14 @@ A store is a folder:
     store.json   format, source, classes, window, stride, size, origin, checksums, clips left out and why
 
 It appears whole or not at all, and records where it came from, so that no number is ever separated from its data.
+While it is being made, the working folder beside it keeps a journal, by which a killed process's work is found again.
 """
 
 import contextlib
 import hashlib
 import json
+import os
+import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -27,7 +30,8 @@ FORMAT = 1
 WINDOW = 30  # frames a sequence
 SIZE = 64  # pixels a side
 COLUMNS = ["label", "class", "group", "clip", "first_frame"]
-CHUNK = 1 << 24  # bytes hashed at a time
+CHUNK = 1 << 22  # bytes read at a time
+JOURNAL = "journal.jsonl"
 
 
 @dataclass(frozen=True)
@@ -111,14 +115,37 @@ class ClipStore:
         estimated = ", groups estimated" if self.info["origin"].get("groups") == "estimated" else ""
         return f"real video ({self.source}: {Path(self.info['origin']['folder']).name}{estimated})"
 
+    @cached_property
+    def _descriptor(self) -> int:
+        descriptor = os.open(self.path / "frames.npy", os.O_RDONLY)
+        weakref.finalize(self, os.close, descriptor)
+        return descriptor
+
+    def take(self, indices: np.ndarray) -> np.ndarray:
+        """Read sequences: uint8 (n, window, size, size, 3), in the order asked for.
+
+        They are read, not mapped, so that a pass over the data does not count as the process's memory.
+
+        Raises:
+            UserError: the file has become shorter since it was opened.
+        """
+        out = np.empty((len(indices), *self.frames.shape[1:]), np.uint8)
+        for place in np.argsort(indices, kind="stable"):
+            start = self.frames.offset + int(indices[place]) * out[0].nbytes
+            if os.preadv(self._descriptor, [out[place]], start) != out[0].nbytes:
+                raise UserError(f"{self.path}: frames.npy was cut short while it was read; prepare the store again")
+        return out
+
     def verify(self) -> None:
         """Compare both files with their recorded checksums.
 
         Raises:
             UserError: a file differs from what was written.
         """
-        payload = self.frames.reshape(-1).view(np.ndarray)
-        found = {"frames": _sha256_array(payload), "index": _sha256_file(self.path / "index.csv")}
+        found = {
+            "frames": _sha256(self.path / "frames.npy", self.frames.offset),
+            "index": _sha256(self.path / "index.csv"),
+        }
         for name, digest in found.items():
             if digest != self.info["sha256"][name]:
                 raise UserError(f"{self.path}: the {name} differ from their checksum; delete the store and "
@@ -152,30 +179,76 @@ class ClipStore:
 
 @dataclass
 class StoreWriter:
-    """Appends sequences to a store under construction; made by `create`."""
+    """Appends the sequences of clips to a store under construction; made by `create`.
+
+    Attributes:
+        done: clips that an interrupted try has added or left out already, in the order in which it came to them.
+        left_out: clips that are not in the store: `clip`, `reason`, and whether it was `damaged`.
+    """
 
     folder: Path
     classes: Sequence[str]
     window: int
     size: int
-    rows: list[list] = field(default_factory=list)
+    done: list[str] = field(default_factory=list)
     left_out: list[dict] = field(default_factory=list)
-    columns: dict[str, Sequence] = field(default_factory=dict)
-    frames_read: int = 0
+    _rows: list[list] = field(default_factory=list)
+    _columns: dict[str, Sequence] = field(default_factory=dict)
+    _frames_read: int = 0
 
     def __post_init__(self) -> None:
-        self._file = open(self.folder / "frames.npy", "wb")  # noqa: SIM115 - closed by finish() or by create()
         self._digest = hashlib.sha256()
+        frames, journal = self.folder / "frames.npy", self.folder / JOURNAL
+        begun = frames.exists() and journal.exists()
+        self._file = open(frames, "r+b" if begun else "w+b")  # noqa: SIM115 - closed by close(), as is the journal
         self._write_header()
+        lines, at = self._replay(journal) if begun else ([], self._file.tell())
+        self._file.truncate(at)
+        self._file.seek(at)
+        self._journal = open(journal, "wb", buffering=0)  # noqa: SIM115
+        self._journal.write(b"".join(lines))
+
+    def _replay(self, journal: Path) -> tuple[list[bytes], int]:
+        """Take over the journal's clips whose bytes are there; return its lines of them and where they end."""
+        kept = []
+        for line in journal.read_bytes().splitlines(keepends=True):
+            at, digest = self._file.tell(), self._digest.copy()
+            try:
+                entry = json.loads(line)
+                for _ in range(entry["sequences"]):
+                    digest.update(self._file.read(self._row_bytes))
+                if digest.hexdigest() != entry["digest"]:
+                    raise ValueError
+            except (ValueError, KeyError):  # the last line or the last bytes may be torn
+                self._file.seek(at)
+                break
+            self._digest = digest
+            self._enter(entry)
+            self.done.append(entry["clip"])
+            kept.append(line)
+        return kept, self._file.tell()
+
+    @property
+    def _row_bytes(self) -> int:
+        return self.window * self.size**2 * 3
 
     def _write_header(self) -> None:
         """Write the .npy header; numpy pads it so that the final count fits in place of the first."""
-        shape = (len(self.rows), self.window, self.size, self.size, 3)
+        shape = (len(self._rows), self.window, self.size, self.size, 3)
         header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        self._file.seek(0)
         np.lib.format.write_array_header_1_0(self._file, header)
 
     def add(
-        self, frames: np.ndarray, *, label: int, group: str, clip: str, first_frame: int = 0, stride: int | None = None
+        self,
+        frames: np.ndarray,
+        *,
+        label: int,
+        group: str,
+        clip: str,
+        first_frame: int = 0,
+        stride: int | None = None,
+        frames_read: int | None = None,
     ) -> None:
         """Append the sequences of one clip.
 
@@ -186,6 +259,7 @@ class StoreWriter:
             clip: the clip's name, unique in the store.
             first_frame: position in the clip of the first sequence's first frame.
             stride: frames from one sequence's start to the next's; the window by default.
+            frames_read: how many frames the clip has; by default, as many as the sequences.
         """
         expected = (self.window, self.size, self.size, 3)
         if frames.dtype != np.uint8 or frames.shape[1:] != expected:
@@ -193,41 +267,64 @@ class StoreWriter:
         data = memoryview(np.ascontiguousarray(frames)).cast("B")
         self._file.write(data)
         self._digest.update(data)
-        step = stride or self.window
-        for i in range(len(frames)):
-            self.rows.append([label, self.classes[label], group, clip, first_frame + i * step])
+        starts = [first_frame + i * (stride or self.window) for i in range(len(frames))]
+        read = len(frames) * self.window if frames_read is None else frames_read
+        self._record(clip, len(frames), read, label=label, group=group, starts=starts)
 
-    def leave_out(self, clip: str, reason: str) -> None:
+    def leave_out(self, clip: str, reason: str, *, frames_read: int = 0, damaged: bool = False) -> None:
         """Record that `clip` is not in the store, and why."""
-        self.left_out.append({"clip": clip, "reason": reason})
+        self._record(clip, 0, frames_read, left_out={"clip": clip, "reason": reason, "damaged": damaged})
+
+    def _record(self, clip: str, sequences: int, frames_read: int, **more) -> None:
+        self._file.flush()  # what the journal says is there
+        entry = {"clip": clip, "sequences": sequences, "frames_read": frames_read, "digest": self._digest.hexdigest()}
+        self._enter(entry | more)
+        self._journal.write(json.dumps(entry | more).encode() + b"\n")
+
+    def _enter(self, entry: dict) -> None:
+        self._frames_read += entry["frames_read"]
+        if "left_out" in entry:
+            self.left_out.append(entry["left_out"])
+            return
+        label = entry["label"]
+        head = [label, self.classes[label], entry["group"], entry["clip"]]
+        self._rows += [[*head, start] for start in entry["starts"]]
 
     def set_column(self, name: str, values: Sequence) -> None:
         """Give the index a column, or other values than `add` got: one a sequence."""
-        self.columns[name] = values
+        self._columns[name] = values
 
     def finish(self, **info) -> None:
-        """Write the header's final count, the index and `store.json`."""
-        self._file.seek(0)
+        """Write the header's final count, the index and `store.json`.
+
+        Raises:
+            UserError: no sequence was added.
+        """
+        if not self._rows:
+            first = f", the first: {self.left_out[0]['clip']}: {self.left_out[0]['reason']}" if self.left_out else ""
+            raise UserError(f"no sequence of {self.window} frames found; {len(self.left_out)} clips left out{first}")
         self._write_header()
-        self._file.close()
+        self.close()
         index = self.folder / "index.csv"
-        table = pd.DataFrame(self.rows, columns=COLUMNS).assign(**self.columns)
+        table = pd.DataFrame(self._rows, columns=COLUMNS).assign(**self._columns)
         table.to_csv(index, index=False, lineterminator="\n")
         info |= {
             "format": FORMAT,
             "classes": list(self.classes),
             "window": self.window,
             "size": self.size,
-            "sequences": len(self.rows),
-            "frames_read": self.frames_read or len(self.rows) * self.window,
+            "sequences": len(self._rows),
+            "frames_read": self._frames_read,
             "left_out": self.left_out,
-            "sha256": {"frames": self._digest.hexdigest(), "index": _sha256_file(index)},
+            "sha256": {"frames": self._digest.hexdigest(), "index": _sha256(index)},
         }
         (self.folder / "store.json").write_text(json.dumps(info, indent=1) + "\n")
+        (self.folder / JOURNAL).unlink()
 
     def close(self) -> None:
-        """Let go of the frames file, finished or not."""
+        """Let go of the files, finished or not."""
         self._file.close()
+        self._journal.close()
 
 
 @contextlib.contextmanager
@@ -240,8 +337,12 @@ def create(
     window: int = WINDOW,
     stride: int | None = None,
     size: int = SIZE,
+    inputs: object = None,
 ) -> Iterator[StoreWriter]:
     """Yield a writer; the store appears at `path` when the block ends without an error, and not otherwise.
+
+    A process that is killed meanwhile leaves its work beside `path`, and the next one with the same arguments begins
+    with it: `writer.done` lists the clips that need not be done again. Two processes take turns.
 
     Args:
         path: the store's folder, which must not exist.
@@ -251,32 +352,29 @@ def create(
         window: frames a sequence.
         stride: frames from one sequence's start to the next's; `window` by default.
         size: pixels a side.
+        inputs: what else the store's bytes depend on, such as its files' sizes and dates; work that was begun with
+            others is thrown away.
 
     Raises:
         UserError: `path` exists, or the block added no sequence.
     """
-    path = Path(path)
+    path, stride = Path(path), stride or window
+    plan = json.dumps([FORMAT, source, list(classes), origin, window, stride, size, inputs], sort_keys=True)
     if path.exists():
         raise UserError(f"{path}: exists already; choose another --store or delete it first")
-    with paths.whole_dir(path) as folder:
-        writer = StoreWriter(folder, classes, window, size)
-        try:
-            yield writer
-            if not writer.rows:
-                raise UserError(f"no sequence of {window} frames found; {len(writer.left_out)} clips left out"
-                                + (f", the first: {writer.left_out[0]}" if writer.left_out else ""))  # fmt: skip
-            writer.finish(source=source, origin=origin, stride=stride or window)
-        finally:
-            writer.close()
+    try:
+        with paths.resumed_dir(path, plan) as folder:
+            writer = StoreWriter(folder, classes, window, size)
+            try:
+                yield writer
+                writer.finish(source=source, origin=origin, stride=stride)
+            finally:
+                writer.close()
+    except FileExistsError:
+        raise UserError(f"{path}: another process made it meanwhile; the same command uses it now") from None
 
 
-def _sha256_array(flat: np.ndarray) -> str:
-    digest = hashlib.sha256()
-    for start in range(0, len(flat), CHUNK):
-        digest.update(flat[start : start + CHUNK])
-    return digest.hexdigest()
-
-
-def _sha256_file(path: Path) -> str:
+def _sha256(path: Path, start: int = 0) -> str:
     with path.open("rb") as file:
+        file.seek(start)
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -6,8 +6,10 @@ a split at random leaks what a split by group does not. A group fixes clothes, s
 light, shake and manner; a clip varies phase, speed and position.
 """
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -99,7 +101,9 @@ def _background(rng: np.random.Generator) -> np.ndarray:
     return np.clip(np.asarray(image, np.float32) + texture, 0, 255)
 
 
-def _place(rng: np.random.Generator) -> Place:
+@lru_cache(maxsize=1)  # the clips of a group follow each other
+def _place(seed: int, label: int, group: int) -> Place:
+    rng = np.random.default_rng([seed, label, group])
     names = ("shirt", "trousers", "thing", "stand", "screen")
     skin = np.array([224, 172, 135]) * rng.uniform(0.35, 1.1)
     angle = rng.uniform(0, 2 * np.pi)
@@ -229,23 +233,23 @@ def render_clip(name: str, place: Place, n_sequences: int, rng: np.random.Genera
     return frames.reshape(n_sequences, store.WINDOW, store.SIZE, store.SIZE, 3)
 
 
-def clips(spec: SyntheticSpec) -> Iterator[tuple[int, str, str, np.ndarray]]:
-    """Yield `(label, group, clip, frames)` for every clip of `spec`, in class order."""
-    for label, name in enumerate(MOTIONS):
-        lengths = spec.per_clip(label)
-        for g in range(spec.groups):
-            group = f"{name}/v_{name}_{g + 1:02d}"
-            place = _place(np.random.default_rng([spec.seed, label, g]))
-            for c in range(spec.clips):
-                rng = np.random.default_rng([spec.seed, label, g, c + 1])
-                length = lengths[g * spec.clips + c]
-                yield label, group, f"{group}/v_{name}_{g + 1:02d}_{c + 1:02d}", render_clip(name, place, length, rng)
+def clips(spec: SyntheticSpec, first: int = 0) -> Iterator[tuple[int, str, str, np.ndarray]]:
+    """Yield `(label, group, clip, frames)` for every clip of `spec`, in class order, from the `first` on."""
+    every = itertools.product(enumerate(MOTIONS), range(spec.groups), range(spec.clips))
+    for (label, name), g, c in itertools.islice(every, first, None):
+        group = f"{name}/v_{name}_{g + 1:02d}"
+        place = _place(spec.seed, label, g)
+        rng = np.random.default_rng([spec.seed, label, g, c + 1])
+        length = spec.per_clip(label)[g * spec.clips + c]
+        yield label, group, f"{group}/v_{name}_{g + 1:02d}_{c + 1:02d}", render_clip(name, place, length, rng)
 
 
 def prepare(path: Path | str, spec: SyntheticSpec) -> store.ClipStore:
     """Render `spec` into a new store at `path` and open it."""
     with store.create(path, source="synthetic", classes=list(MOTIONS), origin=asdict(spec)) as writer:
-        total = len(MOTIONS) * spec.groups * spec.clips
-        for label, group, clip, frames in tqdm(clips(spec), total=total, desc="rendering", unit="clip", disable=None):
+        total, done = len(MOTIONS) * spec.groups * spec.clips, len(writer.done)
+        rendered = clips(spec, done)
+        bar = tqdm(rendered, total=total, initial=done, desc="rendering", unit="clip", disable=None)
+        for label, group, clip, frames in bar:
             writer.add(frames, label=label, group=group, clip=clip)
     return store.ClipStore.open(path)

@@ -7,16 +7,19 @@ Frames are counted by decoding them, since headers lie, and scaled by area avera
 makes small things flicker. A clip that cannot be used is left out and listed in `store.json`.
 """
 
+import itertools
+import multiprocessing
 import os
 import re
 import sys
+from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
 import av
 import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
+from pebble import ProcessExpired, ProcessFuture, ProcessPool
 from tqdm import tqdm
 
 from ucf11lib import paths
@@ -26,6 +29,7 @@ from ucf11lib.errors import UserError
 
 SUFFIXES = (".mpg", ".mpeg", ".avi", ".mp4", ".mov", ".mkv", ".webm", ".m4v")
 BROKEN = 0.02  # of the clips; if more are undecodable, it is the tree that is broken
+PATIENCE, SLOWEST = 60, 1e5  # seconds, and bytes a second: a decoder that takes longer is taken for one that hangs
 # Plain AREA is 1.5 grey levels too dark, and rounds as the processor pleases.
 AREA = Interpolation.AREA | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.BITEXACT
 # What is searched in <class>/[<folder>/]<clip>.<suffix>, and what it makes the group.
@@ -50,11 +54,15 @@ def _read(file: Path, size: int) -> tuple[np.ndarray, str]:
             trouble = "no frame decodes: "
             scaler = VideoReformatter()  # one a file: one a frame takes five times as long
             for frame in container.decode(stream):  # turned as it says, since phones film on their side
+                trouble = f"frame {n} is damaged"
+                if frame.is_corrupt:  # what the decoder then shows is its own guess
+                    break
                 square = scaler.reformat(frame, size, size, "rgb24", interpolation=AREA, threads=1)
                 pixels += np.rot90(square.to_ndarray(), round(frame.rotation / 90)).tobytes()
                 n += 1
                 trouble = f"broke off after {n} frames: "
-        trouble = "" if n else "no frame decodes"
+            else:
+                trouble = "" if n else "no frame decodes"
     except (av.FFmpegError, ValueError) as error:
         trouble += str(getattr(error, "strerror", None) or error)
     return np.frombuffer(pixels, np.uint8).reshape(n, size, size, 3), trouble
@@ -72,10 +80,13 @@ def decode(path: Path | str, size: int = store.SIZE) -> np.ndarray:
     return frames
 
 
-def windows(frames: np.ndarray, window: int = store.WINDOW) -> np.ndarray:
-    """Cut (n, size, size, 3) into (n // window, window, size, size, 3) without overlap; a rest is dropped."""
-    n = len(frames) // window
-    return frames[: n * window].reshape(n, window, *frames.shape[1:])
+def windows(frames: np.ndarray, window: int = store.WINDOW, stride: int | None = None) -> np.ndarray:
+    """Cut (n, size, size, 3) into (sequences, window, size, size, 3) that begin every `stride` frames.
+
+    The stride is the window by default: no overlap. A rest shorter than a window is dropped.
+    """
+    starts = np.arange(0, len(frames) - window + 1, stride or window)
+    return frames[starts[:, None] + np.arange(window)]
 
 
 def find_groups(names: list[str], pattern: str | None = None) -> tuple[list[str], str]:
@@ -143,15 +154,34 @@ def _clip_names(names: list[str]) -> list[str]:
     return list(clips)
 
 
-def _read_all(files: list[Path], size: int) -> Iterator[tuple[np.ndarray, str]]:
-    """Yield `_read` of each file, in order; threads do, as FFmpeg works outside Python's lock."""
-    workers, pending = os.cpu_count() or 1, []
-    with ThreadPoolExecutor(workers) as pool:
-        for file in files:
-            pending.append(pool.submit(_read, file, size))
-            if len(pending) > 2 * workers:
-                yield pending.pop(0).result()
-        yield from (future.result() for future in pending)
+def _read_all(files: list[Path], size: int, workers: int) -> Iterator[tuple[np.ndarray, str]]:
+    """Yield `_read` of each file, in order, from processes of their own: a decoder may crash or never end."""
+    context = multiprocessing.get_context("forkserver")  # a process with TensorFlow's threads must not be forked
+    context.set_forkserver_preload([__name__])
+    ahead = iter(files)
+    with ProcessPool(workers, context=context) as pool:
+        try:
+            pending = deque(_schedule(pool, file, size) for file in itertools.islice(ahead, 2 * workers))
+            while pending:
+                result = _result(pending.popleft())
+                pending.extend(_schedule(pool, file, size) for file in itertools.islice(ahead, 1))
+                yield result
+        finally:
+            pool.stop()
+
+
+def _schedule(pool: ProcessPool, file: Path, size: int) -> ProcessFuture:
+    return pool.schedule(_read, (file, size), timeout=PATIENCE + file.stat().st_size / SLOWEST)
+
+
+def _result(future: ProcessFuture) -> tuple[np.ndarray, str]:
+    try:
+        return future.result()
+    except TimeoutError:
+        trouble = "the decoder did not come to an end"
+    except ProcessExpired as error:
+        trouble = f"the decoder crashed (exit code {error.exitcode})"
+    return np.empty((0, 0, 0, 3), np.uint8), trouble
 
 
 def prepare(
@@ -161,7 +191,10 @@ def prepare(
     source: str = "videos",
     group_pattern: str | None = None,
     window: int = store.WINDOW,
+    stride: int | None = None,
     size: int = store.SIZE,
+    broken: float = BROKEN,
+    workers: int | None = None,
 ) -> store.ClipStore:
     """Decode a tree of videos into a new store at `path` and open it.
 
@@ -170,12 +203,17 @@ def prepare(
         folder: the class folders, or `UCF11_updated_mpg` with them.
         source: `ucf11` (only UCF-11's class folders, in its order) or `videos` (any, sorted).
         group_pattern: how to read a clip's group from its name; see `find_groups`.
-        window: frames a sequence; sequences follow each other without overlap.
+        window: frames a sequence.
+        stride: frames from one sequence's start to the next's; the window by default.
         size: pixels a side.
+        broken: share of the clips that may be undecodable; more of them, or more than one in a small tree, mean that
+            it is the tree that is broken.
+        workers: processes that decode, as many as processors by default; the store is the same with any number.
 
     Raises:
-        UserError: no such tree, classes or groups that do not fit, or too many undecodable clips.
+        UserError: no such tree, classes or groups that do not fit, too many undecodable clips, or no use of a number.
     """
+    _check(window=window, stride=stride or window, size=size)
     root, tree = _scan(Path(folder), source)
     classes, files = list(tree), [file for found in tree.values() for file in found]
     names = [file.relative_to(root).as_posix() for file in files]
@@ -183,18 +221,37 @@ def prepare(
     if rule == OWN:
         print("warning: no groups in the names: each clip is its own; see --group-pattern", file=sys.stderr)
     origin = {"folder": str(root.absolute()), "groups": rule, "av": av.__version__}
-    broken = []
-    with store.create(path, source=source, classes=classes, origin=origin, window=window, size=size) as out:
-        bar = tqdm(_read_all(files, size), total=len(files), desc="decoding", unit="clip", disable=None)
-        for clip, group, (frames, trouble) in zip(clips, groups, bar, strict=True):
-            out.frames_read += len(frames)
+    dates = [[file.stat().st_size, file.stat().st_mtime_ns] for file in files]
+    made = {"source": source, "classes": classes, "origin": origin, "inputs": [names, dates]}
+    with store.create(path, **made, window=window, stride=stride, size=size) as out:
+        first = len(out.done)  # of the clips that an interrupted try did not come to
+        found = _read_all(files[first:], size, workers or os.cpu_count() or 1)
+        bar = tqdm(found, total=len(files), initial=first, desc="decoding", unit="clip", disable=None)
+        for clip, group, (frames, trouble) in zip(clips[first:], groups[first:], bar, strict=True):
             if trouble or len(frames) < window:
-                out.leave_out(clip, trouble or f"{len(frames)} frames, fewer than {window}")
-                broken += [f"{clip} ({trouble})"] if trouble else []
+                reason = trouble or f"{len(frames)} frames, fewer than {window}"
+                out.leave_out(clip, reason, frames_read=len(frames), damaged=bool(trouble))
                 continue
             label = classes.index(clip.split("/")[0])
-            out.add(windows(frames, window), label=label, group=group, clip=clip)
-        if len(broken) > max(1, BROKEN * len(files)):
-            lost = f"{len(broken)} of {len(files)} clips cannot be decoded, the first: {broken[0]}"
-            raise UserError(f"{root}: {lost}; repair or remove them")
+            sequences = windows(frames, window, stride)
+            out.add(sequences, label=label, group=group, clip=clip, stride=stride, frames_read=len(frames))
+        _count_broken(root, out.left_out, len(files), broken)
     return store.ClipStore.open(path)
+
+
+def _check(**numbers: int) -> None:
+    for name, number in numbers.items():
+        if number < 1:
+            raise UserError(f"--{name} {number}: give 1 or more")
+
+
+def _count_broken(root: Path, left_out: list[dict], n: int, share: float) -> None:
+    broken = [item for item in left_out if item["damaged"]]
+    if len(broken) > max(1, share * n):
+        first = f"{broken[0]['clip']} ({broken[0]['reason']})"
+        raise UserError(f"{root}: {len(broken)} of {n} clips cannot be decoded, the first: {first}; repair or remove "
+                        f"them, or allow more with --broken {_next_percent(len(broken) / n):g}")  # fmt: skip
+
+
+def _next_percent(share: float) -> float:
+    return -(-share // 0.01) / 100
