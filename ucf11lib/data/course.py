@@ -52,27 +52,26 @@ class _Part:
         return cls(file, data, _labels(file, labels, len(data)))
 
     def chunks(self) -> Iterator[np.ndarray]:
-        """Yield the data as uint8, a chunk at a time."""
-        kind, scale, low, high = self.data.dtype.kind, 1, 0, 0
-        if kind == "f":
-            low, high = self._range()
-            scale = 255 if high <= 1 else 1
+        """Yield the data as uint8, a chunk at a time; floats of 0..1 are taken for shares of 255.
+
+        Raises:
+            UserError: other values, or a file that is damaged.
+        """
+        floats = self.data.dtype.kind == "f"
+        low, high = self._range() if floats else (0, 0)
+        scale = 255 if high <= 1 else 1
         for chunk in self._read():
-            if kind != "f":
+            if not floats:
                 low, high = min(low, int(chunk.min())), max(high, int(chunk.max()))
-            if low < 0 or high > 255:
+            if not 0 <= low <= high <= 255:
                 raise self._wrong_values(low, high)
-            yield (
-                np.rint(chunk * chunk.dtype.type(scale)).astype(np.uint8)
-                if kind == "f"
-                else chunk.astype(np.uint8, copy=False)
-            )
-        if len(self.data) and high * scale <= 1:
+            yield (np.rint(chunk.astype(np.float32) * scale) if floats else chunk).astype(np.uint8, copy=False)
+        if len(self.data) and high <= 1 and not floats:
             raise self._wrong_values(low, high)
 
     def _range(self) -> tuple[float, float]:
-        ranges = [(float(chunk.min()), float(chunk.max())) for chunk in self._read()]
-        return min((low for low, _ in ranges), default=0.0), max((high for _, high in ranges), default=0.0)
+        ranges = np.array([[chunk.min(), chunk.max()] for chunk in self._read()] or [[0, 0]], np.float64)
+        return float(ranges[:, 0].min()), float(ranges[:, 1].max())
 
     def _read(self) -> Iterator[np.ndarray]:
         try:

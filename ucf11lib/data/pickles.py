@@ -109,7 +109,7 @@ class Array:
             whole = self.load()
             yield from (whole[start : start + rows] for start in range(0, len(self), rows))
             return
-        size, kept = self._bytes // max(1, len(self)) * rows, b""
+        size, kept = max(1, self._bytes // max(1, len(self)) * rows), b""
         for block in self._blocks(size):
             kept = kept + block if kept else block
             while len(kept) >= size:
@@ -212,16 +212,17 @@ def _machine() -> dict:
         "BINUNICODE": lambda self: self.run("<I", True),
         "BINUNICODE8": lambda self: self.run("<Q", True),
     }
-    kept = {}
-    for code in pickletools.opcodes:
-        key = ord(code.code)
-        kept[key] = own.get(code.name, pickle._Unpickler.dispatch[key]) if code.name in INSTRUCTIONS else _refusal(code)
-    return kept
+    names = {ord(code.code): code.name for code in pickletools.opcodes}
+    machine = {key: _refusal(names.get(key, f"{key:#04x}")) for key in range(256)}
+    for key, name in names.items():
+        if name in INSTRUCTIONS:
+            machine[key] = own.get(name, pickle._Unpickler.dispatch[key])
+    return machine
 
 
-def _refusal(code: pickletools.OpcodeInfo):
+def _refusal(name: str):
     def refuse(_: _Reader) -> None:
-        raise Refused(f"it uses the instruction {code.name}, which no array needs")
+        raise Refused(f"it uses the instruction {name}, which no array needs")
 
     return refuse
 
