@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ucf11lib.data import course, splits, synthetic
+from ucf11lib.data import course, recover, splits, synthetic
 from ucf11lib.data.recover import Recovery
 from ucf11lib.data.store import ClipStore
 
@@ -23,8 +23,16 @@ def boundaries(units, labels) -> np.ndarray:
 
 def scores(truth, found, labels) -> tuple[float, float]:
     """Precision and recall of boundaries."""
-    true, said = boundaries(truth, labels), boundaries(found, labels)
-    return (true & said).sum() / said.sum(), (true & said).sum() / true.sum()
+    counted = recover.scores(truth, found, labels)
+    return counted["precision"], counted["recall"]
+
+
+def test_boundaries_are_counted_within_classes():
+    labels = np.array([0, 0, 0, 0, 1, 1, 1])
+    truth, found = list("aabbccd"), [1, 2, 3, 3, 4, 4, 4]
+    counted = recover.scores(truth, found, labels)
+    assert counted == {"true": 2, "found": 2, "both": 1, "precision": 0.5, "recall": 0.5}
+    assert recover.scores(list("ab"), list("ab"), np.array([0, 1]))["recall"] is None
 
 
 @pytest.fixture(scope="module")

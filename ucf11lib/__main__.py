@@ -11,6 +11,9 @@ from ucf11lib.errors import RunFailed, UserError
 # TensorFlow takes seconds to load, so each command imports what it needs itself and `--help` needs nothing.
 
 
+DECODING = ("group_pattern", "window", "stride", "size", "broken", "workers")
+
+
 class Parser(argparse.ArgumentParser):
     """Says what was wrong in one line."""
 
@@ -20,21 +23,44 @@ class Parser(argparse.ArgumentParser):
 
 
 def _prepare(args: argparse.Namespace) -> None:
-    from ucf11lib import paths, recipes
+    from ucf11lib import recipes
     from ucf11lib.data import sources
 
     profile, data = recipes.profile(args.profile, "cnn_lstm"), args.data
     if args.fetch is not None:
         data = str(_fetched(args))
-    path = args.store or sources.default_path(args.source, data, profile)
-    store = sources.prepare(
-        args.source, path, data=data, profile=profile, seed=args.seed, group_pattern=args.group_pattern
-    )
+    given = {name: getattr(args, name) for name in DECODING if getattr(args, name) is not None}
+    made_of = {name: value for name, value in given.items() if name not in ("broken", "workers")}
+    path = args.store or sources.default_path(args.source, data, profile, **made_of)
+    _describe(sources.prepare(args.source, path, data=data, profile=profile, seed=args.seed, **given))
+
+
+def _describe(store) -> None:
+    from ucf11lib import paths
+
     print(store.summary())
     print(store.describe().to_string(index=False))
     for item in store.info["left_out"]:
         print(f"left out: {item['clip']}: {item['reason']}")
-    print(f"store: {paths.shown(path)}")
+    print(f"store: {paths.shown(store.path)}")
+
+
+def _verify(args: argparse.Namespace) -> None:
+    from ucf11lib.data.store import ClipStore
+
+    store = ClipStore.open(args.store)
+    store.verify()
+    _describe(store)
+    print("every byte is as it was written")
+
+
+def _export(args: argparse.Namespace) -> None:
+    from ucf11lib import paths
+    from ucf11lib.data import course
+    from ucf11lib.data.store import ClipStore
+
+    for file in course.export(ClipStore.open(args.store), args.folder):
+        print(paths.shown(file))
 
 
 def _fetched(args: argparse.Namespace):
@@ -166,6 +192,21 @@ def parser() -> Parser:
                    help="download and unpack UCF-11 first; resumes; another URL for a mirror")  # fmt: skip
     c.add_argument("--seed", type=int, default=0, help="of the synthetic data")
     c.add_argument("--group-pattern", metavar="REGEX", help="finds the group in a clip's relative path")
+    c.add_argument("--window", type=int, metavar="FRAMES", help="a sequence; 30 by default")
+    c.add_argument("--stride", type=int, metavar="FRAMES",
+                   help="from one sequence's start to the next's; the window by default")  # fmt: skip
+    c.add_argument("--size", type=int, metavar="PIXELS", help="a frame's side; 64 by default")
+    c.add_argument("--broken", type=float, metavar="SHARE", help="of clips that may be undecodable; 0.02 by default")
+    c.add_argument("--workers", type=int, metavar="N", help="processes that decode; one a processor by default")
+
+    c = _add(commands, "verify", _verify, "Hold a store's bytes against their checksums and describe it.",
+             "verify data/synthetic-quick-7bef6952")  # fmt: skip
+    c.add_argument("store", metavar="STORE")
+
+    c = _add(commands, "export", _export, "Write a store as the course's two pickles, for scripts that read those.",
+             "export data/synthetic-quick-7bef6952 pickles")  # fmt: skip
+    c.add_argument("store", metavar="STORE")
+    c.add_argument("folder", metavar="FOLDER", help="where the two files go")
 
     c = _add(commands, "train", _train, "Train a model and leave a run folder.",
              "train cnn_lstm --source videos --data my_videos --split group")  # fmt: skip
@@ -220,7 +261,7 @@ def main(arguments: list[str] | None = None) -> int:
             raise
         return _say(f"{error.filename or 'output'}: {error.strerror}; free some space or choose another place", 1)
     except KeyboardInterrupt:
-        return _say("interrupted; an unfinished training goes on with --resume", 130)
+        return _say("interrupted; the same command goes on where it was, a training with --resume", 130)
     return 0
 
 

@@ -5,7 +5,6 @@ Everything here is measured on the real networks with the real step, or is arith
 
 import itertools
 import math
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -126,41 +125,3 @@ def rates(config: RunConfig, store: ClipStore, steps: int = 10) -> pd.DataFrame:
         seen = ", ".join(f"{loss:.4f}" for loss in found["losses"])
         rows.append((f"{rate:g}", seen, found["first_gradient_norm"], found["gradient_norm"]))
     return pd.DataFrame(rows, columns=["learning rate", "losses from step 2 on", "gradient at step 1", "largest later"])
-
-
-def cost_of_watching(config: RunConfig, store: ClipStore, steps: int) -> dict:
-    """Time watched and unwatched steps of one training, turn about, on one batch; the looks of the monitor included.
-
-    Returns:
-        model, width, the median seconds of either step, and `ratio`, the median over pairs of neighbours.
-    """
-    recipe, profile = config.resolved()
-    split, strategy = splits.split(store, config.split, config.seed), tf.distribute.get_strategy()
-    model = jobs.build(config, store, split, strategy)
-    optimizer = training.make_optimizer(recipe, steps)
-    optimizer.build(model.trainable_variables)
-    monitor = health.Monitor(len(store.classes), recipe.batch_size, lambda line: None)
-    kinds = {kind: training.make_step(model, optimizer, recipe, strategy, kind) for kind in (True, False)}
-    stream = batches.Stream(split.train, config.seed)
-    batch = next(iter(training.distribute(strategy, store, stream, recipe.batch_size, 0, 1)))
-    taken: dict[bool, list[float]] = {True: [], False: []}
-    rows: list = []
-    for number in range(steps + 2):  # the first two compile and warm up
-        for watched in ((True, False), (False, True))[number % 2]:
-            start = time.perf_counter()
-            row = kinds[watched](*batch)
-            if watched:
-                rows.append(row)
-                if len(rows) % health.EVERY == 0:
-                    monitor.steps(number, [np.asarray(row) for row in rows[-health.EVERY :]])
-            taken[watched].append(time.perf_counter() - start)
-    with_, without = np.array(taken[True][2:]), np.array(taken[False][2:])
-    return {
-        "model": config.model,
-        "width": profile.width,
-        "batch_size": recipe.batch_size,
-        "steps": steps,
-        "watched": float(np.median(with_)),
-        "unwatched": float(np.median(without)),
-        "ratio": float(np.median(with_ / without)),
-    }

@@ -10,7 +10,7 @@ import platform
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ucf11lib import ablation, autopsy, baselines, dissection, explain, jobs, normalisation, paths, recipes, runs
+from ucf11lib import ablation, baselines, bench, dissection, explain, jobs, normalisation, paths, recipes, runs
 from ucf11lib.config import RunConfig
 from ucf11lib.data import sources, splits
 from ucf11lib.data.store import ClipStore
@@ -119,20 +119,24 @@ def _synthetic_store() -> ClipStore:
 
 
 def _weizmann_folder(videos: Path) -> Path:
-    data = videos / "weizmann"
-    if not data.is_dir():
-        raise UserError(f"{data}: no such folder; give the folder that holds weizmann/ with --videos")
-    return data
+    folder = videos / "weizmann"
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder; give the folder that holds weizmann/ with --videos")
+    return folder
 
 
 def _weizmann_store(videos: Path) -> ClipStore:
-    return sources.ensure("videos", data=str(_weizmann_folder(videos)), profile=recipes.profile("quick", "c3d"))
+    return _store_of(_weizmann_folder(videos))
+
+
+def _store_of(folder: Path) -> ClipStore:
+    return sources.ensure("videos", data=str(folder), profile=recipes.profile("quick", "c3d"))
 
 
 def health_cost(videos: Path) -> dict:
     """Time the training step with and without the health checks, turn about."""
     store = _synthetic_store()
-    rows = [autopsy.cost_of_watching(RunConfig(model), store, 96) for model in recipes.MODELS]
+    rows = [bench.watching(RunConfig(model), store, 96) for model in recipes.MODELS]
     return {"source": "synthetic", "rows": rows}
 
 
@@ -162,6 +166,28 @@ def weizmann(videos: Path) -> dict:
     return {"source": "real video: Weizmann actions (Blank et al., ICCV 2005)", "held_out": groups, "rows": rows}
 
 
+def data(videos: Path) -> dict:
+    """Hold the data layer against its bars: memory, speed, and clips found again, at the course's size."""
+    store = sources.ensure("synthetic", profile=recipes.profile("full", "c3d"))
+    drawn = bench.epoch(store.path)
+    step = min(bench.watching(RunConfig(model), _synthetic_store(), 16)["unwatched"] for model in recipes.MODELS)
+    files = sorted(file for file in videos.glob("**/*") if file.suffix in (".avi", ".mpg"))
+    found = {
+        "Weizmann": bench.boundaries(_weizmann_store(videos)),
+        "UCF-101, eleven clips": bench.boundaries(_store_of(videos / "ucf101_sample")),
+        "synthetic, the course's size": bench.boundaries(store),
+    }
+    return {
+        "source": "synthetic, 7272 sequences; Weizmann and UCF-101 clips where it says so",
+        "rows": [
+            *bench.pickles(store),
+            drawn | {"ratio": drawn["batches_a_second"] * step, "fastest_step": step},
+            bench.decoding((files * 200)[:200]),
+        ],
+        "boundaries": found,
+    }
+
+
 def inputs(videos: Path) -> dict:
     """Hold the input normalisations against each other: drawn data, a camera that stands, a camera that moves."""
     rows = normalisation.measure(_weizmann_folder(videos))
@@ -175,6 +201,7 @@ EXPERIMENTS: dict[str, Callable[[Path], dict]] = {
     "health": health_cost,
     "weizmann": weizmann,
     "inputs": inputs,
+    "data": data,
 }
 
 

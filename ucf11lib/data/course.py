@@ -185,19 +185,19 @@ def _fragment(value: object) -> bytes:
     return pickle.dumps(value, 2)[2:-1].replace(b"numpy._core", b"numpy.core")
 
 
-def _write_array(file: BinaryIO, array: np.ndarray, rows: np.ndarray) -> None:
-    """Write a small array, then the state that makes it `array[rows]`, with never more than a chunk in memory.
+def _write_frames(file: BinaryIO, store: ClipStore, rows: np.ndarray) -> None:
+    """Write a small array, then the state that makes it `frames[rows]`, with never more than a chunk in memory.
 
     Its bytes are latin1 text, as in pickle's own protocol 2: what Python 2 and a plain `pickle.load` both read.
     """
 
     def text(start: int) -> bytes:
-        return array[rows[start : start + CHUNK]].tobytes().decode("latin1").encode()
+        return store.take(rows[start : start + CHUNK]).tobytes().decode("latin1").encode()
 
     starts = range(0, len(rows), CHUNK)
-    length = sum(len(text(start)) for start in starts)
-    file.write(_fragment(np.zeros(1, array.dtype)) + pickle.MARK)
-    file.write(b"".join(map(_fragment, (1, (len(rows), *array.shape[1:]), array.dtype, False))))
+    length = sum(len(text(start)) for start in tqdm(starts, desc="measuring", unit="chunk", disable=None))
+    file.write(_fragment(np.zeros(1, np.uint8)) + pickle.MARK)
+    file.write(b"".join(map(_fragment, (1, (len(rows), *SHAPE), np.dtype(np.uint8), False))))
     file.write(pickle.GLOBAL + b"_codecs\nencode\n" + pickle.BINUNICODE + struct.pack("<I", length))
     file.writelines(map(text, tqdm(starts, desc="writing", unit="chunk", disable=None)))
     file.write(_fragment("latin1") + pickle.TUPLE2 + pickle.REDUCE + pickle.TUPLE + pickle.BUILD)
@@ -220,6 +220,6 @@ def export(store: ClipStore, folder: Path | str) -> list[Path]:
         for file, rows in zip((one, two), np.array_split(np.argsort(labels, kind="stable"), 2), strict=True):
             with file.open("wb") as opened:
                 opened.write(pickle.PROTO + b"\x02")
-                _write_array(opened, store.frames, rows)
+                _write_frames(opened, store, rows)
                 opened.write(_fragment(labels[rows]) + pickle.TUPLE2 + pickle.STOP)
     return files

@@ -5,6 +5,7 @@ between them is a step of motion like any other. At a new clip it is a cut. Clip
 one group are neighbours too, and look alike. Both are estimates, and are called so wherever they are shown.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -68,6 +69,23 @@ class Recovery:
             number += not (near and labels[k] == labels[k - 1])
             of_clip.append(number)
         return [of_clip[clip] for clip in self.clips]
+
+
+def scores(truth: Sequence, found: Sequence, labels: np.ndarray) -> dict:
+    """Hold boundaries found against true ones, within the classes: a class begins a clip and a group in any case.
+
+    Args:
+        truth, found: clips or groups of n sequences in file order, of any kind.
+        labels: int (n,).
+
+    Returns:
+        `true`, `found` and `both`, counts of boundaries, with their `precision` and `recall`, None of none.
+    """
+    inner = labels[1:] == labels[:-1]
+    true, said = (inner & (np.asarray(units)[1:] != np.asarray(units)[:-1]) for units in (truth, found))
+    n_true, n_said, both = int(true.sum()), int(said.sum()), int((true & said).sum())
+    return {"true": n_true, "found": n_said, "both": both,
+            "precision": both / n_said if n_said else None, "recall": both / n_true if n_true else None}  # fmt: skip
 
 
 def _motion(frames: np.ndarray) -> float:

@@ -25,9 +25,7 @@ def spec_of(profile: Profile, seed: int = 0) -> synthetic.SyntheticSpec:
     )
 
 
-def prepare(
-    source: str, path: Path | str, *, data: str = "", profile: Profile, seed: int = 0, group_pattern: str | None = None
-) -> ClipStore:
+def prepare(source: str, path: Path | str, *, data: str = "", profile: Profile, seed: int = 0, **decoding) -> ClipStore:
     """Make a new store at `path`.
 
     Args:
@@ -36,33 +34,41 @@ def prepare(
         data: the folder to read; not for `synthetic`.
         profile: how much synthetic data.
         seed: of the synthetic data.
-        group_pattern: regular expression that finds the group in a clip's relative path; only for video sources.
+        decoding: options of `videos.prepare`; only for `ucf11` and `videos`.
 
     Raises:
         UserError: an unknown source, no `data` where it is needed, or data that cannot be used.
     """
     check(source, SOURCES, "source")
-    if source == "synthetic":
-        return synthetic.prepare(path, spec_of(profile, seed))
-    if not data:
+    if source != "synthetic" and not data:
         raise UserError(f"source {source} reads a folder: say which with --data DIR")
-    if source == "course":
-        return course.prepare(path, data)
-    return videos.prepare(path, data, source=source, group_pattern=group_pattern)
+    if source in ("ucf11", "videos"):
+        return videos.prepare(path, data, source=source, **decoding)
+    if decoding:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in decoding)
+        raise UserError(f"{options}: only where videos are decoded, with --source ucf11 or videos")
+    return course.prepare(path, data) if source == "course" else synthetic.prepare(path, spec_of(profile, seed))
 
 
 def ensure(source: str, *, data: str = "", profile: Profile) -> ClipStore:
     """Open the store of this source, preparing it on first use under `data/`."""
     check(source, SOURCES, "source")
     path = default_path(source, data, profile)
-    return ClipStore.open(path) if path.exists() else prepare(source, path, data=data, profile=profile)
+    if not path.exists():
+        try:
+            return prepare(source, path, data=data, profile=profile)
+        except UserError:
+            if not path.exists():  # it does if another process, which had the first turn, has made it
+                raise
+    return ClipStore.open(path)
 
 
-def default_path(source: str, data: str, profile: Profile) -> Path:
+def default_path(source: str, data: str, profile: Profile, **decoding) -> Path:
     """Return where the store of this source stands: a name to read and a hash of what would make it differ."""
     if source == "synthetic":
         name, key = f"synthetic-{profile.name}", asdict(spec_of(profile))
     else:
         name, key = f"{source}-{Path(data).name}", str(Path(data).resolve())
+    key = [key, decoding] if decoding else key
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:8]
     return paths.data_dir() / f"{name}-{digest}"

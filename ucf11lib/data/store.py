@@ -165,15 +165,20 @@ class ClipStore:
         totals = ["all", len(self), self.index["clip"].nunique(), self.index["group"].nunique()]
         return pd.concat([table, pd.DataFrame([totals], columns=table.columns)], ignore_index=True)
 
+    def left_out(self) -> pd.DataFrame:
+        """Return the clips that are not in the store, one a row: clip, reason."""
+        return pd.DataFrame(self.info["left_out"], columns=["clip", "reason"])
+
     def summary(self) -> str:
         """Return one line: what the store holds, where from, and what was left out."""
-        info = self.info
-        left_out = info["left_out"]
+        info, left_out = self.info, self.info["left_out"]
+        apart = f" every {info['stride']} frames" if info["stride"] != info["window"] else ""
         tail = f"; {len(left_out)} clips left out" if left_out else ""
         return (
-            f"{info['source']}: {len(self)} sequences of {info['window']}x{info['size']}x{info['size']}x3 from "
-            f"{info['frames_read']} frames, {self.index['clip'].nunique()} clips, "
-            f"{self.index['group'].nunique()} groups, {len(self.classes)} classes{tail}"
+            f"{info['source']}: {len(self)} sequences of {info['window']}x{info['size']}x{info['size']}x3{apart} "
+            f"({self.frames.nbytes / 1e6:,.0f} MB) from {info['frames_read']} frames, "
+            f"{self.index['clip'].nunique()} clips, {self.index['group'].nunique()} groups, "
+            f"{len(self.classes)} classes{tail}"
         )
 
 

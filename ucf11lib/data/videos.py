@@ -154,8 +154,12 @@ def _clip_names(names: list[str]) -> list[str]:
     return list(clips)
 
 
-def _read_all(files: list[Path], size: int, workers: int) -> Iterator[tuple[np.ndarray, str]]:
-    """Yield `_read` of each file, in order, from processes of their own: a decoder may crash or never end."""
+def read_all(files: list[Path], size: int, workers: int) -> Iterator[tuple[np.ndarray, str]]:
+    """Decode files, in order, in processes of their own: a decoder may crash or never end.
+
+    Yields:
+        A file's frames before the first trouble, uint8 (n, size, size, 3), and what it was: empty if there was none.
+    """
     context = multiprocessing.get_context("forkserver")  # a process with TensorFlow's threads must not be forked
     context.set_forkserver_preload([__name__])
     ahead = iter(files)
@@ -213,7 +217,10 @@ def prepare(
     Raises:
         UserError: no such tree, classes or groups that do not fit, too many undecodable clips, or no use of a number.
     """
-    _check(window=window, stride=stride or window, size=size)
+    stride, workers = window if stride is None else stride, os.cpu_count() or 1 if workers is None else workers
+    _check(window=window, stride=stride, size=size, workers=workers)
+    if not 0 <= broken <= 1:
+        raise UserError(f"--broken {broken}: give a share, 0 to 1")
     root, tree = _scan(Path(folder), source)
     classes, files = list(tree), [file for found in tree.values() for file in found]
     names = [file.relative_to(root).as_posix() for file in files]
@@ -225,7 +232,7 @@ def prepare(
     made = {"source": source, "classes": classes, "origin": origin, "inputs": [names, dates]}
     with store.create(path, **made, window=window, stride=stride, size=size) as out:
         first = len(out.done)  # of the clips that an interrupted try did not come to
-        found = _read_all(files[first:], size, workers or os.cpu_count() or 1)
+        found = read_all(files[first:], size, workers)
         bar = tqdm(found, total=len(files), initial=first, desc="decoding", unit="clip", disable=None)
         for clip, group, (frames, trouble) in zip(clips[first:], groups[first:], bar, strict=True):
             if trouble or len(frames) < window:

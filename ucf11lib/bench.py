@@ -1,0 +1,207 @@
+"""What things cost, each against what it has to beat, turn about in one run: an absolute time says little.
+
+What is measured by its memory runs in a process of its own, into which nothing brings TensorFlow that does not need it.
+"""
+
+import multiprocessing
+import pickle
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ucf11lib.data import batches, course, recover, splits, videos
+from ucf11lib.data.store import ClipStore
+
+WORKERS = 2
+FFMPEG_SCALE = "scale={size}:{size}:flags=area+accurate_rnd+full_chroma_int+bitexact"  # as `videos.AREA`
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one call took: seconds, and the process's peak memory in MB, before it and in all."""
+
+    value: object
+    seconds: float
+    before: float
+    peak: float
+
+
+def alone(function: Callable, *arguments: object) -> Cost:
+    """Call a function in a fresh process."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(_measured, function, *arguments).result()
+
+
+def _measured(function: Callable, *arguments: object) -> Cost:
+    before, start = peak_mb(), time.perf_counter()
+    value = function(*arguments)
+    return Cost(value, time.perf_counter() - start, before, peak_mb())
+
+
+def peak_mb() -> float:
+    """Return this process's highest memory so far, MB; `getrusage` also counts that of the process it began in."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        return int(status.read_text().split("VmHWM:")[1].split()[0]) / 1024
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # bytes on macOS, which has no /proc
+
+
+def pickles(store: ClipStore) -> list[dict]:
+    """Read a store's pickles into a store again, against a plain copy of their bytes plus a plain `pickle.load`.
+
+    Returns:
+        A row a pickle protocol (2 is what `course.export` writes, 4 what today's Python does by itself): the larger
+        part's size, peak memory of the reading process, seconds of it and of what it is held against, and their ratio.
+    """
+    rows = []
+    with tempfile.TemporaryDirectory(dir=store.path.parent) as scratch:
+        folder = Path(scratch)
+        course.export(store, folder / "2")
+        alone(_rewritten, folder / "2", folder / "4")
+        for protocol in (2, 4):
+            files = [folder / str(protocol) / name for name in course.PARTS]
+            plain = alone(_copied_and_loaded, files, folder / "copy")
+            made = alone(_prepared, folder / "made", folder / str(protocol))
+            same = made.value == store.info["sha256"]["frames"]
+            shutil.rmtree(folder / "made")
+            rows.append({"protocol": protocol, "larger_mb": max(f.stat().st_size for f in files) / 2**20,
+                         "peak_mb": made.peak, "seconds": made.seconds, "plain_seconds": plain.seconds,
+                         "ratio": made.seconds / plain.seconds, "same_bytes": same})  # fmt: skip
+    return rows
+
+
+def _rewritten(folder: Path, to: Path) -> None:
+    to.mkdir()
+    for name in course.PARTS:
+        part = pickle.loads((folder / name).read_bytes())
+        with (to / name).open("wb") as file:
+            pickle.dump(part, file, 4)
+
+
+def _copied_and_loaded(files: list[Path], to: Path) -> None:
+    for file in files:
+        with file.open("rb") as source, to.open("wb") as target:
+            shutil.copyfileobj(source, target, 1 << 20)
+    for file in files:
+        with file.open("rb") as source:
+            pickle.load(source)
+    to.unlink()
+
+
+def _prepared(path: Path, folder: Path) -> str:
+    return course.prepare(path, folder).info["sha256"]["frames"]
+
+
+def epoch(path: Path, batch_size: int = 16) -> dict:
+    """Draw an epoch of batches: peak memory above TensorFlow's own, MB, and batches a second after the first."""
+    cost = alone(_drawn, path, batch_size)
+    return {
+        "batch_size": batch_size,
+        "above_mb": cost.peak - cost.value["before"],
+        "batches_a_second": cost.value["rate"],
+    }
+
+
+def _drawn(path: Path, batch_size: int) -> dict:
+    from ucf11lib.backend import tf
+
+    tf.constant(0)
+    before, store = peak_mb(), ClipStore.open(path)
+    stream, steps = batches.Stream(np.arange(len(store)), 0), len(store) // batch_size
+    drawn = iter(batches.training_batches(store, stream, batch_size, first_step=0, steps=steps))
+    next(drawn)
+    start = time.perf_counter()
+    taken = sum(1 for _ in drawn)
+    return {"before": before, "rate": taken / (time.perf_counter() - start)}
+
+
+def decoding(files: list[Path], turns: int = 3, size: int = 64) -> dict:
+    """Decode and scale videos with two workers, and with one `ffmpeg` process a file, two at a time.
+
+    Returns:
+        files, frames, and the median over `turns` of our seconds, ffmpeg's, and their ratio.
+    """
+
+    def by_ffmpeg(file: Path) -> int:
+        command = ["ffmpeg", "-v", "error", "-nostdin", "-threads", "1", "-i", file]
+        command += ["-vf", FFMPEG_SCALE.format(size=size), "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
+        return len(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout) // (3 * size * size)
+
+    taken = []
+    for _ in range(turns):
+        start = time.perf_counter()
+        ours = sum(len(frames) for frames, _ in videos.read_all(files, size, WORKERS))
+        middle = time.perf_counter()
+        with ThreadPoolExecutor(WORKERS) as pool:
+            theirs = sum(pool.map(by_ffmpeg, files))
+        taken.append((middle - start, time.perf_counter() - middle))
+        if ours != theirs:
+            raise AssertionError(f"{ours} frames here, {theirs} from ffmpeg")
+    seconds, ffmpeg = np.median(taken, axis=0)
+    ratio = np.median([ours / theirs for ours, theirs in taken])
+    return {"files": len(files), "frames": ours, "seconds": float(seconds), "ffmpeg_seconds": float(ffmpeg),
+            "ratio": float(ratio)}  # fmt: skip
+
+
+def boundaries(store: ClipStore) -> dict:
+    """Forget a store's clips and groups, estimate them, and hold the estimates against the truth.
+
+    Returns:
+        sequences, and precision and recall of the boundaries between clips, and between groups, within a class.
+    """
+    found = recover.Recovery()
+    for i, label in enumerate(store.labels):
+        found.add(store.take([i])[0], int(label))
+    clips = recover.scores(store.clips, found.clips, store.labels)
+    groups = recover.scores(store.groups, found.groups(), store.labels)
+    return {"sequences": len(store), "clips": clips, "groups": groups}
+
+
+def watching(config, store: ClipStore, steps: int) -> dict:
+    """Time watched and unwatched steps of one training, turn about, on one batch; the looks of the monitor included.
+
+    Returns:
+        model, width, the median seconds of either step, and `ratio`, the median over pairs of neighbours.
+    """
+    from ucf11lib import health, jobs, training
+    from ucf11lib.backend import tf
+
+    recipe, profile = config.resolved()
+    split, strategy = splits.split(store, config.split, config.seed), tf.distribute.get_strategy()
+    model = jobs.build(config, store, split, strategy)
+    optimizer = training.make_optimizer(recipe, steps)
+    optimizer.build(model.trainable_variables)
+    monitor = health.Monitor(len(store.classes), recipe.batch_size, lambda line: None)
+    kinds = {kind: training.make_step(model, optimizer, recipe, strategy, kind) for kind in (True, False)}
+    stream = batches.Stream(split.train, config.seed)
+    batch = next(iter(training.distribute(strategy, store, stream, recipe.batch_size, 0, 1)))
+    taken: dict[bool, list[float]] = {True: [], False: []}
+    rows: list = []
+    for number in range(steps + 2):  # the first two compile and warm up
+        for watched in ((True, False), (False, True))[number % 2]:
+            start = time.perf_counter()
+            row = kinds[watched](*batch)
+            if watched:
+                rows.append(row)
+                if len(rows) % health.EVERY == 0:
+                    monitor.steps(number, [np.asarray(row) for row in rows[-health.EVERY :]])
+            taken[watched].append(time.perf_counter() - start)
+    with_, without = np.array(taken[True][2:]), np.array(taken[False][2:])
+    return {
+        "model": config.model,
+        "width": profile.width,
+        "batch_size": recipe.batch_size,
+        "steps": steps,
+        "watched": float(np.median(with_)),
+        "unwatched": float(np.median(without)),
+        "ratio": float(np.median(with_ / without)),
+    }
