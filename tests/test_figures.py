@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from matplotlib.text import Text
 
-from ucf11lib import figures, figures_autopsy, style
+from ucf11lib import evaluation, figures, figures_autopsy, style
 
 NOTE = "synthetic data, group split, seed 0"
 CLASSES = ("basketball", "biking", "golf swing")
@@ -45,6 +45,11 @@ def models():
     return pd.DataFrame(columns, index=["c3d", "vgg9"])
 
 
+def calibration(sureness):
+    y_prob = np.array([[s, 1 - s] for s in sureness])
+    return evaluation.reliability(np.zeros(len(y_prob), int), y_prob)
+
+
 TRACE = {"step": [1, 2, 3], "loss": [2.4, 2.043, 2.543], "gradient_norm": [0.3, 0.0, 0.0]}
 LATTICE = [{"data": "d", "classes": 11, "batch_size": 2, "width": 1.0, "trace": TRACE}] * 2
 CELLS = [{"head": h, "init": i, "trace": TRACE} for h in ("softmax", "logits") for i in ("normal", "he")]
@@ -68,6 +73,9 @@ FIGURES = {
     "history": lambda: figures.history({"c3d": run(), "cnn_lstm": run(5)}, note=NOTE),
     "confusion": lambda: figures.confusion(np.array([[3, 1, 0], [0, 0, 0], [0, 0, 2]]), CLASSES, note=NOTE),
     "per_class": lambda: figures.per_class({"c3d": [1, 0.5, np.nan], "vgg9": [0, 0.2, 0.3]}, CLASSES, note=NOTE),
+    "reliability": lambda: figures.reliability(
+        {"c3d": calibration([0.9, 0.91, 0.3]), "vgg9": calibration([0.6, 1.0])}, note=NOTE
+    ),
     "film_strips": lambda: figures.film_strips(frames(), CLASSES, note=NOTE),
     "examples": lambda: figures.examples(frames(), CLASSES, [True, False, True], note=NOTE),
     "comparison": lambda: figures.comparison(models(), note=NOTE),
@@ -198,6 +206,18 @@ def test_per_class_has_a_bar_a_model_in_every_row():
     assert [label.get_text() for label in axes.get_yticklabels()] == list(CLASSES)
     middle = [(a.get_y() + b.get_y() + b.get_height()) / 2 for a, b in zip(c3d, vgg9, strict=True)]
     np.testing.assert_allclose(middle, [0, 1, 2], atol=1e-9)
+
+
+def test_reliability_draws_filled_bins_only_and_names_the_error():
+    figure = FIGURES["reliability"]()
+    above, below = figure.axes
+    diagonal, c3d, vgg9 = above.get_lines()
+    assert list(diagonal.get_xdata()) == list(diagonal.get_ydata()) == [0, 1]
+    np.testing.assert_allclose(c3d.get_xydata(), [[0.7, 0], [0.905, 1]])
+    np.testing.assert_allclose(vgg9.get_xydata(), [[0.6, 1], [1, 1]])
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert legend == ["C3D, ECE 29.7 %", "VGG9, ECE 20.0 %"]
+    assert [patch.get_data().values.sum() for patch in below.patches] == pytest.approx([1, 1])
 
 
 def test_film_strips_show_the_frames_that_their_numbers_say():

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullLocator
 
+from ucf11lib.evaluation import expected_calibration_error
 from ucf11lib.style import GREY, PALE, SMALL, colours, page, percent, percent_axis, shown_name
 
 VERDICTS = {True: ("right", "#00694D"), False: ("wrong", "#B03A00")}
@@ -142,6 +143,36 @@ def per_class(accuracies: Mapping[str, Sequence[float]], classes: Sequence[str],
         axes.grid(axis="x")
         percent_axis(axes.xaxis)
         figure.legend(loc="outside upper center", ncols=6)
+    return figure
+
+
+def reliability(tables: Mapping[str, pd.DataFrame], *, note: str) -> Figure:
+    """Accuracy by confidence (above), and how many sequences have that confidence (below).
+
+    A model that means what it says is on the diagonal; one below it is surer than it is right. ECE is the expected
+    calibration error: the dots' mean vertical distance from the diagonal, each with the weight of its sequences.
+
+    Args:
+        tables: for each name what `evaluation.reliability` returns.
+        note: the data that the figure comes from.
+    """
+    with page(4.6, 5, note) as figure:
+        above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+        above.plot([0, 1], [0, 1], color=GREY, linestyle=":", linewidth=1)
+        for (name, table), colour in zip(tables.items(), colours(tables), strict=True):
+            filled = table[table["count"] > 0]
+            label = f"{shown_name(name)}, ECE {percent(expected_calibration_error(table), 1)}"
+            line = {"color": colour, "markersize": 3.5, "clip_on": False}  # a dot at 100 % is a whole one
+            above.plot(filled["confidence"], filled["accuracy"], "o-", label=label, **line)
+            edges = [*table["low"], table["high"].iloc[-1]]
+            below.stairs(table["count"] / table["count"].sum(), edges, color=colour, linewidth=1.5)
+        above.set(ylabel="accuracy", xlim=(0, 1), ylim=(0, 1))
+        below.set(xlabel="confidence", ylabel="sequences", ylim=(0, None))
+        for axis in (above.yaxis, below.yaxis, below.xaxis):
+            percent_axis(axis)
+        for axes in (above, below):
+            axes.grid()
+        figure.legend(loc="outside upper center", ncols=3)
     return figure
 
 
