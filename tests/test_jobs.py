@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ucf11lib import jobs, paths, runs
+from ucf11lib import evaluation, jobs, paths, runs
 from ucf11lib.config import RunConfig
 from ucf11lib.data.store import ClipStore
 from ucf11lib.errors import UserError
@@ -19,6 +19,7 @@ SMOKE = RunConfig("cnn_lstm", profile="smoke")
 METRICS = {
     *("model", "recipe", "profile", "source", "split", "seed", "classes", "n_train", "n_val", "parameters"),
     *("epochs", "accuracy", "accuracy_batch_mean", "macro_f1", "per_class_accuracy", "confusion", "val_loss"),
+    *("top2", "ece", "accuracy_clip", "interval"),
     *("seconds", "seconds_to_75", "sequences_per_second", "peak_rss_mb", "status"),
 }
 
@@ -38,6 +39,7 @@ def test_the_run_folder_is_complete(run):
         "metrics.json",
         "model.keras",
         "predictions.npz",
+        "split.csv",
     ]
     assert set(run.metrics) >= METRICS
     assert run.metrics["status"] == "ok"
@@ -54,12 +56,39 @@ def test_the_numbers_fit_each_other(run):
     assert m["accuracy"] == pytest.approx(run.history["val_accuracy"].iloc[-1])
     store = ClipStore.open(run.config["store"])
     assert np.array_equal(store.labels[p["index"]], p["y_true"])
+    low, high = m["interval"]
+    assert 0 <= low <= m["accuracy"] <= high <= 1
+    assert m["accuracy"] <= m["top2"] <= 1
+
+
+def test_the_run_names_what_stood_on_either_side(run):
+    table, store = pd.read_csv(run.path / "split.csv"), ClipStore.open(run.config["store"])
+    assert table.columns.tolist() == ["index", "clip", "group", "side"]
+    assert table["index"].tolist() == list(range(len(store)))
+    assert table["group"].tolist() == store.groups.tolist()
+    sides = dict(tuple(table.groupby("side")))
+    assert not set(sides["train"]["group"]) & set(sides["held out"]["group"])
+    assert np.array_equal(sides["held out"]["index"], run.predictions["index"])
+    held_out = run.held_out
+    assert np.array_equal(held_out["clips"], store.clips[run.predictions["index"]])
+    found = evaluation.compare(held_out, held_out)
+    assert (found["clips"], found["p_value"], found["difference"]) == (len(set(held_out["clips"])), 1, 0)
+
+
+def test_a_run_without_its_split_cannot_be_compared(run, tmp_path):
+    import shutil
+
+    shutil.copytree(run.path, tmp_path / "old")
+    (tmp_path / "old" / "split.csv").unlink()
+    with pytest.raises(UserError, match="its clips were not recorded"):
+        _ = Run.open(tmp_path / "old").held_out
 
 
 def test_evaluating_again_gives_the_same(run):
     found = jobs.evaluate(run)
     assert found["accuracy"] == run.metrics["accuracy"]
     assert found["confusion"] == run.metrics["confusion"]
+    assert found["interval"] == run.metrics["interval"]
 
 
 def test_evaluating_on_another_store(run, store):

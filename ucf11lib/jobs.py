@@ -192,7 +192,7 @@ def _model_bytes(model: keras.Model) -> int:
 
 
 def _finish(path: Path, config: RunConfig, trainer: training.Trainer, history: list[training.Epoch]) -> None:
-    """Write model, predictions and, last, metrics."""
+    """Write model, predictions, what stood on which side and, last, metrics."""
     store, index, recipe = trainer.store, trainer.split.validation, trainer.recipe
     with paths.whole_file(path / "model.keras", expect=_model_bytes(trainer.model)) as temporary:
         trainer.model.save(temporary)
@@ -200,6 +200,8 @@ def _finish(path: Path, config: RunConfig, trainer: training.Trainer, history: l
     y_true, y_prob = store.labels[index], evaluation.probabilities(outputs, recipe.head)
     with paths.whole_file(path / "predictions.npz") as temporary:
         np.savez(temporary, index=index, y_true=y_true, y_prob=y_prob)
+    with paths.whole_file(path / "split.csv") as temporary:
+        splits.table(store, trainer.split).to_csv(temporary, index=False)
     reached = [e.seconds for e in history if e.val_accuracy >= TARGET]
     stopped = trainer.monitor.stopped if trainer.monitor else None
     steps = stopped.step if stopped else len(history) * trainer.steps
@@ -209,7 +211,7 @@ def _finish(path: Path, config: RunConfig, trainer: training.Trainer, history: l
         "n_val": len(index),
         "parameters": trainer.model.count_params(),
         "epochs": len(history),
-        **evaluation.metrics(y_true, y_prob, recipe.batch_size),
+        **evaluation.measure(y_true, y_prob, store.clips[index], store.groups[index], recipe.batch_size),
         "val_loss": history[-1].val_loss if math.isfinite(history[-1].val_loss) else None,
         "seconds": history[-1].seconds,
         "seconds_to_75": reached[0] if reached else None,
@@ -239,5 +241,6 @@ def evaluate(run: Run, store_path: Path | str | None = None) -> dict:
         raise UserError(f"{store.path}: its classes are not those of {run.path}; give a store of the same classes")
     index = np.arange(len(store)) if store_path else run.predictions["index"]
     outputs = training.make_predict(run.model())(store, index)
-    found = evaluation.metrics(store.labels[index], evaluation.probabilities(outputs, run.recipe.head))
+    y_prob = evaluation.probabilities(outputs, run.recipe.head)
+    found = evaluation.measure(store.labels[index], y_prob, store.clips[index], store.groups[index])
     return {"store": str(store.path), "n": len(index), "classes": list(store.classes), **found}

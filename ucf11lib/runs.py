@@ -6,6 +6,7 @@ history.csv        one line an epoch: epoch, loss, accuracy, val_loss, val_accur
 model.keras        the last weights: no epoch is chosen by the accuracy that is reported
 best.weights.h5    the weights of the epoch with the best validation accuracy
 predictions.npz    index, y_true, y_prob of the validation part
+split.csv          one line a sequence of the store: index, clip, group, side (train or held out)
 metrics.json       written last: a folder without it is a run that did not finish
 """
 
@@ -74,6 +75,24 @@ class Run:
         """Arrays `index`, `y_true` (n,) and `y_prob` (n, classes) of the validation part."""
         with np.load(self.path / "predictions.npz") as kept:
             return {key: kept[key] for key in kept}
+
+    @property
+    def held_out(self) -> dict[str, np.ndarray]:
+        """Arrays `y_true`, `y_prob`, `clips` and `groups` of the validation part, as `evaluation.compare` takes them.
+
+        Raises:
+            UserError: a run of a version that did not record its split.
+        """
+        try:
+            split = pd.read_csv(
+                self.path / "split.csv", index_col="index", dtype={"clip": str, "group": str}, keep_default_na=False
+            )
+        except FileNotFoundError:
+            raise UserError(f"{self.path}: its clips were not recorded (no split.csv); train again") from None
+        kept = self.predictions
+        rows = split.loc[kept["index"]]
+        units = {"clips": rows["clip"].to_numpy(str), "groups": rows["group"].to_numpy(str)}
+        return {"y_true": kept["y_true"], "y_prob": kept["y_prob"], **units}
 
     @property
     def recipe(self) -> recipes.Recipe:
