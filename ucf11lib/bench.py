@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ucf11lib.data import batches, course, recover, splits, videos
+from ucf11lib.data import course, recover, splits, videos
 from ucf11lib.data.store import ClipStore
 
 WORKERS = 2
@@ -113,6 +113,7 @@ def epoch(path: Path, batch_size: int = 16) -> dict:
 
 def _drawn(path: Path, batch_size: int) -> dict:
     from ucf11lib.backend import tf
+    from ucf11lib.data import batches
 
     tf.constant(0)
     before, store = peak_mb(), ClipStore.open(path)
@@ -174,6 +175,7 @@ def watching(config, store: ClipStore, steps: int) -> dict:
     """
     from ucf11lib import health, jobs, training
     from ucf11lib.backend import tf
+    from ucf11lib.data import batches
 
     recipe, profile = config.resolved()
     split, strategy = splits.split(store, config.split, config.seed), tf.distribute.get_strategy()

@@ -98,3 +98,21 @@ def table(rows: Sequence[dict]) -> pd.DataFrame:
         for row in rows
     )
     return found.pivot_table("accuracy", ["input", "batch normalisation"], "data", "first", sort=False).reset_index()
+
+
+def effects(rows: Sequence[dict]) -> pd.DataFrame:
+    """Return, a data set a row, what each of the two changes does to the mean accuracy, in points, alone and together.
+
+    Columns are the changes; all are against data-set statistics without batch normalisation.
+    """
+    mean = {(row["data"], row["inputs"], row["norm"]): float(np.mean(row["accuracy"])) for row in rows}
+    changes = {
+        "sequence input": ("sequence", "none"),
+        "batch normalisation": ("dataset", "batch"),
+        "both": ("sequence", "batch"),
+    }
+    found = []
+    for data in dict.fromkeys(row["data"] for row in rows):
+        points = {change: 100 * (mean[data, *cell] - mean[data, "dataset", "none"]) for change, cell in changes.items()}
+        found.append({"data": data} | {change: f"{value:+.1f}" for change, value in points.items()})
+    return pd.DataFrame(found)

@@ -15,7 +15,7 @@ import matplotlib
 import numpy as np
 import pandas as pd
 
-from ucf11lib import ablation, amplification, autopsy, dissection, experiments, paths, recipes, runs
+from ucf11lib import ablation, amplification, autopsy, dissection, experiments, normalisation, paths, recipes, runs
 from ucf11lib.errors import RunFailed, UserError
 from ucf11lib.runs import Run
 from ucf11lib.style import percent, shown_name
@@ -84,6 +84,10 @@ def render(found: dict[str, Run], figures: Path, work: Path) -> str:
         "figure": _figure_numbers(figures, work),
         "results_table": results_table(found),
         "changes": changes_table(found),
+        "normalisations": pipe_table(normalisation.table(experiments.load("inputs")["rows"])),
+        "effects": pipe_table(normalisation.effects(experiments.load("inputs")["rows"])),
+        "normalisation_seeds": ", ".join(map(str, normalisation.SEEDS)),
+        "share": lambda value: "none" if value is None else percent(value, 1),
         "seconds": lambda value: "never" if value is None else f"{value:.0f} s",
     }
     return _fill(TEMPLATE, context)
@@ -198,7 +202,8 @@ def _figure_numbers(figures: Path, work: Path) -> Callable[..., str]:
             raise UserError(f"{paths.shown(figures / name)}: no such figure; make it with 'make report'")
         shutil.copyfile(figures / name, work / name)
         shown.append(name)
-        return f"<!-- {name}: {made_by} -->\n\n![**Figure {len(shown)}.** {caption}]({name}){{width={width}}}"
+        inline = ".inline-svg " if name.endswith(".svg") else ""
+        return f"<!-- {name}: {made_by} -->\n\n![**Figure {len(shown)}.** {caption}]({name}){{{inline}width={width}}}"
 
     return figure
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -46,6 +47,7 @@ STYLE = {
     "svg.fonttype": "none",  # text stays text: it can be searched, and letters as paths take most of a file
     "svg.hashsalt": "ucf11",
 }
+LONG_NUMBER = re.compile(r"(\.\d\d)\d+")  # a hundredth of a point is finer than a screen
 COLOURS = 96  # of a figure with video frames: more than that is noise, and doubles the file
 
 
@@ -96,6 +98,7 @@ def save(figure: Figure, path: Path) -> Path:
     with matplotlib.rc_context(STYLE), paths.whole_file(path) as partial:
         if path.suffix == ".svg":
             figure.savefig(partial, metadata={"Date": None})
+            partial.write_text(LONG_NUMBER.sub(r"\1", partial.read_text()))
         else:
             _pixels(figure).save(partial, optimize=True)
     return path
