@@ -20,7 +20,7 @@ def folder(tmp_path_factory, store):
 def test_same_runs_same_bytes(folder, tmp_path):
     first = report.build(folder, figures=paths.FIGURES, to=tmp_path / "a")
     second = report.build(folder, figures=paths.FIGURES, to=tmp_path / "b")
-    assert [path.name for path in first] == ["report.html", "report.pdf"]
+    assert [path.name for path in first] == ["report.html", "report.pdf", "models.md"]
     for a, b in zip(first, second, strict=True):
         assert a.read_bytes() == b.read_bytes()
 
@@ -32,6 +32,16 @@ def test_the_numbers_are_those_of_the_runs(folder, tmp_path):
         assert f"{run.metrics['parameters']:,}" in html
     assert len(re.findall("<figcaption", html)) == len(re.findall(r"<strong>Figure \d+\.</strong>", html)) > 10
     assert "<!-- film_strips.png: python -m ucf11lib" in html
+
+
+def test_a_card_a_model_says_what_was_measured_and_on_what(folder, tmp_path):
+    text = report.build(folder, figures=paths.FIGURES, to=tmp_path)[2].read_text()
+    assert [line for line in text.splitlines() if line.startswith("## ")] == ["## C3D", "## VGG9", "## CNN+LSTM"]
+    for run in runs.find(folder):
+        low, _ = run.metrics["interval"]
+        assert f"| {100 * run.metrics['accuracy']:.1f} % (95 % interval over groups {100 * low:.1f} to" in text
+        assert f"`runs/{run.path.name}`" in text
+    assert text.count("The data are drawn; no number here says anything about UCF-11") == 3
 
 
 def test_an_undefined_number_fails_the_build(folder, tmp_path, monkeypatch):

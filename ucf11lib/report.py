@@ -15,7 +15,18 @@ import matplotlib
 import numpy as np
 import pandas as pd
 
-from ucf11lib import ablation, amplification, autopsy, dissection, experiments, normalisation, paths, recipes, runs
+from ucf11lib import (
+    ablation,
+    amplification,
+    autopsy,
+    cards,
+    dissection,
+    experiments,
+    normalisation,
+    paths,
+    recipes,
+    runs,
+)
 from ucf11lib.errors import RunFailed, UserError
 from ucf11lib.runs import Run
 from ucf11lib.style import percent, shown_name
@@ -25,12 +36,12 @@ README_MARKS = ("<!-- results: begin -->", "<!-- results: end -->")
 
 
 def build(folder: Path | str | None = None, *, figures: Path | None = None, to: Path | None = None) -> list[Path]:
-    """Build `report.html` and `report.pdf`.
+    """Build `report.html`, `report.pdf` and the model cards, `models.md`.
 
     Args:
         folder: the run folders; `runs/` by default.
         figures: the figures that the template names; `figures/` by default.
-        to: where the two files go; `report/` by default, and then the README's table is rebuilt too.
+        to: where they go; `report/` by default, and then the README's table is rebuilt too.
 
     Returns:
         The files written.
@@ -44,7 +55,7 @@ def build(folder: Path | str | None = None, *, figures: Path | None = None, to: 
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(temporary)
         text = render(found, figures, work)
-        built = [_html(text, work), _pdf(text, work)]
+        built = [_html(text, work), _pdf(text, work), _cards(found, work)]
         target.mkdir(parents=True, exist_ok=True)
         for path in built:
             with paths.whole_file(target / path.name) as whole:
@@ -91,6 +102,12 @@ def render(found: dict[str, Run], figures: Path, work: Path) -> str:
         "seconds": lambda value: "never" if value is None else f"{value:.0f} s",
     }
     return _fill(TEMPLATE, context)
+
+
+def _cards(found: dict[str, Run], work: Path) -> Path:
+    path = work / "models.md"
+    path.write_text(_fill("card.md", {"cards": [cards.card(run) for run in found.values()], "percent": percent}))
+    return path
 
 
 def conclusion() -> str:
