@@ -27,7 +27,7 @@ experiments: $(VENV)/.installed ## the long experiments of report/results/; resu
 	$(BIN)/python -m ucf11lib experiments
 
 test: $(VENV)/.installed ## every test, the notebooks included
-	$(BIN)/python -m pytest --nbval-lax tests notebooks
+	$(BIN)/python -m pytest -n 2 --dist loadfile --nbval-lax tests notebooks
 
 lint: $(VENV)/.installed ## ruff over .py and .ipynb, stripped notebooks
 	$(BIN)/ruff check .

@@ -86,12 +86,15 @@ class _Part:
 
 def _labels(file: Path, found: object, n: int) -> np.ndarray:
     """Return labels that came as a list, an array, a column or one-hot rows: int64 (n,), 0..10."""
-    plain = isinstance(found, list) and all(isinstance(label, (int, float, np.number)) for label in found)
-    labels = found.load() if isinstance(found, pickles.Array) else np.array(found) if plain else None
-    if labels is not None and labels.shape == (n, len(MOTIONS)) and _is_one_hot(labels):
-        labels = labels.argmax(axis=1)
-    if labels is None or labels.shape not in ((n,), (n, 1)):
-        what = f"{labels.dtype} {labels.shape}" if labels is not None else _shown(found)
+    plain = isinstance(found, (list, tuple)) and all(isinstance(label, (int, float, np.number)) for label in found)
+    labels = np.array(found) if plain else found
+    shape, hot = getattr(labels, "shape", None), (n, len(MOTIONS))
+    if isinstance(labels, pickles.Array) and shape in ((n,), (n, 1), hot):
+        labels = labels.load()
+    if shape == hot and _is_one_hot(labels):
+        labels, shape = labels.argmax(axis=1), (n,)
+    if shape not in ((n,), (n, 1)):
+        what = f"{labels.dtype} {shape}" if shape else _shown(found)
         raise UserError(f"{file}: labels are {what}, expected {n} whole numbers, or {n} one-hot rows")
     labels = labels.reshape(n)
     if wrong := sorted({label for label in labels.tolist() if label not in range(len(MOTIONS))}):
