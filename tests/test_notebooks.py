@@ -19,8 +19,8 @@ def code(notebook):
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
-def test_there_is_one_a_model_and_data_and_comparison_and_autopsy():
-    names = ["00_data", "01_c3d", "02_vgg9", "03_cnn_lstm", "04_comparison", "05_autopsy"]
+def test_there_is_one_a_model_and_for_data_comparison_autopsy_and_evaluation():
+    names = ["00_data", "01_c3d", "02_vgg9", "03_cnn_lstm", "04_comparison", "05_autopsy", "06_evaluation"]
     assert [path.stem for path in NOTEBOOKS] == names
 
 

@@ -1,5 +1,6 @@
 """From predictions to numbers."""
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 
@@ -168,6 +169,24 @@ def compare(a: Mapping[str, np.ndarray], b: Mapping[str, np.ndarray], seed: int 
         "difference": float(difference.mean()),
         "interval": interval(difference, groups, bounds=(-1.0, 1.0), seed=seed),
     }
+
+
+def pairs(held_out: Mapping[str, Mapping[str, np.ndarray]]) -> pd.DataFrame:
+    """Compare every two models on the same held-out clips.
+
+    Args:
+        held_out: for each name what `compare` takes.
+
+    Returns:
+        A row a pair, with its names `a` and `b` and the keys of `compare`; the interval's ends are `low` and `high`,
+        NaN where there is none.
+    """
+    rows = []
+    for a, b in itertools.combinations(held_out, 2):
+        found = compare(held_out[a], held_out[b])
+        low, high = found.pop("interval") or (math.nan, math.nan)
+        rows.append({"a": a, "b": b} | found | {"low": low, "high": high})
+    return pd.DataFrame(rows)
 
 
 def chance_loss(classes: Sequence[str]) -> float:

@@ -7,7 +7,7 @@ import math
 import re
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import jinja2
@@ -21,6 +21,7 @@ from ucf11lib import (
     autopsy,
     cards,
     dissection,
+    evaluation,
     experiments,
     normalisation,
     paths,
@@ -95,6 +96,8 @@ def render(found: dict[str, Run], figures: Path, work: Path) -> str:
         "figure": _figure_numbers(figures, work),
         "results_table": results_table(found),
         "changes": changes_table(found),
+        "measures": measures_table(found),
+        "pairs": pairs_table(found),
         "normalisations": pipe_table(normalisation.table(experiments.load("inputs")["rows"])),
         "effects": pipe_table(normalisation.effects(experiments.load("inputs")["rows"])),
         "normalisation_seeds": ", ".join(map(str, normalisation.SEEDS)),
@@ -178,6 +181,46 @@ def results_table(found: dict[str, Run]) -> str:
             }
         )
     return pipe_table(pd.DataFrame(rows))
+
+
+def measures_table(found: dict[str, Run]) -> str:
+    """Return accuracy with its interval, and what else was measured on the held-out part, as a Markdown table."""
+    rows = []
+    for model, m in runs.measures(found).iterrows():
+        rows.append(
+            {
+                "model": shown_name(model),
+                "accuracy": percent(m["accuracy"], 1),
+                "95 % interval": _range(m),
+                "by clip": percent(m["accuracy_clip"], 1),
+                "true class among two": percent(m["top2"], 1),
+                "macro F1": f"{m['macro_f1']:.3f}",
+                "ECE": percent(m["ece"], 1),
+            }
+        )
+    return pipe_table(pd.DataFrame(rows))
+
+
+def pairs_table(found: dict[str, Run]) -> str:
+    """Return the paired comparisons of every two models as a Markdown table."""
+    rows = []
+    for pair in evaluation.pairs({model: run.held_out for model, run in found.items()}).to_dict("records"):
+        rows.append(
+            {
+                "models": f"{shown_name(pair['a'])}, {shown_name(pair['b'])}",
+                "clips": pair["clips"],
+                "only the first right": pair["only_a"],
+                "only the second": pair["only_b"],
+                "p": f"{pair['p_value']:.3f}",
+                "difference, points": f"{100 * pair['difference']:.1f}",
+                "95 % interval": _range(pair),
+            }
+        )
+    return pipe_table(pd.DataFrame(rows))
+
+
+def _range(ends: Mapping) -> str:
+    return "one group: none" if np.isnan(ends["low"]) else f"{100 * ends['low']:.1f} to {100 * ends['high']:.1f}"
 
 
 def changes_table(found: dict[str, Run]) -> str:

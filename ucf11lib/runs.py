@@ -139,6 +139,20 @@ def table(runs: Mapping[str, Run]) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index", columns=keys).astype({"seconds_to_75": float})
 
 
+def measures(runs: Mapping[str, Run]) -> pd.DataFrame:
+    """Return what was measured on the held-out part, a run a row.
+
+    Columns are accuracy, low and high (its 95 % interval over groups, NaN for a single group), accuracy_clip,
+    accuracy_batch_mean, top2, macro_f1 and ece.
+    """
+    keys = ["accuracy_clip", "accuracy_batch_mean", "top2", "macro_f1", "ece"]
+    rows = {}
+    for name, run in runs.items():
+        low, high = run.metrics["interval"] or (np.nan, np.nan)
+        rows[name] = [run.metrics["accuracy"], low, high, *(run.metrics[key] for key in keys)]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["accuracy", "low", "high", *keys])
+
+
 def environment() -> dict:
     """Return versions, devices and the git commit, for `environment.json`."""
     git = ["git", "-C", str(paths.ROOT)]
