@@ -1,28 +1,8 @@
 import numpy as np
 import pytest
 
-from ucf11lib import baselines, explain, models, recipes
+from ucf11lib import baselines
 from ucf11lib.data import splits
-
-
-def test_shuffling_keeps_frames_and_depends_on_the_sequence_alone(store):
-    frames = store.frames[:3]
-    found = explain.shuffled(frames, np.array([0, 1, 2]))
-    for before, after in zip(frames, found, strict=True):
-        assert not np.array_equal(before, after)
-        assert sorted(f.tobytes() for f in before) == sorted(f.tobytes() for f in after)
-    alone = explain.shuffled(frames[2:], np.array([2]))
-    assert np.array_equal(alone[0], found[2])
-
-
-def test_a_model_blind_to_order_does_not_mind_the_shuffle(store):
-    model = models.build("vgg9", recipes.recipe("repaired", "vgg9"), width=0.0625)
-    kernel, bias = model.get_layer("logits").get_weights()
-    per_frame = kernel.reshape(30, -1, 11)
-    model.get_layer("logits").set_weights([np.repeat(per_frame[:1], 30, axis=0).reshape(kernel.shape), bias])
-    index = np.arange(40)
-    plain = (model.predict(store.frames[index], verbose=0).argmax(axis=1) == store.labels[index]).mean()
-    assert explain.accuracy_under(model, store, index, "frames shuffled") == pytest.approx(plain)
 
 
 def test_a_histogram_is_a_distribution_over_colours(store):

@@ -92,3 +92,11 @@ def test_the_interval_is_repeatable_and_within_bounds():
     assert 0 <= found[0] < right.mean() < found[1] <= 1
     order = rng.permutation(60)
     assert found == pytest.approx(intervals.interval(right[order], groups[order], seed=1))
+
+
+def test_an_estimate_says_how_many_it_is_of():
+    found = intervals.estimate(np.tile([1, 1, 1, 0], 10) == 1, np.repeat(np.arange(10), 4))
+    assert (found["accuracy"], found["sequences"], found["groups"]) == (0.75, 40, 10)
+    assert found["low"] <= 0.75 <= found["high"]
+    alone = intervals.estimate(np.array([True, False]), np.array(["a", "a"]))
+    assert np.isnan([alone["low"], alone["high"]]).all()

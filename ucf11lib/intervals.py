@@ -5,6 +5,8 @@ interval that takes them for independent is too narrow. What was drawn independe
 the bootstrap draws.
 """
 
+import math
+
 import numpy as np
 import pandas as pd
 
@@ -33,6 +35,21 @@ def interval(
     if len(sums) < 2:
         return None
     return bootstrap_t(sums[None], sizes[None], bounds=bounds, seed=seed)[0].tolist()
+
+
+def estimate(right: np.ndarray, groups: np.ndarray) -> dict[str, float | int]:
+    """Return an accuracy as a table shows it.
+
+    Args:
+        right: bool (n,), whether each sequence was right.
+        groups: str (n,), the group of each.
+
+    Returns:
+        accuracy, low and high (its 95 % interval over groups, NaN for a single group), sequences and groups (how many).
+    """
+    low, high = interval(right, groups) or (math.nan, math.nan)
+    counts = {"sequences": len(right), "groups": len(np.unique(groups))}
+    return {"accuracy": float(np.mean(right)), "low": low, "high": high} | counts
 
 
 def bootstrap_t(
