@@ -1,9 +1,12 @@
 """What can be had without looking at motion: the yardsticks that a video model must beat."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -12,28 +15,85 @@ from ucf11lib.backend import keras, tf
 from ucf11lib.data import batches
 from ucf11lib.data.splits import Split
 from ucf11lib.data.store import ClipStore
+from ucf11lib.intervals import estimate
 from ucf11lib.models.cnn_lstm import frame_features
 from ucf11lib.models.layers import Builder, Normalise, fold_time
 
 BINS = 8  # a channel
+THUMBNAIL = (8, 16)  # frames a sequence and pixels a side: 6144 numbers
+CHUNK = 32  # sequences read at a time
+
+
+def _of_each(store: ClipStore, indices: np.ndarray, make: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Return `make` of uint8 (k, T, H, W, 3) for all of `indices`, a few sequences in memory at a time."""
+    starts = range(0, len(indices), CHUNK)
+    return np.concatenate([make(store.take(indices[start : start + CHUNK])) for start in starts])
 
 
 def colour_histogram(store: ClipStore, indices: np.ndarray) -> np.ndarray:
     """Return the square root of the middle frame's colour histogram: float (n, 512)."""
-    middle = store.info["window"] // 2
-    rows = []
-    for i in indices:
-        r, g, b = np.moveaxis(store.frames[i][middle].astype(int) * BINS // 256, -1, 0)
-        counts = np.bincount((r * BINS**2 + g * BINS + b).ravel(), minlength=BINS**3)
-        rows.append(np.sqrt(counts / counts.sum()))
-    return np.asarray(rows)
+
+    def histograms(frames: np.ndarray) -> np.ndarray:
+        r, g, b = np.moveaxis(frames[:, frames.shape[1] // 2].astype(int) * BINS // 256, -1, 0)
+        colours = (r * BINS**2 + g * BINS + b).reshape(len(frames), -1)
+        counts = np.stack([np.bincount(row, minlength=BINS**3) for row in colours])
+        return np.sqrt(counts / colours.shape[1])
+
+    return _of_each(store, indices, histograms)
+
+
+def thumbnails(store: ClipStore, indices: np.ndarray) -> np.ndarray:
+    """Return sequences reduced to 8 evenly spaced frames of 16 x 16 means of R, G and B: float32 (n, 6144)."""
+    count, side = THUMBNAIL
+
+    def reduced(frames: np.ndarray) -> np.ndarray:
+        picked = frames[:, np.linspace(0, frames.shape[1] - 1, count).round().astype(int)]
+        small = tf.image.resize(picked.reshape(-1, *frames.shape[2:]), (side, side), method="area")
+        return small.numpy().reshape(len(frames), -1)
+
+    return _of_each(store, indices, reduced)
+
+
+def majority(store: ClipStore, split: Split) -> np.ndarray:
+    """Answer every held-out sequence with the class that the training part has most of: int (n_val,)."""
+    return np.full(len(split.validation), np.bincount(store.labels[split.train]).argmax())
+
+
+def histogram(store: ClipStore, split: Split) -> np.ndarray:
+    """Answer by logistic regression on one frame's colour histogram: int (n_val,)."""
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=2000))
+    model.fit(colour_histogram(store, split.train), store.labels[split.train])
+    return model.predict(colour_histogram(store, split.validation))
+
+
+def nearest(store: ClipStore, split: Split) -> np.ndarray:
+    """Answer with the class of the training sequence that looks most alike, by Euclidean distance: int (n_val,).
+
+    It knows nothing but what it has seen. Where it does well, held-out sequences have near copies in the training part,
+    and a high accuracy there is no evidence of more than memory.
+    """
+    model = KNeighborsClassifier(n_neighbors=1, algorithm="brute")
+    model.fit(thumbnails(store, split.train), store.labels[split.train])
+    return model.predict(thumbnails(store, split.validation))
+
+
+BASELINES = {
+    "majority class": majority,
+    "colour histogram, logistic regression": histogram,
+    "pixels, nearest neighbour": nearest,
+}
+
+
+def table(store: ClipStore, split: Split) -> pd.DataFrame:
+    """Return a row a baseline, named by the index, with the columns of `intervals.estimate`: what needs no network."""
+    labels, groups = store.labels[split.validation], store.groups[split.validation]
+    rows = {name: estimate(answer(store, split) == labels, groups) for name, answer in BASELINES.items()}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("baseline")
 
 
 def histogram_accuracy(store: ClipStore, split: Split) -> float:
     """Return the held-out accuracy of logistic regression on one frame's colour histogram."""
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=2000))
-    model.fit(colour_histogram(store, split.train), store.labels[split.train])
-    return float(model.score(colour_histogram(store, split.validation), store.labels[split.validation]))
+    return float((histogram(store, split) == store.labels[split.validation]).mean())
 
 
 @keras.saving.register_keras_serializable("ucf11lib")
