@@ -118,17 +118,32 @@ def test_grad_cam_of_c3d_is_when_the_planted_feature_is_there():
     assert found[6:14].sum() > 0.99 * found.sum()
 
 
-@pytest.mark.parametrize("method", [saliency.grad_cam, saliency.energy])
 @pytest.mark.parametrize("name", NAMES)
-def test_it_is_another_map_when_the_last_layers_are_drawn_again(name, method):
+def test_it_is_another_map_when_the_last_layers_are_shuffled(name):
     model, x = planted(name), red_and_green()
-    classes, rng = np.full(len(x), CLASS), np.random.default_rng(0)
-    before = method(model, x, classes)
-    for layer in model.layers:
-        if layer.get_weights() and not layer.name.startswith("conv"):
-            layer.set_weights([rng.normal(0, 0.1, w.shape) for w in layer.get_weights()])
-    after = method(model, x, classes)
-    assert np.abs(after - before).sum() > 0.5 * before.sum()
+    other = saliency.shuffled(model, sum(bool(layer.weights) for layer in model.layers if "conv" not in layer.name))
+    assert np.array_equal(other.get_layer("conv1").get_weights()[0], model.get_layer("conv1").get_weights()[0])
+    for method in (saliency.grad_cam, saliency.energy):
+        before, after = (method(m, x, np.full(len(x), CLASS)) for m in (model, other))
+        assert np.abs(after - before).sum() > 0.5 * before.sum()
+
+
+def test_sanity_goes_from_the_last_layer_to_the_first_and_changes_nothing():
+    model, x = network("cnn_lstm"), frames(2)
+    before = [w.copy() for w in model.get_weights()]
+    table = saliency.sanity(model, x)
+    assert list(table.index) == ["logits", "lstm", "lstm_inputs", "conv3", "conv2", "conv1"]
+    assert np.all(table.abs() <= 1)
+    assert np.all(table.iloc[-1] < 0.9)
+    for w, kept in zip(model.get_weights(), before, strict=True):
+        assert np.array_equal(w, kept)
+
+
+def test_maps_are_alike_by_rank():
+    a = np.arange(12.0).reshape(2, 2, 3)
+    assert saliency._alike(a, a**3) == pytest.approx(1)
+    assert saliency._alike(a, -a) == pytest.approx(-1)
+    assert np.isnan(saliency._alike(a, np.zeros_like(a)))
 
 
 def test_a_saturated_softmax_is_looked_behind():
