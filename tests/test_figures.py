@@ -3,13 +3,15 @@ import os
 import subprocess
 import sys
 
+import matplotlib.colors
+import matplotlib.image
 import matplotlib.pyplot
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.text import Text
 
-from ucf11lib import evaluation, figures, figures_autopsy, style
+from ucf11lib import evaluation, explain, figures, figures_autopsy, figures_explain, style
 
 NOTE = "synthetic data, group split, seed 0"
 CLASSES = ("basketball", "biking", "golf swing")
@@ -50,6 +52,25 @@ def calibration(sureness):
     return evaluation.reliability(np.zeros(len(y_prob), int), y_prob)
 
 
+def under(accuracy, answers):
+    columns = {"accuracy": accuracy, "low": np.maximum(accuracy - 0.1, 0), "high": accuracy + 0.1, "answers": answers}
+    return pd.DataFrame(columns, index=explain.CHANGES)
+
+
+TABLES = {
+    "c3d": under(np.linspace(0.9, 0.1, len(explain.CHANGES)), [3, 3, 3, 1, 1, 3, 1, 3]),
+    "cnn_lstm": under(np.linspace(0.8, 0.2, len(explain.CHANGES)), 3),
+}
+
+
+def maps(k=3):
+    """Heat in one corner of the last frame, and an energy that rises."""
+    heat = np.zeros((k, 30, 16, 16), np.float32)
+    heat[:, -1, :8, :8] = 1
+    rising = np.arange(1, 31) / np.arange(1, 31).sum()
+    return heat, np.tile(rising, (k, 1))
+
+
 TRACE = {"step": [1, 2, 3], "loss": [2.4, 2.043, 2.543], "gradient_norm": [0.3, 0.0, 0.0]}
 LATTICE = [{"data": "d", "classes": 11, "batch_size": 2, "width": 1.0, "trace": TRACE}] * 2
 CELLS = [{"head": h, "init": i, "trace": TRACE} for h in ("softmax", "logits") for i in ("normal", "he")]
@@ -79,6 +100,8 @@ FIGURES = {
     "film_strips": lambda: figures.film_strips(frames(), CLASSES, note=NOTE),
     "examples": lambda: figures.examples(frames(), CLASSES, [True, False, True], note=NOTE),
     "comparison": lambda: figures.comparison(models(), note=NOTE),
+    "conditions": lambda: figures_explain.conditions(TABLES, chance=1 / 3, note=NOTE),
+    "saliency": lambda: figures_explain.saliency(frames(), *maps(), CLASSES, columns=4, note=NOTE),
 }
 
 
@@ -250,6 +273,56 @@ def test_comparison_writes_every_value():
     assert parameters.get_xscale() == "log"
     assert [label.get_text() for label in accuracy.get_yticklabels()] == ["C3D", "VGG9"]
     np.testing.assert_array_equal(seconds.get_lines()[0].get_xdata(), [40, np.nan])
+
+
+def test_conditions_have_a_dot_a_model_and_a_hollow_one_where_it_did_not_look():
+    figure = FIGURES["conditions"]()
+    axes = figure.axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == list(explain.CHANGES)
+    intervals, dots = axes.collections[::2], axes.collections[1::2]
+    for table, bars, points, colour in zip(TABLES.values(), intervals, dots, style.colours(TABLES), strict=True):
+        np.testing.assert_allclose(points.get_offsets()[:, 0], table["accuracy"])
+        np.testing.assert_allclose([bar[:, 0] for bar in bars.get_segments()], table[["low", "high"]])
+        inside = [matplotlib.colors.to_hex(face).upper() for face in points.get_facecolors()]
+        assert inside == ["#FFFFFF" if answers == 1 else colour for answers in table["answers"]]
+    assert words(axes) == ["chance 33 %"]
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert legend == ["C3D", "CNN+LSTM", "the same answer for all"]
+    plain = figures_explain.conditions({"cnn_lstm": TABLES["cnn_lstm"]}, note=NOTE)
+    assert [text.get_text() for text in plain.legends[0].get_texts()] == ["CNN+LSTM"]
+
+
+def test_saliency_lies_over_its_frame_and_its_bars_under_theirs():
+    clips, (heat, energies) = frames(), maps()
+    axes = FIGURES["saliency"]().axes[1]
+    grey, hot = (image.get_array() for image in axes.images)
+    pitch = 16 + figures.GAP
+    np.testing.assert_array_equal(grey[:, 3 * pitch :], np.rint(clips[1, 29] @ explain.LUMA))
+    np.testing.assert_array_equal(hot[:, 3 * pitch :], heat[1, 29])
+    assert not hot[:, : 3 * pitch].any()
+    np.testing.assert_allclose(axes.images[1].get_alpha(), figures_explain.OPAQUE * hot, rtol=1e-6)
+    bars = axes.containers[0]
+    heights = np.array([-bar.get_height() for bar in bars])
+    np.testing.assert_allclose(heights / heights.sum(), energies[1])
+    dark = [i for i, bar in enumerate(bars) if matplotlib.colors.to_hex(bar.get_facecolor()).upper() == style.BLUE]
+    assert dark == figures.picks(30, 4).tolist()
+    centres = [bars[i].get_x() + bars[i].get_width() / 2 for i in (0, 29)]
+    np.testing.assert_allclose(centres, [7.5, 3 * pitch + 7.5])
+
+
+def test_saliency_says_what_its_line_is():
+    heat, energies = maps()
+    assert "all frames alike" in FIGURES["saliency"]().get_suptitle()
+    figure = figures_explain.saliency(frames(), heat, energies, CLASSES, reference=energies[0], note=NOTE)
+    assert "weights shuffled" in figure.get_suptitle()
+    line, bars = figure.axes[0].patches[-1].get_data().values, figure.axes[0].containers[0]
+    np.testing.assert_allclose(line, [bar.get_y() + bar.get_height() for bar in bars])
+
+
+def test_a_map_keeps_its_colours_in_a_file(tmp_path):
+    path = style.save(FIGURES["saliency"](), tmp_path / "a.png")
+    pixels = np.asarray(matplotlib.image.imread(path))[..., :3]
+    assert np.any(np.all(np.abs(pixels - matplotlib.colormaps["plasma"](1.0)[:3]) < 0.05, axis=2))
 
 
 def test_a_model_keeps_its_colour_and_further_runs_of_it_get_others():

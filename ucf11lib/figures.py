@@ -191,7 +191,7 @@ def film_strips(frames: np.ndarray, titles: Sequence[str], *, columns: int = 7, 
             _strip(axes, sequence, columns)
             axes.set_ylabel(title, rotation=0, ha="right", va="center")
         centres = frames.shape[3] / 2 + np.arange(columns) * (frames.shape[3] + GAP)
-        rows[0].set_xticks(centres, _picks(frames.shape[1], columns) + 1)
+        rows[0].set_xticks(centres, picks(frames.shape[1], columns) + 1)
         rows[0].tick_params(length=0, bottom=False, labelbottom=False, labeltop=True)
         figure.get_layout_engine().set(h_pad=0.02, hspace=0)
     return figure
@@ -221,15 +221,21 @@ def examples(
     return figure
 
 
-def _picks(length: int, columns: int) -> np.ndarray:
+def picks(length: int, columns: int) -> np.ndarray:
+    """Return the numbers, from 0, of `columns` evenly spaced frames of `length`, the first to the last."""
     return np.linspace(0, length - 1, columns).round().astype(int)
+
+
+def side_by_side(sequence: np.ndarray, columns: int, gap: float = 255) -> np.ndarray:
+    """Return `columns` evenly spaced frames of (T, H, W, C) as one picture, (H, ..., C), with `gap` between them."""
+    picked = sequence[picks(len(sequence), columns)]
+    padded = np.pad(picked, ((0, 0), (0, 0), (0, GAP), (0, 0)), constant_values=gap)
+    return np.concatenate(padded, axis=1)[:, :-GAP]
 
 
 def _strip(axes: Axes, sequence: np.ndarray, columns: int) -> None:
     """Show `columns` evenly spaced frames of (T, H, W, 3) side by side."""
-    picked = sequence[_picks(len(sequence), columns)]
-    padded = np.pad(picked, ((0, 0), (0, 0), (0, GAP), (0, 0)), constant_values=255)
-    axes.imshow(np.concatenate(padded, axis=1)[:, :-GAP])
+    axes.imshow(side_by_side(sequence, columns))
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
 

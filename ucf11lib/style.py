@@ -115,4 +115,7 @@ def _pixels(figure: Figure) -> Image.Image:
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     image = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
-    return image.quantize(COLOURS, dither=Image.Dither.NONE) if any(axes.images for axes in figure.axes) else image
+    shown = [picture.get_array() for axes in figure.axes for picture in axes.images]
+    if any(values.ndim == 2 for values in shown):  # a map's few bright pixels get no colour where the most frequent win
+        return image.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    return image.quantize(COLOURS, dither=Image.Dither.NONE) if shown else image
