@@ -164,3 +164,13 @@ def test_a_coarse_cell_lies_over_what_was_pooled_into_it():
     assert found[[5, 6]] == pytest.approx([0.875, 0.875])  # cell 1 of 7 is frames 4 to 7
     assert found[26:] == pytest.approx([2, 2, 2, 2])  # what the pools dropped goes with the last cell
     assert found[:2] == pytest.approx([0, 0])
+
+
+def test_what_the_figure_draws_is_the_networks_own_and_that_of_its_shuffled_weights():
+    model, shown = network("cnn_lstm"), frames(2)
+    found = saliency.explained(model, shown)
+    np.testing.assert_array_equal(found["maps"], saliency.grad_cam(model, shown))
+    np.testing.assert_array_equal(found["energies"], saliency.energy(model, shown))
+    assert found["reference"].shape == (30,)
+    assert found["reference"].sum() == pytest.approx(1, abs=1e-5)
+    assert not np.allclose(found["reference"], found["energies"].mean(axis=0))

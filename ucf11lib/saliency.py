@@ -75,6 +75,21 @@ def energy(model: keras.Model, frames: np.ndarray, classes: np.ndarray | None = 
     return _shares(np.concatenate(norms), np.sum)
 
 
+def explained(model: keras.Model, frames: np.ndarray) -> dict[str, np.ndarray]:
+    """Return what `figures_explain.saliency` draws of the model's own answers.
+
+    Args:
+        model: as for `grad_cam`.
+        frames: uint8 (n, T, H, W, 3).
+
+    Returns:
+        `maps`, (n, T, H, W), of `grad_cam`; `energies`, (n, T), of `energy`; and `reference`, (T,), the mean energies
+        of the same network with its weights shuffled: what the architecture alone makes of the frames.
+    """
+    reference = energy(shuffled(model), frames).mean(axis=0)
+    return {"maps": grad_cam(model, frames), "energies": energy(model, frames), "reference": reference}
+
+
 def shuffled(model: keras.Model, layers: int | None = None, seed: int = 0) -> keras.Model:
     """Return a copy of a network in which the weights of the last `layers` layers, or of all, are in random order."""
     copy, rng = keras.models.clone_model(model), np.random.default_rng(seed)
