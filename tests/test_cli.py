@@ -25,6 +25,8 @@ def refused(done, *words, code=2):
         (["train", "c3d", "--profile", "huge"], ["unknown profile 'huge'"]),
         (["train", "c3d", "--recipe", "2020"], ["unknown recipe '2020'"]),
         (["train", "c3d", "--split", "kfold"], ["unknown split 'kfold'"]),
+        (["train", "c3d", "--split", "logo"], ["split logo", "--fold"]),
+        (["train", "c3d", "--fold", "07"], ["fold '07'", "split logo"]),
         (["train", "c3d", "--source", "web"], ["unknown source 'web'"]),
         (["train", "c3d", "--epochs", "3"], ["unrecognized arguments: --epochs 3"]),
         (["train", "c3d", "--seed", "x"], ["--seed", "'x'"]),
@@ -100,6 +102,13 @@ def test_a_store_of_another_version(cli, tmp_path, store):
     path = tmp_path / "s" / "store.json"
     path.write_text(path.read_text().replace('"format": 1', '"format": 0'))
     refused(cli("train", "c3d", "--store", tmp_path / "s", "--run", tmp_path / "r"), "store format 0")
+    assert not (tmp_path / "r").exists()
+
+
+def test_a_fold_that_the_store_does_not_have(cli, tmp_path, store):
+    done = cli("train", "c3d", "--profile", "smoke", "--store", store.path, "--split", "logo", "--fold", "9",
+               "--run", tmp_path / "r")  # fmt: skip
+    refused(done, "unknown fold '9'", "01, 02, 03")
     assert not (tmp_path / "r").exists()
 
 

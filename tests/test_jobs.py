@@ -183,6 +183,14 @@ def test_ensure_trains_once(capsys):
     assert (first.path / "metrics.json").stat().st_mtime_ns != stamp
 
 
+def test_a_run_of_a_version_without_folds_is_not_trained_again():
+    run = jobs.ensure(SMOKE, say=lambda line: None)
+    config = json.loads((run.path / "config.json").read_text())
+    assert config.pop("fold") == ""
+    (run.path / "config.json").write_text(json.dumps(config))
+    assert jobs.finished(SMOKE) == run
+
+
 def test_find_lists_finished_runs_only(run, tmp_path):
     (tmp_path / "unfinished").mkdir()
     assert runs.find(tmp_path) == []

@@ -33,8 +33,10 @@ def test_a_repair_is_what_its_table_says(model):
         ({"model": "c3d", "recipe": "2020"}, "unknown recipe '2020'; choose one of 2019, repaired"),
         ({"model": "c3d", "profile": "big"}, "unknown profile 'big'; choose one of smoke, quick, full"),
         ({"model": "c3d", "source": "web"}, "unknown source 'web'"),
-        ({"model": "c3d", "split": "none"}, "unknown split 'none'"),
-        ({"model": "c3d", "epoch": 3}, "unknown parameter epoch; known are data, health, mixed_precision, model"),
+        ({"model": "c3d", "split": "none"}, "unknown split 'none'; choose one of random, video, group, logo"),
+        ({"model": "c3d", "split": "logo"}, "split logo holds one group index out: say which with --fold"),
+        ({"model": "c3d", "fold": "07"}, "fold '07' goes with split logo, not with split group"),
+        ({"model": "c3d", "epoch": 3}, "unknown parameter epoch; known are data, fold, health, mixed_precision, model"),
     ],
 )
 def test_an_unknown_name_raises_and_lists_the_choices(parameters, says):
@@ -79,6 +81,8 @@ def test_configurations_have_names_of_their_own(tmp_path):
         RunConfig("c3d", seed=1),
         RunConfig("c3d", recipe="2019"),
         RunConfig("c3d", split="random"),
+        RunConfig("c3d", split="logo", fold="01"),
+        RunConfig("c3d", split="logo", fold="02"),
         RunConfig("c3d", source="videos", data=str(tmp_path / "a")),
         RunConfig("c3d", source="videos", data=str(tmp_path / "b")),
         RunConfig("c3d", mixed_precision=True),

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ucf11lib.config import RunConfig
 from ucf11lib.data import splits
 from ucf11lib.data.store import ClipStore
 from ucf11lib.errors import UserError
@@ -164,6 +165,8 @@ def test_existing_splits_stay_what_they_were(store):
 def test_folds_are_named_by_the_index_in_natural_order(store):
     assert splits.folds(store) == ["01", "02", "03"]
     assert np.bincount(store.labels[splits.leave_out(store, "02").validation]).tolist() == [4] * 11
+    config = RunConfig("c3d", split="logo", fold="02")
+    assert np.array_equal(config.parts(store).validation, splits.leave_out(store, "02").validation)
     ucf101 = fake([0, 0, 0, 1, 1, 1], [f"{c}/g{g}" for c in ("Biking", "Diving") for g in (1, 2, 10)], list("abcdef"))
     assert splits.folds(ucf101) == ["g1", "g2", "g10"]
     subjects = fake([0, 1, 0, 1], ["daria", "daria", "ido", "ido"], list("abcd"))

@@ -76,7 +76,7 @@ def _train(args: argparse.Namespace) -> None:
     from ucf11lib.config import RunConfig
     from ucf11lib.data.store import ClipStore
 
-    names = ("model", "recipe", "profile", "source", "data", "split", "seed", "health", "mixed_precision")
+    names = ("model", "recipe", "profile", "source", "data", "split", "fold", "seed", "health", "mixed_precision")
     parameters = {name: getattr(args, name) for name in names} | {"settings": ",".join(args.set)}
     store = ClipStore.open(args.store) if args.store else None
     if store:
@@ -214,7 +214,8 @@ def parser() -> Parser:
     c.add_argument("--recipe", default="repaired", help="repaired or 2019")
     _data_options(c, "synthetic")
     c.add_argument("--store", metavar="DIR", help="an existing store, instead of preparing the source's own")
-    c.add_argument("--split", default="group", help="random, video or group")
+    c.add_argument("--split", default="group", help="random, video or group; logo with --fold")
+    c.add_argument("--fold", default="", metavar="NAME", help="the group index that split logo holds out, such as 07")
     c.add_argument("--seed", type=int, default=0, help="of split, weights, order, augmentation")
     c.add_argument("--run", metavar="DIR", help="the new run folder; under runs/ by default")
     c.add_argument("--resume", action="store_true", help="go on with an unfinished run")

@@ -32,7 +32,7 @@ def signal(config: RunConfig, store: ClipStore, sequences: int = 4, networks: in
         the measured second moment of the input and the share of taps inside the picture). The table's `attrs` hold
         `loss`, the mean first loss of the networks.
     """
-    split = splits.split(store, config.split, config.seed)
+    split = config.parts(store)
     chosen = splits.one_a_class(store, split.train, sequences)
     frames, labels = store.take(chosen), store.labels[chosen]
     tables, losses = [], []

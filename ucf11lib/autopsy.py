@@ -15,7 +15,7 @@ from tqdm import tqdm
 from ucf11lib import health, jobs, training
 from ucf11lib.backend import tf
 from ucf11lib.config import RunConfig
-from ucf11lib.data import batches, splits
+from ucf11lib.data import batches
 from ucf11lib.data.store import ClipStore
 from ucf11lib.overfit import overfit
 
@@ -73,7 +73,7 @@ def trace(config: RunConfig, store: ClipStore, steps: int = 50, classes: int | N
     outputs, by default the store's.
     """
     recipe, profile = config.resolved()
-    split = splits.split(store, config.split, config.seed)
+    split = config.parts(store)
     strategy = tf.distribute.get_strategy()
     model = jobs.build(config, store, split, strategy, classes)
     optimizer = training.make_optimizer(recipe, profile.steps_per_epoch * profile.epochs)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ucf11lib.data import course, recover, splits, videos
+from ucf11lib.data import course, recover, videos
 from ucf11lib.data.store import ClipStore
 
 WORKERS = 2
@@ -178,7 +178,7 @@ def watching(config, store: ClipStore, steps: int) -> dict:
     from ucf11lib.data import batches
 
     recipe, profile = config.resolved()
-    split, strategy = splits.split(store, config.split, config.seed), tf.distribute.get_strategy()
+    split, strategy = config.parts(store), tf.distribute.get_strategy()
     model = jobs.build(config, store, split, strategy)
     optimizer = training.make_optimizer(recipe, steps)
     optimizer.build(model.trainable_variables)

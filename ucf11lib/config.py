@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ucf11lib import recipes
 from ucf11lib.data import sources, splits
+from ucf11lib.data.store import ClipStore
 from ucf11lib.errors import UserError
 
 
@@ -18,7 +19,8 @@ class RunConfig:
         profile: `smoke`, `quick` or `full`.
         source: `synthetic`, `course`, `ucf11` or `videos`.
         data: the folder that the source reads; empty for `synthetic`.
-        split: `random`, `video` or `group`.
+        split: `random`, `video`, `group` or `logo`.
+        fold: which group index `logo` holds out, one of `splits.folds`; empty for the other splits.
         seed: of the split, the weights, the order, the augmentation and the dropout.
         settings: changes of the recipe and profile, such as `init=normal,learning_rate=0.01`.
         health: watch the training and stop one that cannot learn (`ucf11lib.health`).
@@ -31,6 +33,7 @@ class RunConfig:
     source: str = "synthetic"
     data: str = ""
     split: str = "group"
+    fold: str = ""
     seed: int = 0
     settings: str = ""
     health: bool = True
@@ -39,7 +42,11 @@ class RunConfig:
     def __post_init__(self) -> None:
         self.resolved()
         recipes.check(self.source, sources.SOURCES, "source")
-        recipes.check(self.split, splits.SPLITS, "split")
+        recipes.check(self.split, (*splits.SPLITS, splits.LOGO), "split")
+        if self.split == splits.LOGO and not self.fold:
+            raise UserError("split logo holds one group index out: say which with --fold, or run all with crossval")
+        if self.fold and self.split != splits.LOGO:
+            raise UserError(f"fold {self.fold!r} goes with split logo, not with split {self.split}")
 
     @classmethod
     def of(cls, **parameters) -> "RunConfig":
@@ -67,10 +74,21 @@ class RunConfig:
         """Return the same with further settings, such as `init=normal`; a later one of a field counts."""
         return replace(self, settings=",".join(filter(None, [self.settings, *settings])))
 
+    def parts(self, store: ClipStore) -> splits.Split:
+        """Divide a store's sequences as this run does.
+
+        Raises:
+            UserError: a store that cannot be divided so, or does not have the fold.
+        """
+        if self.split == splits.LOGO:
+            return splits.leave_out(store, self.fold)
+        return splits.split(store, self.split, self.seed)
+
     @property
     def name(self) -> str:
         """A folder name that says what the run is."""
         source = f"{self.source}_{Path(self.data).resolve().name}" if self.data else self.source
         recipe = "+".join([self.recipe, *filter(None, self.settings.split(","))])
-        parts = [self.model, recipe, self.profile, source, self.split, f"seed{self.seed}"]
+        split = "_".join(filter(None, [self.split, self.fold]))
+        parts = [self.model, recipe, self.profile, source, split, f"seed{self.seed}"]
         return "-".join(parts + ["unwatched"] * (not self.health) + ["mixed"] * self.mixed_precision)

@@ -4,7 +4,7 @@ import math
 import resource
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +56,7 @@ def train(
         )
     if len(store.classes) < 2:
         raise UserError(f"{store.path}: only class {store.classes[0]!r}; a classifier needs at least 2 class folders")
-    parts = splits.split(store, config.split, config.seed)
+    parts = config.parts(store)
     path.mkdir(parents=True, exist_ok=True)
     runs.write_json(path / "config.json", _resolved(config, recipe, profile, store))
     runs.write_json(path / "environment.json", runs.environment())
@@ -81,21 +81,31 @@ def ensure(config: RunConfig, *, retrain: bool = False, say: Callable[[str], Non
         retrain: train it again in any case.
         say: as for `train`.
     """
+    if not retrain and (run := finished(config)):
+        say(f"{config.name}: trained before, at {paths.shown(run.path)}; retrain=True trains again")
+        return run
     path = paths.runs_dir() / config.name
     kept = runs.read_json(path / "config.json")
     if retrain or (kept is not None and _differences(kept, config)):
         shutil.rmtree(path, ignore_errors=True)
-    if (path / "metrics.json").exists():
-        say(f"{config.name}: trained before, at {paths.shown(path)}; retrain=True trains again")
-        return Run.open(path)
     return train(config, resume=path.exists(), say=say)
+
+
+def finished(config: RunConfig) -> Run | None:
+    """Return the finished run of `config` under `runs/`; None if there is none, or a recipe or profile has changed."""
+    path = paths.runs_dir() / config.name
+    kept = runs.read_json(path / "config.json")
+    if kept is None or _differences(kept, config) or not (path / "metrics.json").exists():
+        return None
+    return Run.open(path)
 
 
 def _differences(kept: dict, config: RunConfig) -> list[str]:
     """Return the fields in which a run folder's config.json is not that of `config` with today's recipe and profile."""
     recipe, profile = config.resolved()
     wanted = asdict(config) | {"recipe_fields": asdict(recipe), "profile_fields": asdict(profile)}
-    return [key for key, value in wanted.items() if kept.get(key) != value]
+    known = {field.name: field.default for field in fields(config)} | kept  # an older version did not know each field
+    return [key for key, value in wanted.items() if known.get(key) != value]
 
 
 def _check_folder(path: Path, config: RunConfig, resume: bool) -> None:

@@ -58,7 +58,7 @@ def overfit(
     config = config.having(PLAIN, length)
     recipe, profile = config.resolved()
     store = store or sources.ensure(config.source, data=config.data, profile=profile)
-    parts = splits.split(store, config.split, config.seed)
+    parts = config.parts(store)
     if not 1 <= count <= len(parts.train):
         raise UserError(f"--overfit {count}: the training part has {len(parts.train)} sequences; choose 1 to that")
     chosen = splits.one_a_class(store, parts.train, count)

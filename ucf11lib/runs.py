@@ -104,7 +104,8 @@ class Run:
         """On what data the numbers were obtained, for figures and tables."""
         c = self.config
         recipe = " with ".join(filter(None, [c["recipe"], c.get("settings", "").replace(",", ", ")]))
-        return f"{c['data_kind']}, {c['split']} split, recipe {recipe}, profile {c['profile']}, seed {c['seed']}"
+        split = f"{c['split']} split" + (f", fold {c['fold']}" if c.get("fold") else "")
+        return f"{c['data_kind']}, {split}, recipe {recipe}, profile {c['profile']}, seed {c['seed']}"
 
     @property
     def confusion(self) -> np.ndarray:
