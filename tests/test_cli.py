@@ -33,6 +33,10 @@ def refused(done, *words, code=2):
         (["train", "c3d", "--source", "videos"], ["--data"]),
         (["train", "c3d", "--source", "videos", "--data", "nowhere"], ["nowhere"]),
         (["train", "c3d", "--store", "nowhere"], ["nowhere: not a clip store"]),
+        (["crossval", "c3d", "--split", "group"], ["--split group", "--split logo"]),
+        (["crossval", "c3d", "--profile", "smoke", "--workers", "0"], ["--workers 0", "1 or more"]),
+        (["crossval", "c3d", "--profile", "smoke", "--scheduler", "tcp://127.0.0.1:1"], ["127.0.0.1:1", "dask"]),
+        (["sweep", "nowhere.yaml"], ["nowhere.yaml: cannot be read"]),
         (["prepare", "--source", "videos", "--data", "nowhere"], ["nowhere"]),
         (["prepare", "--source", "course", "--data", "."], ["youtube_action_train_data_part1.pkl"]),
         (["evaluate", "--run", "nowhere"], ["nowhere: not a run folder"]),
@@ -54,7 +58,17 @@ def test_help_needs_no_tensorflow(cli):
     assert done.returncode == 0
     assert "tensorflow" not in done.stderr
     assert "numpy" not in done.stderr
-    for command in ("reproduce", "prepare", "train", "evaluate", "predict", "report", "experiments"):
+    for command in (
+        "reproduce",
+        "prepare",
+        "train",
+        "crossval",
+        "sweep",
+        "evaluate",
+        "predict",
+        "report",
+        "experiments",
+    ):
         assert command in done.stdout
         assert f"example: python -m ucf11lib {command}" in " ".join(cli(command, "--help").stdout.split())
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from matplotlib.text import Text
 
-from ucf11lib import evaluation, explain, figures, figures_autopsy, figures_explain, style
+from ucf11lib import evaluation, explain, figures, figures_autopsy, figures_explain, figures_sweep, style
 
 NOTE = "synthetic data, group split, seed 0"
 CLASSES = ("basketball", "biking", "golf swing")
@@ -82,7 +82,13 @@ LADDER = [
     {"model": "vgg9", "change": c, "accuracy": [0.1, 0.2], "history": [{"val_loss": [3.0, 2.0]}]}
     for c in ("2019", "He initialisation")
 ]
+AXES = {"learning_rate": ["0.01", "0.1"], "model": ["c3d", "cnn_lstm", "vgg9"]}
+SWEEP = pd.DataFrame(
+    [{"learning_rate": r, "model": m, "accuracy": 0.5} for r in AXES["learning_rate"] for m in AXES["model"]]
+)
 FIGURES = {
+    "heat_map": lambda: figures_sweep.heat_map(SWEEP, AXES, note=NOTE),
+    "line": lambda: figures_sweep.line(SWEEP[:3], {"model": AXES["model"]}, note=NOTE),
     "lattice": lambda: figures_autopsy.lattice(LATTICE, note=NOTE),
     "gradients": lambda: figures_autopsy.gradients(GAPS, CELLS, note=NOTE),
     "signal": lambda: figures_autopsy.signal(SIGNAL, note=NOTE),
@@ -136,6 +142,14 @@ def test_a_figure_made_twice_has_the_same_bytes(name, suffix, tmp_path):
     first = style.save(FIGURES[name](), tmp_path / f"a{suffix}").read_bytes()
     assert style.save(FIGURES[name](), tmp_path / f"b{suffix}").read_bytes() == first
     assert b"<dc:date>" not in first
+
+
+def test_a_sweeps_cells_stand_where_their_values_say():
+    table = SWEEP.assign(accuracy=[0.1, np.nan, 0.3, 0.4, 0.5, 0.6]).sample(frac=1, random_state=0)
+    axes = figures_sweep.heat_map(table, AXES, note=NOTE).axes[0]
+    assert words(axes) == ["10.0 %", "30.0 %", "40.0 %", "50.0 %", "60.0 %"]
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["C3D", "CNN+LSTM", "VGG9"]
+    assert [text.get_text() for text in axes.get_yticklabels()] == AXES["learning_rate"]
 
 
 def digest(folder):

@@ -104,6 +104,24 @@ def _overfit(args: argparse.Namespace, config, store) -> None:
     print(f"{config.model} can learn: the loss of {args.overfit} sequences is {found.losses[-1]:.4f}")
 
 
+def _crossval(args: argparse.Namespace) -> None:
+    from ucf11lib.config import RunConfig
+    from ucf11lib.crossval import crossval
+    from ucf11lib.data import splits
+
+    if args.split != splits.LOGO:
+        raise UserError(f"--split {args.split}: cross-validation holds one group index out at a time, --split logo")
+    names = ("model", "recipe", "profile", "source", "data", "seed")
+    config = RunConfig.of(**{name: getattr(args, name) for name in names}, settings=",".join(args.set))
+    crossval(config, workers=args.workers, scheduler=args.scheduler, out=args.out)
+
+
+def _sweep(args: argparse.Namespace) -> None:
+    from ucf11lib import grids
+
+    grids.run(args.file, workers=args.workers, scheduler=args.scheduler)
+
+
 def _evaluate(args: argparse.Namespace) -> None:
     from ucf11lib import jobs
     from ucf11lib.runs import Run
@@ -171,6 +189,13 @@ def _data_options(command: argparse.ArgumentParser, source: str | None) -> None:
     command.add_argument("--profile", default="quick", help="smoke, quick or full: size of network, run and data")
 
 
+def _workers_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--workers", type=int, metavar="N",
+                         help="processes here; by default one for two processors, or one with a GPU")  # fmt: skip
+    command.add_argument("--scheduler", default="", metavar="ADDRESS",
+                         help="a Dask cluster to use instead, such as tcp://node1:8786")  # fmt: skip
+
+
 def parser() -> Parser:
     """Return the whole command line."""
     top = Parser(prog="python -m ucf11lib", description="Three action recognisers on UCF-11, and the report on them.")
@@ -224,6 +249,24 @@ def parser() -> Parser:
     c.add_argument("--no-health", dest="health", action="store_false", help="let a training that cannot learn go on")
     c.add_argument("--overfit", type=int, metavar="N", help="only see whether N sequences can be learnt by heart")
     c.add_argument("--mixed-precision", action="store_true", help="half precision where that is safe; pays on GPUs")
+
+    c = _add(commands, "crossval", _crossval, "Hold each group index out once, a run each; resumes.",
+             "crossval cnn_lstm --source ucf11 --data UCF11_updated_mpg --split logo --workers 4")  # fmt: skip
+    c.add_argument("model", help="c3d, vgg9 or cnn_lstm")
+    c.add_argument("--recipe", default="repaired", help="repaired or 2019")
+    _data_options(c, "synthetic")
+    c.add_argument("--split", default="logo", help="logo: leave one group index out")
+    c.add_argument("--seed", type=int, default=0, help="of weights, order, augmentation; the same for all folds")
+    c.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE",
+                   help="change a field of the recipe or profile; may be repeated")  # fmt: skip
+    c.add_argument("--out", metavar="DIR", help="the folder of the summary; under runs/ by default")
+    _workers_options(c)
+
+    c = _add(commands, "sweep", _sweep, "Run every combination of a grid, and compare; resumes.",
+             "sweep grid.yaml --workers 2")  # fmt: skip
+    c.add_argument("file", metavar="FILE.yaml", help="'base': fields of a run, recipe or profile that all runs have; "
+                   "'grid': fields with a list of values each")  # fmt: skip
+    _workers_options(c)
 
     c = _add(commands, "evaluate", _evaluate, "Measure a run on its held-out part, or on the whole of another store.",
              "evaluate --run runs/c3d-repaired-quick-synthetic-group-seed0")  # fmt: skip

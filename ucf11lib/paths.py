@@ -83,7 +83,7 @@ def resumed_dir(path: Path, plan: str) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     folder = path.with_name(f".partial-{path.name}")
-    with _turn(folder.with_name(f"{folder.name}.lock")):
+    with turn(folder.with_name(f"{folder.name}.lock")):
         if path.exists():
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
         kept = folder / "plan.txt"
@@ -101,7 +101,7 @@ def resumed_dir(path: Path, plan: str) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _turn(file: Path) -> Iterator[None]:
+def turn(file: Path) -> Iterator[None]:
     """Hold a lock file while the block runs; it goes with its last user, and with a killed one."""
     lock = filelock.FileLock(file)
     try:

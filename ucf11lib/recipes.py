@@ -138,10 +138,15 @@ def adjusted(values: Recipe | Profile, settings: Mapping[str, str]) -> Recipe | 
         UserError: a text that is no value of its field.
     """
     types = typing.get_type_hints(type(values))
-    return replace(values, **{key: _read(key, text, types[key]) for key, text in settings.items() if key in types})
+    return replace(values, **{key: read(key, text, types[key]) for key, text in settings.items() if key in types})
 
 
-def _read(key: str, text: str, kind) -> object:
+def read(key: str, text: str, kind: type) -> object:
+    """Return the value of type `kind` that `text` stands for, as the command line and sweep files write it.
+
+    Raises:
+        UserError: a text that is no such value; the line names `key` and the text.
+    """
     if kind in (float | None, int | None):
         if text.lower() == "none":
             return None

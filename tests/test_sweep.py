@@ -1,0 +1,172 @@
+import os
+import signal
+import threading
+import time
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import psutil
+import pytest
+
+from ucf11lib import crossval, evaluation, grids, jobs, paths, runs, sweep
+from ucf11lib.config import RunConfig
+from ucf11lib.errors import RunFailed, UserError
+
+SMOKE = RunConfig("cnn_lstm", profile="smoke")
+FOUR = [replace(SMOKE, seed=seed) for seed in range(4)]
+SHORT = SMOKE.having("epochs=1", "steps_per_epoch=1")
+
+
+def silent(line):
+    pass
+
+
+def workers():
+    """The processes of this one's clusters."""
+    return [child for child in psutil.Process().children() if "spawn_main" in " ".join(child.cmdline())]
+
+
+def test_two_workers_do_four_runs_once_with_the_numbers_of_a_training_alone():
+    said = []
+    outcomes = sweep.run_all(FOUR, workers=2, say=said.append)
+    assert sorted(line.split()[1] for line in said) == [f"{config.name}:" for config in FOUR]
+    assert sorted(path.name for path in paths.runs_dir().iterdir()) == [config.name for config in FOUR]
+    alone, swept = jobs.train(FOUR[1], paths.runs_dir() / "alone", say=silent), outcomes[1].run
+    assert swept.metrics["confusion"] == alone.metrics["confusion"]
+    assert swept.history.drop(columns="seconds").equals(alone.history.drop(columns="seconds"))
+    assert np.array_equal(swept.predictions["y_prob"], alone.predictions["y_prob"])
+    stamps = [(outcome.run.path / "metrics.json").stat().st_mtime_ns for outcome in outcomes]
+    again = sweep.run_all(FOUR, workers=2, say=said.append)
+    assert said[-1] == "4 of 4 runs are finished already"
+    assert [(outcome.run.path / "metrics.json").stat().st_mtime_ns for outcome in again] == stamps
+    assert workers() == []
+
+
+def test_a_killed_worker_costs_no_run():
+    killed = []
+
+    def kill():
+        while not killed:
+            begun = list(paths.runs_dir().glob("*/config.json"))
+            for child in workers() if begun else []:
+                os.kill(child.pid, signal.SIGKILL)
+                killed.append(child.pid)
+            time.sleep(0.05)
+
+    killer = threading.Thread(target=kill, daemon=True)
+    killer.start()
+    outcomes = sweep.run_all(FOUR[:2], workers=1, say=silent)
+    assert killed
+    assert [outcome.status for outcome in outcomes] == ["ok", "ok"]
+    assert not [path.name for path in paths.runs_dir().iterdir() if path.name.startswith(".")]
+
+
+def test_a_failing_run_is_a_row_and_the_others_go_on(cli, tmp_path):
+    grid = tmp_path / "two.yaml"
+    grid.write_text(
+        "base: {model: cnn_lstm, profile: smoke, epochs: 1, steps_per_epoch: 1, health: false}\ngrid: {seed: [0, 1]}"
+    )
+    first, second = grids.read(grid).configs
+    mine = paths.runs_dir() / first.name
+    mine.mkdir()
+    (mine / "thesis.tex").write_text("x")
+    done = cli("sweep", grid, "--workers", 1, timeout=300)
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.startswith(f"error: 1 of 2 runs did not succeed; {first.name}: failed: ")
+    assert done.stderr.count("\n") == 1
+    (folder,) = paths.runs_dir().glob("sweep-two-*")
+    table = pd.read_csv(folder / "table.csv")
+    assert table.columns.tolist() == ["seed", "accuracy", "seconds", "status", "run"]
+    assert table["accuracy"].isna().tolist() == [True, False]
+    assert table["run"].tolist() == [first.name, second.name]
+    assert sorted(path.name for path in folder.iterdir()) == ["accuracy.svg", "table.csv", "table.json"]
+    assert [path.name for path in mine.iterdir()] == ["thesis.tex"]
+
+
+def test_a_run_folder_has_one_run():
+    with pytest.raises(UserError, match="asked for twice"):
+        sweep.run_all([SMOKE, SMOKE])
+
+
+def test_a_fold_that_is_not_there_is_refused_before_anything_runs():
+    with pytest.raises(UserError, match="unknown fold '99'"):
+        sweep.run_all([SMOKE, replace(SMOKE, split="logo", fold="99")])
+    assert not any(paths.runs_dir().iterdir())
+
+
+def test_crossval_holds_every_sequence_out_once():
+    short, said = SHORT.having("groups=3"), []
+    folder = crossval.crossval(replace(short, health=False), workers=1, say=said.append)
+    summary = runs.read_json(folder / "summary.json")
+    found = [jobs.finished(config) for config in crossval.configs(replace(short, health=False))]
+    assert [run.config["fold"] for run in found] == [row["fold"] for row in summary["folds"]]
+    assert len(found) == 3
+    index = np.concatenate([run.predictions["index"] for run in found])
+    assert sorted(index) == list(range(summary["n_val"])) == pd.read_csv(found[0].path / "split.csv")["index"].tolist()
+    sides = [run.held_out for run in found]
+    pooled = evaluation.measure(**{key: np.concatenate([side[key] for side in sides]) for key in sides[0]})
+    for key in crossval.POOLED:
+        assert summary[key] == pooled[key]
+    assert summary["mean_accuracy"] == pytest.approx(np.mean([run.metrics["accuracy"] for run in found]))
+    kept = pd.read_csv(folder / "summary.csv", dtype={"fold": str})
+    assert kept["fold"].tolist() == [row["fold"] for row in summary["folds"]]
+    assert any("each held out once" in line for line in said)
+
+
+def test_a_missing_fold_leaves_no_pooled_number():
+    lost = sweep.Outcome(replace(SMOKE, split="logo", fold="01"), None, "its disk was full")
+    summary = crossval.summarise([lost])
+    assert (summary["complete"], summary["accuracy"], summary["interval"]) == (False, None, None)
+    assert summary["folds"][0]["status"] == "failed: its disk was full"
+    assert crossval.lines(summary)[-1] == "no pooled accuracy: a fold is missing"
+    with pytest.raises(RunFailed, match="1 of 1 runs did not succeed"):
+        sweep.check([lost])
+
+
+def test_a_grid_is_read_as_the_command_line_is(tmp_path):
+    file = tmp_path / "g.yaml"
+    file.write_text(
+        "base: {model: c3d, recipe: 2019, health: false, split: logo}\n"
+        "grid: {fold: [07, 08], learning_rate: [1e-3, 0.01], target_accuracy: [none]}\n"
+    )
+    grid = grids.read(file)
+    assert len(grid.configs) == 4
+    settings = "learning_rate=0.01,target_accuracy=none"
+    wanted = RunConfig("c3d", recipe="2019", health=False, split="logo", fold="07", settings=settings)
+    assert grid.configs[1] == wanted
+    assert grid.points[1] == {"fold": "07", "learning_rate": "0.01", "target_accuracy": "none"}
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("grid: [", "line 1: "),
+        ("base: {model: c3d}", "no grid"),
+        ("- c3d", "no grid"),
+        ("grid: {seed: [0]}\nbase: {model: c3d}\nworkers: 3", "unknown key workers"),
+        ("grid: {seed: [0]}", "no model"),
+        ("base: {model: c3d}\ngrid: {colour: [red]}", "grid: unknown field colour"),
+        ("base: {model: c3d, colour: red}\ngrid: {seed: [0]}", "base: unknown field colour"),
+        ("base: {model: c3d}\ngrid: {seed: 0}", "grid: seed: '0' is not a list"),
+        ("base: {model: c3d}\ngrid: {seed: []}", "grid: seed: [] is not a list"),
+        ("base: {model: [c3d]}\ngrid: {seed: [0]}", "base: model: ['c3d'] is not one value"),
+        ("base: c3d\ngrid: {seed: [0]}", "base: 'c3d' is not a list of fields"),
+        ("base: {model: c3d, seed: 0}\ngrid: {seed: [0]}", "seed is in base and in grid"),
+        ("base: {model: c3d}\ngrid: {seed: [x]}", "seed=x: 'x' is not a value of type int"),
+        ("base: {model: c3d}\ngrid: {seed: [0], seed: [1]}", "key 'seed' stands twice"),
+        ("grid: {model: [c3d, resnet]}", "unknown model 'resnet'"),
+        ("base: {model: c3d}\ngrid: {init: [zeros]}", "unknown init 'zeros'"),
+        ("base: {model: c3d}\ngrid: {init: ['he,epochs=1']}", "init: 'he,epochs=1' is not one value"),
+        ("base: {model: c3d}\ngrid: {learning_rate: [fast]}", "learning_rate=fast"),
+        ("base: {model: c3d}\ngrid: {split: [logo]}", "split logo holds one group index out"),
+    ],
+)
+def test_a_bad_grid_is_refused(tmp_path, text, says):
+    file = tmp_path / "g.yaml"
+    file.write_text(text)
+    with pytest.raises(UserError) as raised:
+        grids.read(file)
+    assert str(raised.value).startswith(f"{file}: ")
+    assert says in str(raised.value)
+    assert "\n" not in str(raised.value)

@@ -1,0 +1,124 @@
+"""Cross-validation: one group index held out at a time, a run each, so that every sequence is held out once.
+
+It is UCF-11's own protocol (Liu, Luo and Shah 2009), with 25 folds; its accuracy can be compared to the literature's.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from ucf11lib import evaluation, paths, sweep
+from ucf11lib.config import RunConfig
+from ucf11lib.data import sources, splits
+
+COLUMNS = ("fold", "n_val", "accuracy", "accuracy_clip", "status", "run")
+POOLED = ("accuracy", "accuracy_clip", "interval", "macro_f1", "per_class_accuracy", "confusion")
+
+
+def configs(config: RunConfig) -> list[RunConfig]:
+    """Return a run a fold of the data of `config`, otherwise like it; all have one seed.
+
+    Raises:
+        UserError: data without folds.
+    """
+    _, profile = config.resolved()
+    store = sources.ensure(config.source, data=config.data, profile=profile)
+    return [replace(config, split=splits.LOGO, fold=fold) for fold in splits.folds(store)]
+
+
+def crossval(
+    config: RunConfig,
+    *,
+    workers: int | None = None,
+    scheduler: str = "",
+    out: Path | str | None = None,
+    say: Callable[[str], None] = tqdm.write,
+) -> Path:
+    """Run all folds and leave `summary.json` and `summary.csv`; the same call goes on where it was.
+
+    Args:
+        config: what each fold is; its split and fold are not looked at.
+        workers, scheduler, say: as for `sweep.run_all`.
+        out: the folder of the summary; `runs/crossval-...` by default.
+
+    Returns:
+        The folder of the summary.
+
+    Raises:
+        UserError: data without folds, or what `sweep.run_all` refuses.
+        RunFailed: a fold did not succeed; the summary says which, and has no pooled numbers if one is missing.
+    """
+    whole = replace(config, split=splits.LOGO, fold="all")
+    folder = Path(out) if out else paths.runs_dir() / f"crossval-{whole.name}"
+    outcomes = sweep.run_all(configs(config), workers=workers, scheduler=scheduler, say=say)
+    summary = summarise(outcomes)
+    from ucf11lib import runs  # loads TensorFlow, see `sweep`
+
+    runs.write_json(folder / "summary.json", summary)
+    with paths.whole_file(folder / "summary.csv") as temporary:
+        pd.DataFrame(summary["folds"]).to_csv(temporary, index=False)
+    for line in lines(summary):
+        say(line)
+    say(f"summary: {paths.shown(folder)}")
+    sweep.check(outcomes)
+    return folder
+
+
+def summarise(outcomes: Sequence[sweep.Outcome]) -> dict:
+    """Return what the folds found.
+
+    The interval takes the pooled predictions as they are: groups were drawn, networks were not. Folds share most of
+    their training sequences, and no unbiased estimate of what that does to the variance exists (Bengio and Grandvalet,
+    JMLR 2004).
+
+    Args:
+        outcomes: one a fold.
+
+    Returns:
+        The fields of the configuration that the folds share, folds (a row each: fold, n_val, accuracy by sequence,
+        accuracy_clip, status, run) and complete (whether all have a run). Then, None unless complete: n_val,
+        mean_accuracy (over folds), and over all held-out sequences accuracy, accuracy_clip, interval (95 %, over
+        groups), macro_f1, per_class_accuracy, confusion; and classes and data_kind.
+    """
+    shared = {key: value for key, value in asdict(outcomes[0].config).items() if key != "fold"}
+    rows, found = [_row(outcome) for outcome in outcomes], [outcome.run for outcome in outcomes if outcome.run]
+    complete = len(found) == len(outcomes)
+    summary = shared | {"folds": rows, "complete": complete}
+    if not complete:
+        return summary | dict.fromkeys(("n_val", "mean_accuracy", *POOLED, "classes", "data_kind"))
+    sides = [run.held_out for run in found]
+    pooled = {key: np.concatenate([side[key] for side in sides]) for key in sides[0]}
+    measured = evaluation.measure(**pooled)
+    return summary | {
+        "n_val": len(pooled["y_true"]),
+        "mean_accuracy": float(np.mean([row["accuracy"] for row in rows])),
+        **{key: measured[key] for key in POOLED},
+        "classes": found[0].config["classes"],
+        "data_kind": found[0].config["data_kind"],
+    }
+
+
+def _row(outcome: sweep.Outcome) -> dict:
+    metrics = outcome.run.metrics if outcome.run else {}
+    values = [metrics.get(key) for key in COLUMNS[1:4]]
+    return dict(zip(COLUMNS, (outcome.config.fold, *values, outcome.status, outcome.config.name), strict=True))
+
+
+def lines(summary: Mapping) -> list[str]:
+    """Return the summary as a reader wants it, the numbers last."""
+    table = pd.DataFrame(summary["folds"])[list(COLUMNS[:5])]
+    shown = table.to_string(index=False, float_format="{:.3f}".format).splitlines()
+    if not summary["complete"]:
+        return [*shown, "no pooled accuracy: a fold is missing"]
+    low, high = summary["interval"] or (float("nan"), float("nan"))
+    return [
+        *shown,
+        f"mean over {len(table)} folds: {summary['mean_accuracy']:.1%}",
+        f"all {summary['n_val']} sequences, each held out once: {summary['accuracy']:.1%} (95 % interval over groups: "
+        f"{low:.1%} to {high:.1%}); by clip: {summary['accuracy_clip']:.1%}",
+        f"{summary['data_kind']}, recipe {summary['recipe']}, profile {summary['profile']}, seed {summary['seed']}",
+    ]
