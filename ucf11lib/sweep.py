@@ -167,14 +167,19 @@ def _cluster(workers: int, tasks: int, scheduler: str) -> Iterator[Client]:
 
 @contextlib.contextmanager
 def _silent() -> Iterator[None]:
-    """Keep Dask's log to itself: what concerns the user comes as an outcome."""
+    """Keep Dask's log to itself, and Python's complaint that killed workers left semaphores, which it removes itself.
+
+    What concerns the user comes as an outcome.
+    """
     logger = logging.getLogger("distributed")
-    before = logger.level
+    before, filters = logger.level, os.environ.get("PYTHONWARNINGS")
     logger.setLevel(logging.CRITICAL + 1)
+    os.environ["PYTHONWARNINGS"] = ",".join(filter(None, [filters, "ignore:resource_tracker"]))
     try:
         yield
     finally:
         logger.setLevel(before)
+        os.environ["PYTHONWARNINGS"] = filters or ""
 
 
 def _connected(scheduler: str) -> Client:
