@@ -88,6 +88,7 @@ def choose(candidates: list[Run]) -> dict[str, Run]:
 
 def render(found: dict[str, Run], figures: Path, work: Path) -> str:
     """Fill the template; the figures that it shows are copied to `work`."""
+    effects = normalisation.effects(experiments.load("inputs")["rows"])
     context = _autopsy() | {
         "runs": found,
         "name": shown_name,
@@ -99,7 +100,8 @@ def render(found: dict[str, Run], figures: Path, work: Path) -> str:
         "measures": measures_table(found),
         "pairs": pairs_table(found),
         "normalisations": pipe_table(normalisation.table(experiments.load("inputs")["rows"])),
-        "effects": pipe_table(normalisation.effects(experiments.load("inputs")["rows"])),
+        "effects": pipe_table(effects),
+        "effect": effects.set_index("data").to_dict("index"),
         "normalisation_seeds": ", ".join(map(str, normalisation.SEEDS)),
         "share": lambda value: "none" if value is None else percent(value, 1),
         "seconds": lambda value: "never" if value is None else f"{value:.0f} s",

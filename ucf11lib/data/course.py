@@ -9,6 +9,7 @@ import pickle
 import struct
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -166,21 +167,36 @@ def _find(folder: Path, name: str) -> Path:
 
 
 def _copy(parts: list[_Part], writer: StoreWriter) -> None:
-    recovery, done = Recovery(), len(writer.done)
-    total = sum(len(part.data) for part in parts)
-    with tqdm(total=total, desc="reading", unit="sequence", disable=None) as bar:
+    """Estimate clips and write sequences, a chunk of either at the same time."""
+    recovery, total = Recovery(), sum(len(part.data) for part in parts)
+    with ThreadPoolExecutor(1) as pool, tqdm(total=total, desc="reading", unit="sequence", disable=None) as bar:
+        writing = None
         for part in parts:
             labels = iter(part.labels.tolist())
-            for frames in (frames for chunk in part.chunks() for frames in chunk):
-                label = next(labels)
-                recovery.add(frames, label)
-                clip, first_frame = f"clip{recovery.clips[-1]:04d}", WINDOW * recovery.position
-                if len(recovery.clips) > done:
-                    writer.add(frames[None], label=label, group="", clip=clip, first_frame=first_frame)
-                bar.update()
+            for chunk in part.chunks():
+                rows = [_row(recovery, frames, next(labels)) for frames in chunk]
+                if writing:
+                    writing.result()
+                writing = pool.submit(_add, writer, chunk, rows, len(recovery.clips) - len(chunk))
+                bar.update(len(chunk))
+        if writing:
+            writing.result()
     if recovery.clips:
         writer.set_column("group", [f"group{number:03d}" for number in recovery.groups()])
         writer.set_column("confidence", [round(value, 4) for value in recovery.confidence])
+
+
+def _row(recovery: Recovery, frames: np.ndarray, label: int) -> dict:
+    recovery.add(frames, label)
+    clip, first_frame = f"clip{recovery.clips[-1]:04d}", WINDOW * recovery.position
+    return {"label": label, "group": "", "clip": clip, "first_frame": first_frame}
+
+
+def _add(writer: StoreWriter, chunk: np.ndarray, rows: list[dict], first: int) -> None:
+    """Write what an interrupted try has not written; `first` sequences stand before the chunk."""
+    for number, (frames, row) in enumerate(zip(chunk, rows, strict=True), start=first):
+        if number >= len(writer.done):
+            writer.add(frames[None], **row)
 
 
 def _fragment(value: object) -> bytes:
