@@ -66,7 +66,12 @@ def test_killed_at_any_moment_it_leaves_no_store_or_a_good_one_and_goes_on(tree,
 
 def test_ctrl_c_says_how_to_go_on(tree, tmp_path):
     command = [sys.executable, "-m", "ucf11lib", "prepare", "--source", "videos", "--data", str(tree)]
-    process = subprocess.Popen([*command, "--store", str(tmp_path / "s")], stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [*command, "--store", str(tmp_path / "s")],
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
+    )
     journal = tmp_path / ".partial-s" / store.JOURNAL
     while not (journal.exists() and journal.stat().st_size):
         time.sleep(0.01)
