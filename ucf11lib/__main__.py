@@ -196,19 +196,7 @@ def _workers_options(command: argparse.ArgumentParser) -> None:
                          help="a Dask cluster to use instead, such as tcp://node1:8786")  # fmt: skip
 
 
-def parser() -> Parser:
-    """Return the whole command line."""
-    top = Parser(prog="python -m ucf11lib", description="Three action recognisers on UCF-11, and the report on them.")
-    commands = top.add_subparsers(required=True, metavar="COMMAND")
-
-    c = _add(commands, "reproduce", _reproduce, "Run the notebooks in order; rebuild figures and report.",
-             "reproduce --profile smoke --only 01_c3d")  # fmt: skip
-    _data_options(c, "synthetic")
-    c.add_argument("--split", default="group", help="random, video or group")
-    c.add_argument(
-        "--only", nargs="+", default=[], metavar="NAME", help="these notebooks only; the report is not rebuilt"
-    )
-
+def _add_stores(commands) -> None:
     c = _add(commands, "prepare", _prepare, "Turn a source of clips into a store of sequences.",
              "prepare --source videos --data my_videos --store my_store")  # fmt: skip
     _data_options(c, None)
@@ -233,23 +221,8 @@ def parser() -> Parser:
     c.add_argument("store", metavar="STORE")
     c.add_argument("folder", metavar="FOLDER", help="where the two files go")
 
-    c = _add(commands, "train", _train, "Train a model and leave a run folder.",
-             "train cnn_lstm --source videos --data my_videos --split group")  # fmt: skip
-    c.add_argument("model", help="c3d, vgg9 or cnn_lstm")
-    c.add_argument("--recipe", default="repaired", help="repaired or 2019")
-    _data_options(c, "synthetic")
-    c.add_argument("--store", metavar="DIR", help="an existing store, instead of preparing the source's own")
-    c.add_argument("--split", default="group", help="random, video or group; logo with --fold")
-    c.add_argument("--fold", default="", metavar="NAME", help="the group index that split logo holds out, such as 07")
-    c.add_argument("--seed", type=int, default=0, help="of split, weights, order, augmentation")
-    c.add_argument("--run", metavar="DIR", help="the new run folder; under runs/ by default")
-    c.add_argument("--resume", action="store_true", help="go on with an unfinished run")
-    c.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE",
-                   help="change a field of the recipe or profile; may be repeated")  # fmt: skip
-    c.add_argument("--no-health", dest="health", action="store_false", help="let a training that cannot learn go on")
-    c.add_argument("--overfit", type=int, metavar="N", help="only see whether N sequences can be learnt by heart")
-    c.add_argument("--mixed-precision", action="store_true", help="half precision where that is safe; pays on GPUs")
 
+def _add_many_runs(commands) -> None:
     c = _add(commands, "crossval", _crossval, "Hold each group index out once, a run each; resumes.",
              "crossval cnn_lstm --source ucf11 --data UCF11_updated_mpg --split logo --workers 4")  # fmt: skip
     c.add_argument("model", help="c3d, vgg9 or cnn_lstm")
@@ -267,6 +240,41 @@ def parser() -> Parser:
     c.add_argument("file", metavar="FILE.yaml", help="'base': fields of a run, recipe or profile that all runs have; "
                    "'grid': fields with a list of values each")  # fmt: skip
     _workers_options(c)
+
+
+def parser() -> Parser:
+    """Return the whole command line."""
+    top = Parser(prog="python -m ucf11lib", description="Three action recognisers on UCF-11, and the report on them.")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+
+    c = _add(commands, "reproduce", _reproduce, "Run the notebooks in order; rebuild figures and report.",
+             "reproduce --profile smoke --only 01_c3d")  # fmt: skip
+    _data_options(c, "synthetic")
+    c.add_argument("--split", default="group", help="random, video or group")
+    c.add_argument(
+        "--only", nargs="+", default=[], metavar="NAME", help="these notebooks only; the report is not rebuilt"
+    )
+
+    _add_stores(commands)
+
+    c = _add(commands, "train", _train, "Train a model and leave a run folder.",
+             "train cnn_lstm --source videos --data my_videos --split group")  # fmt: skip
+    c.add_argument("model", help="c3d, vgg9 or cnn_lstm")
+    c.add_argument("--recipe", default="repaired", help="repaired or 2019")
+    _data_options(c, "synthetic")
+    c.add_argument("--store", metavar="DIR", help="an existing store, instead of preparing the source's own")
+    c.add_argument("--split", default="group", help="random, video or group; logo with --fold")
+    c.add_argument("--fold", default="", metavar="NAME", help="the group index that split logo holds out, such as 07")
+    c.add_argument("--seed", type=int, default=0, help="of split, weights, order, augmentation")
+    c.add_argument("--run", metavar="DIR", help="the new run folder; under runs/ by default")
+    c.add_argument("--resume", action="store_true", help="go on with an unfinished run")
+    c.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE",
+                   help="change a field of the recipe or profile; may be repeated")  # fmt: skip
+    c.add_argument("--no-health", dest="health", action="store_false", help="let a training that cannot learn go on")
+    c.add_argument("--overfit", type=int, metavar="N", help="only see whether N sequences can be learnt by heart")
+    c.add_argument("--mixed-precision", action="store_true", help="half precision where that is safe; pays on GPUs")
+
+    _add_many_runs(commands)
 
     c = _add(commands, "evaluate", _evaluate, "Measure a run on its held-out part, or on the whole of another store.",
              "evaluate --run runs/c3d-repaired-quick-synthetic-group-seed0")  # fmt: skip
