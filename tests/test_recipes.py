@@ -30,7 +30,10 @@ def test_a_repair_is_what_its_table_says(model):
     ("parameters", "says"),
     [
         ({"model": "c4d"}, "unknown model 'c4d'; choose one of c3d, vgg9, cnn_lstm"),
-        ({"model": "c3d", "recipe": "2020"}, "unknown recipe '2020'; choose one of 2019, repaired"),
+        (
+            {"model": "c3d", "recipe": "2020"},
+            "unknown recipe '2020'; choose one of repaired, 2019, peer_c3dsmall, peer_cnnlstm",
+        ),
         ({"model": "c3d", "profile": "big"}, "unknown profile 'big'; choose one of smoke, quick, full"),
         ({"model": "c3d", "source": "web"}, "unknown source 'web'"),
         ({"model": "c3d", "split": "none"}, "unknown split 'none'; choose one of random, video, group, logo"),
@@ -91,3 +94,12 @@ def test_configurations_have_names_of_their_own(tmp_path):
         RunConfig("c3d", settings="init=normal,width=0.5"),
     ]
     assert len({config.name for config in configs}) == len(configs)
+
+
+@pytest.mark.parametrize("model", recipes.MODELS)
+def test_a_peers_recipe_is_what_it_published(model):
+    small, lstm = (recipes.recipe(name, model) for name in ("peer_c3dsmall", "peer_cnnlstm"))
+    assert {(r.inputs, r.learning_rate, r.init, r.head, r.schedule) for r in (small, lstm)} == {
+        ("unit", 1e-4, "normal", "logits", "constant")
+    }
+    assert [(r.init_deviation, r.batch_size, r.flip) for r in (small, lstm)] == [(0.01, 10, False), (0.05, 8, True)]

@@ -226,7 +226,7 @@ def _add_many_runs(commands) -> None:
     c = _add(commands, "crossval", _crossval, "Hold each group index out once, a run each; resumes.",
              "crossval cnn_lstm --source ucf11 --data UCF11_updated_mpg --split logo --workers 4")  # fmt: skip
     c.add_argument("model", help="c3d, vgg9 or cnn_lstm")
-    c.add_argument("--recipe", default="repaired", help="repaired or 2019")
+    c.add_argument("--recipe", default="repaired", help="repaired, 2019, peer_c3dsmall or peer_cnnlstm")
     _data_options(c, "synthetic")
     c.add_argument("--split", default="logo", help="logo: leave one group index out")
     c.add_argument("--seed", type=int, default=0, help="of weights, order, augmentation; the same for all folds")
@@ -260,7 +260,7 @@ def parser() -> Parser:
     c = _add(commands, "train", _train, "Train a model and leave a run folder.",
              "train cnn_lstm --source videos --data my_videos --split group")  # fmt: skip
     c.add_argument("model", help="c3d, vgg9 or cnn_lstm")
-    c.add_argument("--recipe", default="repaired", help="repaired or 2019")
+    c.add_argument("--recipe", default="repaired", help="repaired, 2019, peer_c3dsmall or peer_cnnlstm")
     _data_options(c, "synthetic")
     c.add_argument("--store", metavar="DIR", help="an existing store, instead of preparing the source's own")
     c.add_argument("--split", default="group", help="random, video or group; logo with --fold")

@@ -15,7 +15,7 @@ class RunConfig:
 
     Attributes:
         model: `c3d`, `vgg9` or `cnn_lstm`.
-        recipe: `2019` or `repaired`.
+        recipe: `2019`, `repaired`, or one of `recipes.PEERS`.
         profile: `smoke`, `quick` or `full`.
         source: `synthetic`, `course`, `ucf11` or `videos`.
         data: the folder that the source reads; empty for `synthetic`.

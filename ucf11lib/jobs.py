@@ -104,8 +104,13 @@ def _differences(kept: dict, config: RunConfig) -> list[str]:
     """Return the fields in which a run folder's config.json is not that of `config` with today's recipe and profile."""
     recipe, profile = config.resolved()
     wanted = asdict(config) | {"recipe_fields": asdict(recipe), "profile_fields": asdict(profile)}
-    known = {field.name: field.default for field in fields(config)} | kept  # an older version did not know each field
+    known = _defaults(RunConfig) | kept  # an older version did not know each field
+    known["recipe_fields"] = _defaults(recipes.Recipe) | kept.get("recipe_fields", {})
     return [key for key, value in wanted.items() if known.get(key) != value]
+
+
+def _defaults(kind: type) -> dict:
+    return {field.name: field.default for field in fields(kind)}
 
 
 def _check_folder(path: Path, config: RunConfig, resume: bool) -> None:

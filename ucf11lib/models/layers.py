@@ -97,7 +97,7 @@ class Builder:
     def initializer(self) -> keras.initializers.Initializer:
         """Return a fresh initialiser of the recipe's kind."""
         if self.recipe.init == "normal":
-            return keras.initializers.RandomNormal(0.0, 0.1, seed=self.next_seed())
+            return keras.initializers.RandomNormal(0.0, self.recipe.init_deviation, seed=self.next_seed())
         return keras.initializers.HeNormal(seed=self.next_seed())
 
     def next_seed(self) -> int:
