@@ -3,6 +3,7 @@ import math
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from ucf11lib import (
@@ -47,6 +48,14 @@ def test_a_trace_is_the_beginning_of_the_training(store, tmp_path):
     run = jobs.train(config, tmp_path / "r", store=store, say=lambda line: None)
     assert found["loss"].mean() == pytest.approx(run.history["loss"].iloc[0], rel=1e-6)
     assert found["accuracy"].mean() == pytest.approx(run.history["accuracy"].iloc[0])
+
+
+def test_each_rate_starts_where_a_training_of_its_own_does(store):
+    config = RunConfig("cnn_lstm", recipe="2019", profile="smoke")
+    tracer = autopsy.Tracer(config, store)
+    tracer.trace(2, 0.1)
+    alone = autopsy.trace(config.having("learning_rate=0.01"), store, 3)
+    pd.testing.assert_frame_equal(tracer.trace(3, 0.01), alone, rtol=1e-5)
 
 
 def test_the_gradient_norm_is_that_of_all_weights(store):

@@ -66,26 +66,44 @@ def largest_gradient(gaps: Sequence[float], classes: int = 11) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def trace(config: RunConfig, store: ClipStore, steps: int = 50, classes: int | None = None) -> pd.DataFrame:
-    """Take the first steps of the training `config` and return step, loss, accuracy, gradient_norm.
+class Tracer:
+    """The first steps of the training `config`, compiled once and taken from the same start as often as wanted.
 
-    Batches, weights and steps are those of `train` with the same options and `--no-health`. `classes` is the number of
-    outputs, by default the store's.
+    Batches, weights and steps are those of `train` with the same options and `--no-health`.
+
+    Args:
+        config: a recipe with a constant learning rate, if other rates are to be tried.
+        store: the data.
+        classes: number of outputs, by default the store's.
     """
-    recipe, profile = config.resolved()
-    split = config.parts(store)
-    strategy = tf.distribute.get_strategy()
-    model = jobs.build(config, store, split, strategy, classes)
-    optimizer = training.make_optimizer(recipe, profile.steps_per_epoch * profile.epochs)
-    optimizer.build(model.trainable_variables)
-    step = training.make_step(model, optimizer, recipe, strategy)
-    stream = batches.Stream(split.train, config.seed)
-    rows = []
-    source = training.distribute(strategy, store, stream, recipe.batch_size, 0, steps)
-    for batch in tqdm(source, total=steps, leave=False, disable=None, desc=config.name, unit="step"):
-        seen = health.Signals.of(np.asarray(step(*batch)), recipe.batch_size)
-        rows.append((len(rows) + 1, seen.loss, seen.right / recipe.batch_size, seen.gradient_norm))
-    return pd.DataFrame(rows, columns=["step", "loss", "accuracy", "gradient_norm"])
+
+    def __init__(self, config: RunConfig, store: ClipStore, classes: int | None = None):
+        self.config, self.store, self.split = config, store, config.parts(store)
+        self.recipe, profile = config.resolved()
+        self.strategy = tf.distribute.get_strategy()
+        model = jobs.build(config, store, self.split, self.strategy, classes)
+        self.optimizer = training.make_optimizer(self.recipe, profile.steps_per_epoch * profile.epochs)
+        self.optimizer.build(model.trainable_variables)
+        self.step = training.make_step(model, self.optimizer, self.recipe, self.strategy)
+        self.start = [(variable, variable.numpy()) for variable in [*model.variables, *self.optimizer.variables]]
+
+    def trace(self, steps: int, rate: float | None = None) -> pd.DataFrame:
+        """Return step, loss, accuracy, gradient_norm of the first steps, at another learning rate if one is given."""
+        for variable, value in self.start:
+            variable.assign(value)
+        if rate is not None:
+            self.optimizer.learning_rate = rate
+        stream, size, rows = batches.Stream(self.split.train, self.config.seed), self.recipe.batch_size, []
+        source = training.distribute(self.strategy, self.store, stream, size, 0, steps)
+        for batch in tqdm(source, total=steps, leave=False, disable=None, desc=self.config.name, unit="step"):
+            seen = health.Signals.of(np.asarray(self.step(*batch)), size)
+            rows.append((len(rows) + 1, seen.loss, seen.right / size, seen.gradient_norm))
+        return pd.DataFrame(rows, columns=["step", "loss", "accuracy", "gradient_norm"])
+
+
+def trace(config: RunConfig, store: ClipStore, steps: int = 50, classes: int | None = None) -> pd.DataFrame:
+    """Return step, loss, accuracy, gradient_norm of the first steps of `config`, with `classes` outputs if given."""
+    return Tracer(config, store, classes).trace(steps)
 
 
 def on_lattice(found: pd.DataFrame, classes: int, batch_size: int) -> dict:
@@ -118,10 +136,9 @@ def grid(config: RunConfig, store: ClipStore, steps: int = 50) -> list[dict]:
 
 def rates(config: RunConfig, store: ClipStore, steps: int = 10) -> pd.DataFrame:
     """Take the first steps at each learning rate of the report; return rate, losses seen and gradient norm after."""
-    classes, size = len(store.classes), config.resolved()[0].batch_size
-    rows = []
+    tracer, rows = Tracer(config, store), []
     for rate in RATES:
-        found = on_lattice(trace(config.having(f"learning_rate={rate:g}"), store, steps), classes, size)
+        found = on_lattice(tracer.trace(steps, rate), len(store.classes), tracer.recipe.batch_size)
         seen = ", ".join(f"{loss:.4f}" for loss in found["losses"])
         rows.append((f"{rate:g}", seen, found["first_gradient_norm"], found["gradient_norm"]))
     return pd.DataFrame(rows, columns=["learning rate", "losses from step 2 on", "gradient at step 1", "largest later"])
