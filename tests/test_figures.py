@@ -86,6 +86,11 @@ AXES = {"learning_rate": ["0.01", "0.1"], "model": ["c3d", "cnn_lstm", "vgg9"]}
 SWEEP = pd.DataFrame(
     [{"learning_rate": r, "model": m, "accuracy": 0.5} for r in AXES["learning_rate"] for m in AXES["model"]]
 )
+LEAK = [
+    {"data": data, "model": "cnn_lstm", "split": split, "accuracy": [0.8, 0.9], "nearest": [0.1, 0.3]}
+    for data in ("synthetic", "Weizmann")
+    for split in ("random", "group")
+]
 FIGURES = {
     "heat_map": lambda: figures_sweep.heat_map(SWEEP, AXES, note=NOTE),
     "line": lambda: figures_sweep.line(SWEEP[:3], {"model": AXES["model"]}, note=NOTE),
@@ -107,6 +112,7 @@ FIGURES = {
     "examples": lambda: figures.examples(frames(), CLASSES, [True, False, True], note=NOTE),
     "comparison": lambda: figures.comparison(models(), note=NOTE),
     "conditions": lambda: figures_explain.conditions(TABLES, chance=1 / 3, note=NOTE),
+    "leak": lambda: figures_explain.leak(LEAK, note=NOTE),
     "saliency": lambda: figures_explain.saliency(frames(), *maps(), CLASSES, columns=4, note=NOTE),
 }
 
@@ -352,3 +358,11 @@ def test_frames_make_small_files(tmp_path):
     noise = np.random.default_rng(0).normal(128, 5, (11, 30, 64, 64, 3)).clip(0, 255).astype(np.uint8)
     figure = figures.film_strips(noise, [f"class {i}" for i in range(11)], note=NOTE)
     assert style.save(figure, tmp_path / "film.png").stat().st_size < 400_000
+
+
+def test_the_leak_has_a_panel_a_data_set_and_a_dot_a_seed():
+    figure = FIGURES["leak"]()
+    assert [axes.get_title() for axes in figure.axes] == ["synthetic", "Weizmann"]
+    dots = [line.get_ydata() for line in figure.axes[1].lines if line.get_marker() == "o"]
+    assert [list(values) for values in dots] == [[0.8, 0.9], [0.8, 0.9], [0.1, 0.3], [0.1, 0.3]]
+    assert len(figure.legends[0].texts) == 2

@@ -13,7 +13,7 @@ import pandas as pd
 from ucf11lib import jobs, recipes
 from ucf11lib.config import RunConfig
 from ucf11lib.runs import Run
-from ucf11lib.style import percent, shown_name
+from ucf11lib.style import mean_and_range, shown_name
 
 SEEDS = (0, 1, 2)
 # One change of the ladder each: the surest first, so that the doubtful ones are tried on a model that works.
@@ -85,9 +85,11 @@ def table(rows: Sequence[dict]) -> pd.DataFrame:
             {
                 "model": shown_name(row["model"]),
                 "change": row["change"] if base is None else f"and {row['change']}",
-                "held-out accuracy": f"{percent(mean, 1)} ({_range([100 * v for v in row['accuracy']], 1)})",
+                "held-out accuracy": mean_and_range(row["accuracy"]),
                 "points": "" if base is None else f"{100 * (mean - base):+.1f}",
-                "seconds to 75 %": f"{np.mean(reached):.0f} ({_range(reached, 0)})" if reached else "never",
+                "seconds to 75 %": f"{np.mean(reached):.0f} ({min(reached):.0f} to {max(reached):.0f})"
+                if reached
+                else "never",
                 "reached": f"{len(reached)} of {len(row['seeds'])}",
             }
         )
@@ -95,5 +97,5 @@ def table(rows: Sequence[dict]) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
-def _range(values: Sequence[float], digits: int) -> str:
-    return f"{min(values):.{digits}f} to {max(values):.{digits}f}"
+def _seconds(values: Sequence[float]) -> str:
+    return f"{np.mean(values):.0f} ({min(values):.0f} to {max(values):.0f})"

@@ -61,6 +61,35 @@ def _models(tables: Mapping[str, pd.DataFrame]) -> list[Line2D]:
     return found
 
 
+def leak(rows: Sequence[Mapping], *, note: str) -> Figure:
+    """Held-out accuracy under each split, a panel a data set, a dot a seed: the model, and the nearest neighbour.
+
+    Args:
+        rows: of `leak.measure`.
+        note: the data that the figure comes from.
+    """
+    panels = list(dict.fromkeys(row["data"] for row in rows))
+    with page(3.4 * len(panels), 2.4, note) as figure:
+        for axes, data in zip(figure.subplots(1, len(panels), sharey=True, squeeze=False)[0], panels, strict=True):
+            found = [row for row in rows if row["data"] == data]
+            for key, label, colour, shift in (
+                ("accuracy", shown_name(found[0]["model"]), colours([found[0]["model"]])[0], -0.12),
+                ("nearest", "nearest neighbour in pixels", GREY, 0.12),
+            ):
+                means = [np.mean(row[key]) for row in found]
+                place = np.arange(len(found)) + shift
+                axes.plot(place, means, "_", markersize=13, color="black")
+                for x, row in zip(place, found, strict=True):
+                    axes.plot([x] * len(row[key]), row[key], "o", markersize=3.5, color=colour, label=label)
+                    label = None  # one line in the legend
+            axes.set_xticks(range(len(found)), [f"{row['split']} split" for row in found])
+            axes.set(title=data, ylim=(0, 1.02), xlim=(-0.5, len(found) - 0.5))
+            axes.grid(axis="y")
+            percent_axis(axes.yaxis)
+        figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    return figure
+
+
 def saliency(
     frames: np.ndarray,
     maps: np.ndarray,

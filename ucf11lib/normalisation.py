@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from ucf11lib import jobs, paths
 from ucf11lib.config import RunConfig
-from ucf11lib.style import percent
+from ucf11lib.style import mean_and_range
 
 SEEDS = (0, 1, 2)
 MODEL, LENGTH = "cnn_lstm", "epochs=2"  # a third of the quick profile's length: it leads or it does not
@@ -92,8 +92,7 @@ def table(rows: Sequence[dict]) -> pd.DataFrame:
             "input": row["inputs"],
             "batch normalisation": {"none": "no", "batch": "yes"}[row["norm"]],
             "data": row["data"],
-            "accuracy": f"{percent(float(np.mean(row['accuracy'])), 1)} "
-            f"({100 * min(row['accuracy']):.1f} to {100 * max(row['accuracy']):.1f})",
+            "accuracy": mean_and_range(row["accuracy"]),
         }
         for row in rows
     )

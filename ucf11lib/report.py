@@ -7,7 +7,7 @@ import math
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import jinja2
@@ -23,6 +23,7 @@ from ucf11lib import (
     dissection,
     evaluation,
     experiments,
+    leak,
     normalisation,
     paths,
     recipes,
@@ -99,6 +100,10 @@ def render(found: dict[str, Run], figures: Path, work: Path) -> str:
         "changes": changes_table(found),
         "measures": measures_table(found),
         "pairs": pairs_table(found),
+        "baselines": baselines_table(experiments.load("checks")["baselines"]),
+        "leak": pipe_table(leak.table(experiments.load("leak")["rows"])),
+        "subjects": subjects_table(experiments.load("weizmann")["rows"]),
+        "subject_folds": folds_table(experiments.load("weizmann")["rows"]),
         "normalisations": pipe_table(normalisation.table(experiments.load("inputs")["rows"])),
         "effects": pipe_table(effects),
         "effect": effects.set_index("data").to_dict("index"),
@@ -219,6 +224,44 @@ def pairs_table(found: dict[str, Run]) -> str:
             }
         )
     return pipe_table(pd.DataFrame(rows))
+
+
+def subjects_table(rows: Sequence[Mapping]) -> str:
+    """Return what leaving each subject out once found, a model a row, as a Markdown table."""
+    return pipe_table(
+        pd.DataFrame(
+            {
+                "model": shown_name(row["model"]),
+                "accuracy by clip": percent(row["accuracy_clip"], 1),
+                "by sequence": percent(row["accuracy"], 1),
+                "95 % interval": _range(dict(zip(("low", "high"), row["interval"], strict=True))),
+                "mean over folds": percent(row["mean_accuracy"], 1),
+                "macro F1": f"{row['macro_f1']:.3f}",
+            }
+            for row in rows
+        )
+    )
+
+
+def baselines_table(rows: Sequence[Mapping]) -> str:
+    """Return what needs no motion, a baseline a row, as a Markdown table."""
+    return pipe_table(
+        pd.DataFrame(
+            {"baseline": row["baseline"], "accuracy": percent(row["accuracy"], 1), "95 % interval": _range(row)}
+            for row in rows
+        )
+    )
+
+
+def folds_table(rows: Sequence[Mapping]) -> str:
+    """Return each model's accuracy by clip on each fold, a fold a column, as a Markdown table."""
+    return pipe_table(
+        pd.DataFrame(
+            {"model": shown_name(row["model"])}
+            | {fold["fold"]: percent(fold["accuracy_clip"]) for fold in row["folds"]}
+            for row in rows
+        )
+    )
 
 
 def _range(ends: Mapping) -> str:

@@ -3,7 +3,7 @@
 import contextlib
 import itertools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import matplotlib
@@ -76,6 +76,11 @@ def colours(names: Iterable[str]) -> list[str]:
 def percent(share: float, digits: int = 0) -> str:
     """Return 0.75 as "75 %"."""
     return f"{100 * share:.{digits}f} %"
+
+
+def mean_and_range(values: Sequence[float]) -> str:
+    """Return shares as "75.0 % (70.1 to 81.2)"."""
+    return f"{percent(sum(values) / len(values), 1)} ({100 * min(values):.1f} to {100 * max(values):.1f})"
 
 
 def percent_axis(axis) -> None:
