@@ -2,8 +2,9 @@ import math
 
 import pytest
 
-from ucf11lib import figures_race, paths, race, recipes
+from ucf11lib import figures_race, paths, race, recipes, training
 from ucf11lib.config import RunConfig
+from ucf11lib.data import splits
 from ucf11lib.errors import RunFailed
 
 
@@ -64,7 +65,7 @@ def test_a_race_is_run_once_and_the_rivals_have_the_cap(store, monkeypatch):
     monkeypatch.setattr(race, "RIVALS", ("2019",))
     monkeypatch.setattr(race.sources, "ensure", lambda *args, **kwargs: store)
     config = RunConfig("c3d", profile="smoke", settings="epochs=1,steps_per_epoch=5")
-    with pytest.raises(RunFailed, match="the repaired recipe does not get to 75 % itself"):
+    with pytest.raises(RunFailed, match="the repaired recipe does not get to 75 %; nothing to race"):
         race.measure([config], said.append)
     monkeypatch.setattr(race.jobs, "TARGET", 0.0)
     repaired, rival = race.measure([config], said.append)
@@ -76,3 +77,44 @@ def test_a_race_is_run_once_and_the_rivals_have_the_cap(store, monkeypatch):
     assert race.measure([config], said.append) == [repaired, rival]
     assert len(said) == before
     assert len(list((paths.runs_dir() / "race").glob("*.json"))) == 3
+
+
+def test_a_rival_that_cannot_win_runs_no_more_than_it_must(store, monkeypatch):
+    """Seconds to 75 % by recipe and seed; the rivals' accuracies stand in their order."""
+    there = {"repaired": (9, 12, 10), "2019": (None,), "peer_c3dsmall": (None, None), "peer_cnnlstm": (29, None, 28)}
+    ran = []
+
+    def attempt(store, config, limit, say):
+        ran.append((config.recipe, config.seed))
+        seconds = there[config.recipe][config.seed]
+        return {"seconds": seconds, "trace_accuracy": [list(there).index(config.recipe) / 10]}
+
+    monkeypatch.setattr(race, "attempt", attempt)
+    monkeypatch.setattr(race.sources, "ensure", lambda *args, **kwargs: store)
+    rows = race.measure([RunConfig("c3d")])
+    assert [tuple(row["seconds"]) for row in rows] == [(9, 12, 10), (None,), (None,), (29, None, 28)]
+    there["peer_cnnlstm"] = (None, None)
+    assert [len(row["seconds"]) for row in race.measure([RunConfig("c3d")])] == [3, 1, 1, 2]
+    assert {row["limit"] for row in rows} == {None, 30}
+
+
+def test_variants_are_tried_on_the_training_side_alone(store, monkeypatch):
+    looked_at = []
+
+    def train(store, parts, config, limit, say):
+        looked_at.append(parts)
+        return [training.Epoch(2, 0.5, 0.8, 0.5, 0.8, 7.0)], "ok"
+
+    monkeypatch.setattr(race, "_train", train)
+    monkeypatch.setattr(race.sources, "ensure", lambda *args, **kwargs: store)
+    rows = race.sooner(RunConfig("cnn_lstm"))
+    assert race.sooner_table(rows).iloc[0].tolist() == ["as it is", "640 (640 to 640)", "3 of 3"]
+    for seed, parts in enumerate(looked_at[:3]):
+        whole = splits.split(store, "group", seed)
+        assert set(parts.train) | set(parts.validation) == set(whole.train)
+    lengths = {r.batch_size * p.epochs * p.steps_per_epoch for r, p in map(variant, race.VARIANTS)}
+    assert lengths == {7680, 3840}
+
+
+def variant(name):
+    return RunConfig("cnn_lstm").having(race.VARIANTS[name]).resolved()
