@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from tqdm import tqdm
 
-from ucf11lib import health
+from ucf11lib import health, optimizers
 from ucf11lib.backend import keras, tf
 from ucf11lib.data import batches
 from ucf11lib.data.splits import Split
@@ -68,7 +68,7 @@ def learning_rate(recipe: Recipe, total_steps: int):
 def make_optimizer(recipe: Recipe, total_steps: int, mixed_precision: bool = False) -> keras.optimizers.Optimizer:
     """Return the recipe's optimiser with its schedule; under mixed precision it scales the loss."""
     make = {
-        "adam": keras.optimizers.Adam,
+        "adam": optimizers.Adam,
         "rmsprop": keras.optimizers.RMSprop,
         "momentum": functools.partial(keras.optimizers.SGD, momentum=0.9),
         "sgd": keras.optimizers.SGD,
