@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from ucf11lib import bench
 from ucf11lib.data import course, recover, splits, synthetic
 from ucf11lib.data.recover import Recovery
 from ucf11lib.data.store import ClipStore
@@ -54,15 +55,56 @@ def videos_store(tmp_path_factory, videos):
     return prepare(tmp_path_factory.mktemp("weizmann") / "s", videos / "weizmann", source="videos")
 
 
-def test_clips_of_ucf101_but_for_two_that_are_one_video(videos, tmp_path):
-    """v_Biking_g01_c02 goes on where c01 ends; no look at the frames can tell."""
+def test_clips_and_groups_of_ucf101_where_one_clip_goes_on_as_the_next(videos, tmp_path):
+    """v_Biking_g01_c02 begins a frame after c01's last sequence: only the coding tells."""
     from ucf11lib.data.videos import prepare
 
     store = prepare(tmp_path / "s", videos / "ucf101_sample", source="videos")
-    found = recovered(store).clips
-    assert scores(store.clips, found, store.labels)[0] == 1
-    missed = np.flatnonzero(boundaries(store.clips, store.labels) & ~boundaries(found, store.labels))
-    assert [store.clips[i + 1] for i in missed] == ["Biking/v_Biking_g01_c02"]
+    found = recovered(store)
+    assert scores(store.clips, found.clips, store.labels) == (1, 1)
+    assert scores(store.groups, found.groups(), store.labels) == (1, 1)
+    assert min(found.confidence) > 0.5
+
+
+def test_the_more_frames_are_lost_in_a_video_the_more_cuts_are_told(videos):
+    rows = bench.gaps(sorted(videos.glob("ucf101_sample/**/*.avi")))
+    told = [row["told"] for row in rows if not row["coded"]]
+    assert told[0] <= 0.01  # none is lost: told by mistake
+    assert all(np.diff(told) > 0)
+    assert told[-1] >= 0.8
+    nearest = min((row for row in rows if not row["coded"]), key=lambda row: abs(row["lost"] - rows[-1]["lost"]))
+    assert rows[-1]["told"] > nearest["told"] + 0.1  # a file that begins is seen in its coding
+
+
+def test_the_more_frames_are_lost_in_a_synthetic_clip_the_more_cuts_are_told(long_clips):
+    whole = long_clips.frames[: len(long_clips) // 3 * 3].reshape(-1, 90, *long_clips.frames.shape[2:])
+    told = []
+    for lost in (0, 4, 15):
+        pairs = [(frames[:30], frames[30 + lost : 60 + lost]) for frames in whole]
+        told.append(np.mean([bench.are_two(*pair) for pair in pairs]))
+    assert told[0] <= 0.02
+    assert told[1] >= 0.35
+    assert told[2] >= 0.7
+
+
+def coded(*files: int) -> np.ndarray:
+    """One still video as a coder leaves it in files of so many sequences: a little flicker, and whole pictures."""
+    rng = np.random.default_rng(0)
+    picture, frames = rng.integers(60, 196, (64, 64, 3)), []
+    for number in (number for sequences in files for number in range(30 * sequences)):
+        drawn = rng.random(picture.shape) < (0.9 if number % recover.REFRESH == 0 else 0.3)
+        picture = picture + drawn * rng.choice((-1, 1), picture.shape)
+        frames.append(picture.astype(np.uint8))
+    return np.reshape(frames, (-1, 30, 64, 64, 3))
+
+
+@pytest.mark.parametrize(("files", "clips"), [((1, 2), [0, 1, 1]), ((3, 1), [0, 0, 0, 1]), ((2, 1), [0, 0, 0])])
+def test_files_of_one_still_video_are_told_where_their_whole_pictures_are_out_of_step(files, clips):
+    found = Recovery()
+    for frames in coded(*files):
+        found.add(frames, 0)
+    assert found.clips == clips
+    assert len(set(found.groups())) == 1
 
 
 def test_clips_and_groups_of_the_synthetic_data(long_clips):

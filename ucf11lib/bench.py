@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +17,10 @@ from pathlib import Path
 import numpy as np
 
 from ucf11lib.data import course, recover, videos
-from ucf11lib.data.store import ClipStore
+from ucf11lib.data.store import WINDOW, ClipStore
 
 WORKERS = 2
+LOST = (0, 1, 2, 4, 8, 16, 29)  # frames between two clips of one video that are in neither's sequences
 FFMPEG_SCALE = "scale={size}:{size}:flags=area+accurate_rnd+full_chroma_int+bitexact"  # as `videos.AREA`
 
 
@@ -165,6 +166,35 @@ def boundaries(store: ClipStore) -> dict:
     clips = recover.scores(store.clips, found.clips, store.labels)
     groups = recover.scores(store.groups, found.groups(), store.labels)
     return {"sequences": len(store), "clips": clips, "groups": groups}
+
+
+def gaps(files: list[Path]) -> list[dict]:
+    """Cut continuous videos into two sequences with frames lost between them, and count how many pass for two clips.
+
+    Returns:
+        A row per number of frames `lost`: `cuts`, and the share of them that is `told`, of none lost by mistake. The
+        last is for sequences that both begin where the coder drew a whole picture, as files do (`coded`).
+    """
+    clips = [videos.decode(file) for file in files]
+    rows = []
+    for lost, step in [*((lost, 7) for lost in LOST), (recover.REFRESH // 2, recover.REFRESH)]:
+        told = [are_two(*pair) for frames in clips for pair in _pairs(frames, lost, step)]
+        rows.append({"lost": lost, "coded": step == recover.REFRESH, "cuts": len(told), "told": float(np.mean(told))})
+    return rows
+
+
+def _pairs(frames: np.ndarray, lost: int, step: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    for start in range(0, len(frames) - 2 * WINDOW - lost + 1, step):
+        second = start + WINDOW + lost
+        yield frames[start : start + WINDOW], frames[second : second + WINDOW]
+
+
+def are_two(*sequences: np.ndarray) -> bool:
+    """Tell whether sequences that follow each other are taken for more than one clip."""
+    found = recover.Recovery()
+    for frames in sequences:
+        found.add(frames, 0)
+    return found.clips[-1] > 0
 
 
 def watching(config, store: ClipStore, steps: int) -> dict:

@@ -194,6 +194,10 @@ def data(videos: Path) -> dict:
             bench.decoding((files * 200)[:200]),
         ],
         "boundaries": found,
+        "gaps": {
+            "Weizmann": bench.gaps(sorted((videos / "weizmann").glob("**/*.avi"))),
+            "UCF-101": bench.gaps(sorted((videos / "ucf101_sample").glob("**/*.avi"))),
+        },
     }
 
 
