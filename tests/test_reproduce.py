@@ -1,9 +1,20 @@
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+
 import nbformat
+import numpy as np
 import pytest
 
-from ucf11lib import paths
+from ucf11lib import jobs, manifest, notebooks, paths, recipes, reproduce
+from ucf11lib.config import RunConfig
+from ucf11lib.data import sources
 from ucf11lib.errors import RunFailed, UserError
-from ucf11lib.reproduce import Target, check_parameters, choose, reproduce
+from ucf11lib.notebooks import check_parameters, choose
+from ucf11lib.reproduce import Target
 
 PARAMETERS = 'profile = "smoke"\nsource = ""\ndata = ""\nsplit = ""\nfigures_dir = ""'
 
@@ -30,6 +41,14 @@ def fake_notebooks(tmp_path, monkeypatch):
     return tmp_path / "notebooks"
 
 
+def folder():
+    return paths.runs_dir() / "report-smoke-synthetic-group"
+
+
+def hidden():
+    return [path.name for path in paths.runs_dir().iterdir() if path.name.startswith(".")]
+
+
 def test_only_names_are_checked_before_anything_runs(fake_notebooks):
     assert [path.stem for path in choose([])] == ["00_good"]
     assert [path.stem for path in choose(["00_good.ipynb"])] == ["00_good"]
@@ -42,51 +61,217 @@ def test_a_notebook_without_the_parameter_is_refused(fake_notebooks):
         check_parameters(fake_notebooks / "00_good.ipynb", ["profile", "colour"])
 
 
-def test_figures_and_copies_are_moved_in_place(fake_notebooks, capsys):
-    reproduce(profile="smoke", only=["00_good"])
-    folder = paths.runs_dir() / "report-smoke-synthetic-group"
-    assert (folder / "figures" / "new.svg").read_text() == "smoke"
-    assert "new.svg" in (folder / "notebooks" / "00_good.html").read_text()
-    assert "[1/1] 00_good ..." in capsys.readouterr().out
-    assert not [path.name for path in paths.runs_dir().iterdir() if path.name.startswith(".")]
-
-
-def test_a_failed_notebook_is_named_and_nothing_old_is_touched(fake_notebooks):
-    reproduce(profile="smoke", only=["00_good"])
-    figure = paths.runs_dir() / "report-smoke-synthetic-group" / "figures" / "new.svg"
+def test_a_failed_notebook_is_named_and_the_job_goes_on_there(fake_notebooks, capsys):
+    """The one test of the bookkeeping with kernels; the others below do without."""
+    figure = folder() / "figures" / "new.svg"
+    figure.parent.mkdir(parents=True)
     figure.write_text("old")
     write(fake_notebooks / "01_bad.ipynb", PARAMETERS, "x = 1", "x / 0\nprint('never')")
     with pytest.raises(RunFailed, match=r"01_bad.ipynb, cell 3: ZeroDivisionError: division by zero"):
-        reproduce(profile="smoke")
+        reproduce.reproduce(profile="smoke")
     assert figure.read_text() == "old"
     assert (paths.runs_dir() / "failed-01_bad.ipynb").exists()
-    assert not [path.name for path in paths.runs_dir().iterdir() if path.name.startswith(".")]
+    write(fake_notebooks / "01_bad.ipynb", PARAMETERS, "x = 1")
+    capsys.readouterr()
+    reproduce.reproduce(profile="smoke", only=["00_good", "01_bad"])
+    said = capsys.readouterr().out
+    assert "[1/2] 00_good: up to date\n[2/2] 01_bad ..." in said
+    assert figure.read_text() == "smoke"
+    assert "new.svg" in (folder() / "notebooks" / "00_good.html").read_text()
+    assert hidden() == []
 
 
 def test_a_kernel_that_dies_is_named(fake_notebooks):
     write(fake_notebooks / "00_good.ipynb", PARAMETERS, "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
     with pytest.raises(RunFailed, match=r"00_good.ipynb: its kernel was killed"):
-        reproduce(profile="smoke")
+        reproduce.reproduce(profile="smoke")
+
+
+class Kernels:
+    """Stands in for papermill: a notebook leaves a figure and a copy, and one with an m in its name a run."""
+
+    def __init__(self):
+        self.ran, self.trained, self.interrupt = [], [], ""
+
+    def __call__(self, path, work, parameters, *, failed):
+        metrics = work / "runs" / f"run_{path.stem}" / "metrics.json"
+        if "m" in path.stem and not metrics.exists():
+            self.trained.append(path.stem)
+            metrics.parent.mkdir()
+            metrics.write_text(f"{len(self.trained)}")
+        if path.stem == self.interrupt:
+            self.interrupt = ""
+            raise KeyboardInterrupt
+        self.ran.append(path.stem)
+        (work / "figures" / f"{path.stem}.svg").write_text(path.stem)
+        (work / "notebooks" / f"{path.stem}.html").write_text(path.stem)
+
+    def build(self, work):
+        self.ran.append("report")
+        (work / "report" / "report.html").write_text("".join(sorted(path.name for path in work.glob("figures/*"))))
+
+    def again(self, **arguments):
+        """Return what the same command runs now, and what it trains."""
+        self.ran, before = [], len(self.trained)
+        reproduce.reproduce(profile="smoke", **arguments)
+        return self.ran, self.trained[before:]
+
+
+@pytest.fixture
+def kernels(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "NOTEBOOKS", tmp_path / "notebooks")
+    for name in ("00_data", "01_m", "02_m", "03_table"):
+        write(paths.NOTEBOOKS / f"{name}.ipynb", PARAMETERS)
+    stand_in = Kernels()
+    monkeypatch.setattr(notebooks, "execute", stand_in)
+    monkeypatch.setattr(reproduce, "_report", stand_in.build)
+    return stand_in
+
+
+ALL = ["00_data", "01_m", "02_m", "03_table", "report"]
+FIGURES = [f"{step}.svg" for step in ALL[:-1]]
+
+
+def test_what_is_up_to_date_is_not_run_again(kernels, capsys):
+    assert kernels.again() == (ALL, ["01_m", "02_m"])
+    assert sorted(path.name for path in folder().iterdir()) == ["figures", "notebooks", "report.html"]
+    capsys.readouterr()
+    assert kernels.again() == ([], [])
+    assert capsys.readouterr().out.splitlines()[:-1] == [f"{step}: up to date" for step in ALL]
+    assert kernels.again(only=["03_table"]) == ([], [])
+    assert kernels.again(force=True) == (ALL, ["01_m", "02_m"])
+    assert hidden() == []
+
+
+CHANGES = {
+    "notebook": (lambda: write(paths.NOTEBOOKS / "03_table.ipynb", PARAMETERS, "1"), ["03_table"], []),
+    "figure": (lambda: (folder() / "figures" / "01_m.svg").unlink(), ["01_m"], []),
+    "drawing": (lambda: (folder() / "figures" / "01_m.svg").write_text("by hand"), ["01_m"], []),
+    "copy": (lambda: (folder() / "notebooks" / "00_data.html").unlink(), ["00_data"], []),
+    "report": (lambda: (folder() / "report.html").unlink(), ["report"], []),
+    "run": (lambda: shutil.rmtree(paths.runs_dir() / "run_02_m"), ["02_m", "03_table", "report"], ["02_m"]),
+    "manifest": (lambda: (folder() / "notebooks" / "manifest.json").unlink(), ALL, ["01_m", "02_m"]),
+}
+
+
+@pytest.mark.parametrize(("change", "ran", "trained"), CHANGES.values(), ids=CHANGES)
+def test_what_changed_is_run_again_and_what_hangs_on_it(kernels, change, ran, trained):
+    kernels.again()
+    change()
+    assert kernels.again() == (ran, trained)
+    assert kernels.again() == ([], [])
+    assert sorted(path.name for path in (folder() / "figures").iterdir()) == FIGURES
+
+
+def test_other_code_runs_all_again_and_says_why(kernels, monkeypatch, capsys):
+    kernels.again()
+    before = reproduce.plan
+    monkeypatch.setattr(reproduce, "plan", lambda *given: before(*given) | {"library": "another"})
+    assert kernels.again() == (ALL, ["01_m", "02_m"])
+    assert "changed since the last time: library\n" in capsys.readouterr().out
+
+
+def test_the_plan_names_what_the_numbers_hang_on(monkeypatch):
+    store = sources.ensure("synthetic", profile=recipes.profile("smoke", "c3d"))
+    parameters = {"profile": "smoke"}
+    found = manifest.plan(parameters, store)
+    assert set(found) == {"parameters", "data", "library", "packages"}
+    assert "tensorflow" in found["packages"]
+    monkeypatch.setattr(manifest, "digest", lambda files: sorted(path.name for path in files))
+    assert {"jobs.py", "store.py", "c3d.py"} <= set(manifest.plan(parameters, store)["library"])
+
+
+def test_an_interrupted_job_goes_on_where_it_was(kernels):
+    kernels.interrupt = "02_m"
+    with pytest.raises(KeyboardInterrupt):
+        kernels.again()
+    assert kernels.ran == ["00_data", "01_m"]
+    assert not folder().exists()
+    assert kernels.again() == (["02_m", "03_table", "report"], [])
+    assert kernels.again() == ([], [])
+
+
+def test_what_another_plan_left_is_thrown_away(kernels, monkeypatch):
+    kernels.interrupt = "02_m"
+    with pytest.raises(KeyboardInterrupt):
+        kernels.again()
+    before = reproduce.plan
+    monkeypatch.setattr(reproduce, "plan", lambda *given: before(*given) | {"packages": "others"})
+    assert kernels.again() == (ALL, ["01_m", "02_m"])
+
+
+@pytest.mark.parametrize("files", [0, 3, 9])
+def test_interrupted_while_results_are_put_in_place(kernels, monkeypatch, files):
+    real, done = reproduce._put, []
+
+    def put(path, to):
+        if len(done) == files:
+            raise KeyboardInterrupt
+        done.append(to)
+        real(path, to)
+
+    monkeypatch.setattr(reproduce, "_put", put)
+    with pytest.raises(KeyboardInterrupt):
+        kernels.again()
+    monkeypatch.setattr(reproduce, "_put", real)
+    assert kernels.again() == ([], [])
+    assert sorted(path.name for path in (folder() / "figures").iterdir()) == FIGURES
+    assert sorted(path.name for path in paths.runs_dir().glob("[!.]*")) == [folder().name, "run_01_m", "run_02_m"]
+    assert hidden() == []
+    assert kernels.again() == ([], [])
+
+
+def test_two_at_once_take_turns(kernels, capsys):
+    with paths.turn(paths.runs_dir() / f".{folder().name}.lock"):
+        second = threading.Thread(target=kernels.again)
+        second.start()
+        second.join(0.5)
+        assert second.is_alive()
+        assert kernels.ran == []
+    second.join(30)
+    assert kernels.ran == ALL
+    assert "waiting for another process" in capsys.readouterr().err
 
 
 def test_only_the_default_parameters_rebuild_the_committed_report():
     default = {"profile": "quick", "source": "synthetic", "data": "", "split": "group"}
-    assert Target.of(default).figures == paths.FIGURES
+    assert Target.of(default).folders["figures"] == paths.FIGURES
     for change in ({"profile": "smoke"}, {"source": "videos", "data": "/v"}, {"split": "random"}):
         target = Target.of(default | change)
-        assert paths.FIGURES not in (target.figures, *target.figures.parents)
-        assert paths.REPORT not in (target.report, *target.report.parents)
+        assert paths.FIGURES not in (target.folders["figures"], *target.folders["figures"].parents)
+        assert paths.REPORT not in (target.folders["report"], *target.folders["report"].parents)
+
+
+def kill_in(step, begun):
+    """Kill the smoke tier's main job when it has begun the step's training; return what it said until then."""
+    command = [sys.executable, "-u", "-m", "ucf11lib", "reproduce", "--profile", "smoke"]
+    job = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    while job.poll() is None and not begun.exists():
+        time.sleep(0.05)
+    job.kill()
+    said = job.communicate()[0]
+    assert said.splitlines()[-1].endswith(f"{step} ...")
+    return said
 
 
 @pytest.mark.slow
-def test_the_smoke_tier_runs_every_notebook_and_builds_the_report():
+def test_the_smoke_tier_is_killed_and_then_runs_every_notebook_once_and_builds_the_report(capsys):
     """The main job with other parameters: every notebook, every figure, HTML and PDF."""
-    reproduce(profile="smoke")
-    folder = paths.runs_dir() / "report-smoke-synthetic-group"
+    config = RunConfig("cnn_lstm", profile="smoke")
+    work = paths.runs_dir() / f".{folder().name}"
+    said = kill_in("03_cnn_lstm", work / "runs" / config.name / "config.json")
+    reproduce.reproduce(profile="smoke")
+    said += capsys.readouterr().out
+    for path in choose([]):
+        assert len(re.findall(rf"\] {path.stem} \.\.\. \d+ s$", said, re.MULTILINE)) == 1, said
+    whole, resumed = jobs.train(config, paths.runs_dir() / "whole", say=lambda line: None), jobs.finished(config)
+    assert resumed.metrics["confusion"] == whole.metrics["confusion"]
+    assert np.array_equal(resumed.predictions["y_prob"], whole.predictions["y_prob"])
+    shutil.rmtree(whole.path)
     committed = {path.name for path in paths.FIGURES.iterdir()}
-    assert {path.name for path in (folder / "figures").iterdir()} == committed
-    assert (folder / "report.pdf").read_bytes().startswith(b"%PDF")
-    html = (folder / "report.html").read_text()
+    assert {path.name for path in (folder() / "figures").iterdir()} == committed
+    assert (folder() / "report.pdf").read_bytes().startswith(b"%PDF")
+    html = (folder() / "report.html").read_text()
     assert "synthetic data" in html
     assert "<<" not in html
     names = sorted(path.name for path in paths.runs_dir().iterdir())
@@ -97,7 +282,7 @@ def test_the_smoke_tier_runs_every_notebook_and_builds_the_report():
         "vgg9-repaired-smoke-synthetic-group-seed0",
     ]
     for model in ("c3d", "vgg9", "cnn_lstm"):
-        assert "parameters at full width" in (folder / "notebooks" / f"{choose_name(model)}.html").read_text()
+        assert "parameters at full width" in (folder() / "notebooks" / f"{choose_name(model)}.html").read_text()
 
 
 def choose_name(model):

@@ -153,7 +153,8 @@ def _predict(args: argparse.Namespace) -> None:
 def _reproduce(args: argparse.Namespace) -> None:
     from ucf11lib.reproduce import reproduce
 
-    reproduce(profile=args.profile, source=args.source, data=args.data, split=args.split, only=args.only)
+    names = ("profile", "source", "data", "split", "only", "force")
+    reproduce(**{name: getattr(args, name) for name in names})
 
 
 def _report(args: argparse.Namespace) -> None:
@@ -247,13 +248,14 @@ def parser() -> Parser:
     top = Parser(prog="python -m ucf11lib", description="Three action recognisers on UCF-11, and the report on them.")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
 
-    c = _add(commands, "reproduce", _reproduce, "Run the notebooks in order; rebuild figures and report.",
+    c = _add(commands, "reproduce", _reproduce, "Run the notebooks in order; rebuild figures and report; resumes.",
              "reproduce --profile smoke --only 01_c3d")  # fmt: skip
     _data_options(c, "synthetic")
     c.add_argument("--split", default="group", help="random, video or group")
     c.add_argument(
         "--only", nargs="+", default=[], metavar="NAME", help="these notebooks only; the report is not rebuilt"
     )
+    c.add_argument("--force", action="store_true", help="do again what is up to date")
 
     _add_stores(commands)
 

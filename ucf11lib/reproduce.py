@@ -1,43 +1,53 @@
-"""The main job: papermill over the notebooks in order, into a working folder that is moved in place on success."""
+"""The main job: the notebooks in order, and the report, in a working folder; on success all is put in its place.
 
-import os
+A step, which is a notebook or the report, is done again only if what it was made from has changed or what it left is
+not as it left it (`ucf11lib.manifest`). The working folder of each set of parameters keeps its name, so a killed job
+goes on after its last finished notebook, and the notebook that it was at goes on with the training that it was at.
+"""
+
 import shutil
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-import nbformat
-
-from ucf11lib import paths
-from ucf11lib.errors import RunFailed, UserError
+from ucf11lib import notebooks, paths, recipes
+from ucf11lib.config import RunConfig
+from ucf11lib.data import sources
+from ucf11lib.manifest import KINDS, Manifest, digest, plan, standing
 
 DEFAULT = {"profile": "quick", "source": "synthetic", "data": "", "split": "group"}
+REPORT = "report"  # the last step, after all notebooks
+TEXTS = ("report.md", "card.md", "conclusion.md", "report.css", "report.typ")
 
 
 def reproduce(
-    *, profile: str = "quick", source: str = "synthetic", data: str = "", split: str = "group", only: Sequence[str] = ()
+    *,
+    profile: str = "quick",
+    source: str = "synthetic",
+    data: str = "",
+    split: str = "group",
+    only: Sequence[str] = (),
+    force: bool = False,
 ) -> Path:
-    """Run the notebooks, collect runs, figures and executed copies, and rebuild the report.
+    """Run the notebooks, collect runs, figures and executed copies, and rebuild the report, as far as that is not done.
 
     The default parameters rebuild `figures/` and `report/` of the checkout. Any others leave those alone, since their
     figures may show people and their numbers are of other data: they fill `runs/report-<parameters>/` instead.
+    Two processes with the same parameters take turns.
 
     Args:
         profile, source, data, split: as for a training; every notebook gets them.
-        only: names of notebooks; their runs, figures and copies are moved in place, the report is not rebuilt.
+        only: names of notebooks; their runs, figures and copies are put in place, the report is not rebuilt.
+        force: do again what is done, too.
 
     Returns:
         The folder that holds the executed notebooks.
 
     Raises:
-        UserError: an unknown notebook, profile, source or split.
+        UserError: an unknown notebook, profile, source or split, or data that cannot be prepared.
         RunFailed: a notebook raised; nothing of the old results was changed.
     """
-    from ucf11lib import report, runs
-    from ucf11lib.config import RunConfig
-
     parameters = {
         "profile": profile,
         "source": source,
@@ -45,139 +55,158 @@ def reproduce(
         "split": split,
     }
     RunConfig.of(model="c3d", **parameters)
-    notebooks = choose(only)
-    for path in notebooks:
-        check_parameters(path, [*parameters, "figures_dir"])
+    chosen = notebooks.choose(only)
+    for path in chosen:
+        notebooks.check_parameters(path, [*parameters, "figures_dir"])
     target = Target.of(parameters)
-    paths.runs_dir().mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=".reproduce-", dir=paths.runs_dir()))
-    try:
-        with _runs_in(work / "runs"):
-            for number, path in enumerate(notebooks, 1):
-                title = f"[{number}/{len(notebooks)}] {path.stem}"
-                _execute(path, work, parameters, title, failed=target.runs / f"failed-{path.name}")
-            built = [] if only else _report(work)
-        target.fill(work, built)
-        if built and target.report == paths.REPORT:
-            report.update_readme(report.choose(runs.find(target.runs)))
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-    print(f"executed notebooks: {paths.shown(target.notebooks)}")
-    return target.notebooks
+    store = sources.ensure(source, data=parameters["data"], profile=recipes.profile(profile, "c3d"))
+    target.work.parent.mkdir(parents=True, exist_ok=True)
+    with paths.turn(target.work.with_name(f"{target.work.name}.lock")):
+        made_from = plan(parameters, store)
+        known, changed = Manifest.read(target.manifest, made_from)
+        if changed:
+            print(f"changed since the last time: {', '.join(changed)}")
+        job = Job([path.stem for path in chosen] + [REPORT] * (not only), parameters, target)
+        job.run(Manifest(made_from) if force else known, force)
+    print(f"executed notebooks: {paths.shown(target.folders['notebooks'])}")
+    return target.folders["notebooks"]
 
 
-def choose(only: Sequence[str]) -> list[Path]:
-    """Return the notebooks in order, or those named in `only`, with or without suffix."""
-    known = {path.stem: path for path in sorted(paths.NOTEBOOKS.glob("[0-9]*.ipynb"))}
-    wanted = {Path(name).stem for name in only}
-    if unknown := sorted(wanted - set(known)):
-        raise UserError(f"unknown notebook {', '.join(unknown)}; known are {', '.join(known)}")
-    return [path for stem, path in known.items() if not wanted or stem in wanted]
-
-
-def check_parameters(path: Path, names: Sequence[str]) -> None:
-    """Raise a UserError unless the notebook declares all `names`: papermill would only log it and run with defaults."""
-    import papermill
-
-    declared = papermill.inspect_notebook(str(path))
-    if unknown := [name for name in names if name not in declared]:
-        raise UserError(
-            f"{paths.shown(path)}: unknown parameter {', '.join(unknown)}; it declares {', '.join(declared)}"
-        )
-
-
+@dataclass(frozen=True)
 class Target:
-    """Where the results of one set of parameters belong."""
+    """Where the results of one set of parameters belong.
 
-    def __init__(self, figures: Path, report: Path, notebooks: Path, runs: Path):
-        self.figures, self.report, self.notebooks, self.runs = figures, report, notebooks, runs
+    Attributes:
+        folders: the folder of each kind of output.
+        work: the folder to work in.
+    """
+
+    folders: dict[str, Path]
+    work: Path
 
     @classmethod
     def of(cls, parameters: dict) -> "Target":
         """The checkout for the default parameters, else a folder of their own."""
-        if parameters == DEFAULT:
-            return cls(paths.FIGURES, paths.REPORT, paths.REPORT / "notebooks", paths.runs_dir())
         source = parameters["source"] + (f"_{Path(parameters['data']).name}" if parameters["data"] else "")
-        folder = paths.runs_dir() / f"report-{parameters['profile']}-{source}-{parameters['split']}"
-        return cls(folder / "figures", folder, folder / "notebooks", paths.runs_dir())
+        own = paths.runs_dir() / f"report-{parameters['profile']}-{source}-{parameters['split']}"
+        default = parameters == DEFAULT
+        report, figures = (paths.REPORT, paths.FIGURES) if default else (own, own / "figures")
+        folders = {"runs": paths.runs_dir(), "figures": figures, "notebooks": report / "notebooks", "report": report}
+        return cls(folders, own.with_name(f".{own.name}"))
 
-    def fill(self, work: Path, built: Sequence[Path]) -> None:
-        """Move runs, figures, copies and the built report from the working folder to where they belong."""
-        for kind, folder in (("runs", self.runs), ("figures", self.figures), ("notebooks", self.notebooks)):
-            for path in sorted((work / kind).iterdir()):
-                _move(path, folder / path.name)
-        for path in built:
-            _move(path, self.report / path.name)
+    @property
+    def manifest(self) -> Path:
+        """What is known of the results that are in place."""
+        return self.folders["notebooks"] / "manifest.json"
 
-
-def _move(path: Path, to: Path) -> None:
-    to.parent.mkdir(parents=True, exist_ok=True)
-    if to.is_dir():
-        shutil.rmtree(to)
-    shutil.move(path, to)
+    def where(self, output: str) -> Path:
+        """Return the place of an output, named as in a manifest."""
+        kind, _, name = output.partition("/")
+        return self.folders[kind] / name
 
 
-@contextmanager
-def _runs_in(folder: Path) -> Iterator[None]:
-    """Let the notebooks' kernels keep their runs in `folder`; the stores stay where they are."""
-    before = os.environ.get("UCF11_RUNS")
-    os.environ["UCF11_RUNS"] = str(folder)
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["UCF11_RUNS"]
+@dataclass(frozen=True)
+class Job:
+    """The steps to do for one target.
+
+    Attributes:
+        steps: names of notebooks, and of the report.
+        parameters: of every notebook.
+        target: where the results belong.
+    """
+
+    steps: Sequence[str]
+    parameters: dict[str, str]
+    target: Target
+
+    def run(self, placed: Manifest, force: bool = False) -> None:
+        """Do the steps that `placed`, what is known of the results in place, does not hold."""
+        work = self.target.work
+        if all(placed.holds(step, _inputs(step, placed), self.target.where) for step in self.steps):
+            for step in self.steps:
+                print(f"{step}: up to date")
         else:
-            os.environ["UCF11_RUNS"] = before
+            known = self._begun(placed, force)
+            for number, step in enumerate(self.steps, 1):
+                self._do(step, f"[{number}/{len(self.steps)}] {step}", known)
+            self._put_in_place(known)
+        (work / "manifest.json").unlink(missing_ok=True)  # first: what is left without it is not gone on with
+        shutil.rmtree(work, ignore_errors=True)
+
+    def _begun(self, placed: Manifest, force: bool) -> Manifest:
+        """Return what the working folder holds: what an interrupted try left there, else copies of what is in place."""
+        work, file = self.target.work, self.target.work / "manifest.json"
+        if file.exists() and not force:
+            begun, changed = Manifest.read(file, placed.plan)
+            if not changed:
+                return begun
+        shutil.rmtree(work, ignore_errors=True)
+        for kind in KINDS:
+            (work / kind).mkdir(parents=True)
+        for output in standing(placed.outputs(*KINDS), self.target.where):
+            _put(self.target.where(output), work / output)
+        placed.write(file)
+        return placed
+
+    def _do(self, step: str, title: str, known: Manifest) -> None:
+        """Do a step in the working folder, unless it is done."""
+        work, made_from = self.target.work, _inputs(step, known)
+        if known.holds(step, made_from, work.joinpath):
+            print(f"{title}: up to date")
+            return
+        for output in known.steps.pop(step, {"outputs": {}})["outputs"]:
+            if not output.startswith("runs/"):  # a run answers for itself: `jobs.ensure` trains again where it must
+                (work / output).unlink(missing_ok=True)
+        print(f"{title} ...", end="", flush=True)
+        start = time.perf_counter()
+        if step == REPORT:
+            _report(work)
+        else:
+            failed = self.target.folders["runs"] / f"failed-{step}.ipynb"
+            notebooks.execute(paths.NOTEBOOKS / f"{step}.ipynb", work, self.parameters, failed=failed)
+        others = standing(known.outputs(*KINDS), work.joinpath)
+        left = [f"{kind}/{path.name}" for kind in KINDS for path in sorted((work / kind).glob("[!.]*"))]
+        outputs = {output: digest([work / output]) for output in left if output not in others}
+        known.steps[step] = {"made_from": made_from, "outputs": outputs}
+        known.write(work / "manifest.json")
+        print(f" {time.perf_counter() - start:.0f} s", flush=True)
+
+    def _put_in_place(self, known: Manifest) -> None:
+        """Copy what the finished steps left to where it belongs; killed in the middle, it is done again."""
+        from ucf11lib import report, runs
+
+        outputs = known.outputs(*KINDS)
+        for output in standing(outputs, self.target.work.joinpath):
+            if digest([self.target.where(output)]) != outputs[output]:
+                _put(self.target.work / output, self.target.where(output))
+        if REPORT in self.steps and self.target.folders["report"] == paths.REPORT:
+            report.update_readme(report.choose(runs.find(self.target.folders["runs"])))
+        known.write(self.target.manifest)
 
 
-def _execute(path: Path, work: Path, parameters: dict, title: str, *, failed: Path) -> None:
-    """Run one notebook and keep its executed copy as HTML."""
-    import papermill
-    from nbclient.exceptions import DeadKernelError
-    from traitlets.config import Config
-
-    for kind in ("runs", "figures", "notebooks"):
-        (work / kind).mkdir(parents=True, exist_ok=True)
-    executed = work / path.name
-    print(f"{title} ...", end="", flush=True)
-    start = time.perf_counter()
-    try:
-        papermill.execute_notebook(
-            path,
-            executed,
-            parameters | {"figures_dir": str(work / "figures")},
-            kernel_name="python3",
-            cwd=path.parent,
-            progress_bar=False,
-            config=Config({"KernelManager": {"transport_encryption": "auto"}}),  # without it every kernel warns
-        )
-    except papermill.PapermillExecutionError as error:
-        print(" failed")
-        shutil.copy(executed, failed)
-        raise RunFailed(f"{path.name}, cell {_source_number(path, error.source)}: {error.ename}: {error.evalue}; "
-                        f"see {paths.shown(failed)}; the old results were not touched") from None  # fmt: skip
-    except DeadKernelError:
-        print(" failed")
-        raise RunFailed(f"{path.name}: its kernel was killed, most often for memory; try --profile smoke") from None
-    print(f" {time.perf_counter() - start:.0f} s", flush=True)
-    _to_html(executed, work / "notebooks" / f"{path.stem}.html")
+def _inputs(step: str, known: Manifest) -> str:
+    """Return a hash of what this step is made from beside the plan; a notebook sees the runs of those before it."""
+    results = paths.RESULTS.glob("*.json")
+    if step == REPORT:
+        return digest([*results, *(paths.REPORT / name for name in TEXTS)], known.outputs("runs", "figures"))
+    files = [paths.NOTEBOOKS / f"{step}.ipynb", paths.REPORT / "conclusion.md", *results]
+    return digest(files, known.outputs("runs", before=step))
 
 
-def _source_number(path: Path, source: str) -> int:
-    """Return which cell of the notebook, counted from 1, has this source; the executed copy has one cell more."""
-    cells = [cell.source for cell in nbformat.read(path, as_version=4).cells]
-    return cells.index(source) + 1
+def _put(path: Path, to: Path) -> None:
+    """Copy a file or a folder, over what is there; it appears whole or not at all."""
+    to.parent.mkdir(parents=True, exist_ok=True)
+    temporary = to.with_name(f".partial-{to.name}")
+    shutil.rmtree(temporary, ignore_errors=True)
+    if path.is_dir():
+        shutil.copytree(path, temporary, ignore=shutil.ignore_patterns(".*"))
+        shutil.rmtree(to, ignore_errors=True)
+    else:
+        shutil.copyfile(path, temporary)
+    temporary.replace(to)
 
 
-def _to_html(executed: Path, to: Path) -> None:
-    from nbconvert import HTMLExporter
-
-    body, _ = HTMLExporter(embed_images=True).from_filename(str(executed))
-    to.write_text(body)
-
-
-def _report(work: Path) -> list[Path]:
+def _report(work: Path) -> None:
     from ucf11lib import report
 
-    return report.build(work / "runs", figures=work / "figures", to=work / "report")
+    report.build(work / "runs", figures=work / "figures", to=work / "report")

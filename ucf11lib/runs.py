@@ -19,13 +19,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from ucf11lib import paths, recipes
-from ucf11lib.backend import keras, tf
 from ucf11lib.errors import UserError
+
+if TYPE_CHECKING:  # TensorFlow takes seconds to load, and what lists runs needs none of it
+    from ucf11lib.backend import keras
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "av")
 
@@ -117,8 +120,9 @@ class Run:
         """Accuracy of each class, nan for one that does not occur in the held-out part."""
         return [np.nan if value is None else value for value in self.metrics["per_class_accuracy"]]
 
-    def model(self) -> keras.Model:
+    def model(self) -> "keras.Model":
         """Load the trained network."""
+        from ucf11lib.backend import keras
         from ucf11lib.models import layers  # noqa: F401 - registers the layers that a saved model names
 
         try:
@@ -156,6 +160,8 @@ def measures(runs: Mapping[str, Run]) -> pd.DataFrame:
 
 def environment() -> dict:
     """Return versions, devices and the git commit, for `environment.json`."""
+    from ucf11lib.backend import tf
+
     git = ["git", "-C", str(paths.ROOT)]
     try:
         commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()

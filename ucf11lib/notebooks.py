@@ -1,0 +1,100 @@
+"""The notebooks: which there are, what parameters they declare, and running one with papermill."""
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import nbformat
+
+from ucf11lib import paths
+from ucf11lib.errors import RunFailed, UserError
+
+
+def choose(only: Sequence[str]) -> list[Path]:
+    """Return the notebooks in order, or those named in `only`, with or without suffix."""
+    known = {path.stem: path for path in sorted(paths.NOTEBOOKS.glob("[0-9]*.ipynb"))}
+    wanted = {Path(name).stem for name in only}
+    if unknown := sorted(wanted - set(known)):
+        raise UserError(f"unknown notebook {', '.join(unknown)}; known are {', '.join(known)}")
+    return [path for stem, path in known.items() if not wanted or stem in wanted]
+
+
+def check_parameters(path: Path, names: Sequence[str]) -> None:
+    """Raise a UserError unless the notebook declares all `names`: papermill would only log it and run with defaults."""
+    import papermill
+
+    declared = papermill.inspect_notebook(str(path))
+    if unknown := [name for name in names if name not in declared]:
+        raise UserError(
+            f"{paths.shown(path)}: unknown parameter {', '.join(unknown)}; it declares {', '.join(declared)}"
+        )
+
+
+def execute(path: Path, work: Path, parameters: dict, *, failed: Path) -> None:
+    """Run one notebook.
+
+    Args:
+        path: the notebook.
+        work: its runs, figures and executed copy (HTML) go to `runs`, `figures` and `notebooks` in here.
+        parameters: its parameters, beside `figures_dir`.
+        failed: where its executed copy is kept if a cell raises.
+
+    Raises:
+        RunFailed: a cell raised, or the kernel was killed.
+    """
+    import papermill
+    from nbclient.exceptions import DeadKernelError
+    from traitlets.config import Config
+
+    executed = work / path.name
+    try:
+        with _runs_in(work / "runs"):
+            papermill.execute_notebook(
+                path,
+                executed,
+                parameters | {"figures_dir": str(work / "figures")},
+                kernel_name="python3",
+                cwd=path.parent,
+                progress_bar=False,
+                config=Config({"KernelManager": {"transport_encryption": "auto"}}),  # without it every kernel warns
+            )
+    except papermill.PapermillExecutionError as error:
+        print(" failed")
+        shutil.copy(executed, failed)
+        number = _source_number(path, error.source)
+        raise RunFailed(f"{path.name}, cell {number}: {error.ename}: {error.evalue}; see {paths.shown(failed)}; "
+                        "the old results were not touched; the same command goes on here") from None  # fmt: skip
+    except DeadKernelError:
+        print(" failed")
+        raise RunFailed(f"{path.name}: its kernel was killed, most often for memory; try --profile smoke") from None
+    _to_html(executed, work / "notebooks" / f"{path.stem}.html")
+
+
+@contextmanager
+def _runs_in(folder: Path) -> Iterator[None]:
+    """Let the notebooks' kernels keep their runs in `folder`; the stores stay where they are."""
+    before = os.environ.get("UCF11_RUNS")
+    os.environ["UCF11_RUNS"] = str(folder)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["UCF11_RUNS"]
+        else:
+            os.environ["UCF11_RUNS"] = before
+
+
+def _source_number(path: Path, source: str) -> int:
+    """Return which cell of the notebook, counted from 1, has this source; the executed copy has one cell more."""
+    cells = [cell.source for cell in nbformat.read(path, as_version=4).cells]
+    return cells.index(source) + 1
+
+
+def _to_html(executed: Path, to: Path) -> None:
+    from nbconvert import HTMLExporter
+
+    body, _ = HTMLExporter(embed_images=True).from_filename(str(executed))
+    with paths.whole_file(to) as temporary:
+        temporary.write_text(body)
