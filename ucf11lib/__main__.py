@@ -157,6 +157,16 @@ def _reproduce(args: argparse.Namespace) -> None:
     reproduce(**{name: getattr(args, name) for name in names})
 
 
+def _runs(args: argparse.Namespace) -> None:
+    from ucf11lib import paths, runs
+
+    found = runs.listing(args.runs)
+    if args.json:
+        print(found.to_json(orient="records"))
+    else:
+        print(f"no runs in {paths.shown(args.runs or paths.runs_dir())}" if found.empty else runs.listed(found))
+
+
 def _report(args: argparse.Namespace) -> None:
     from ucf11lib import paths, report
 
@@ -289,6 +299,10 @@ def parser() -> Parser:
     c.add_argument("video", help="any video file that FFmpeg decodes")
     c.add_argument("--run", required=True, metavar="DIR")
     c.add_argument("--json", action="store_true", help="print JSON, with each window")
+
+    c = _add(commands, "runs", _runs, "List runs, finished or not: status, epoch, accuracy, age.", "runs --json")
+    c.add_argument("--runs", metavar="DIR", help="the folder of run folders; runs/ by default")
+    c.add_argument("--json", action="store_true", help="print JSON; age is in seconds")
 
     c = _add(commands, "report", _report, "Rebuild the report from run folders.", "report --runs runs")
     c.add_argument("--runs", metavar="DIR", help="the folder of run folders; runs/ by default")

@@ -6,6 +6,7 @@ or the folder that `reproduce` works in).
 
 import contextlib
 import errno
+import fcntl
 import os
 import shutil
 import sys
@@ -114,6 +115,16 @@ def turn(file: Path) -> Iterator[None]:
     finally:
         file.unlink(missing_ok=True)
         lock.release()
+
+
+def taken(file: Path) -> bool:
+    """Return whether a process holds a lock file: one that is there may be a killed process's."""
+    with contextlib.suppress(FileNotFoundError), file.open() as opened:
+        try:
+            fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ import json
 import os
 import platform
 import subprocess
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,6 +31,7 @@ from ucf11lib.errors import UserError
 if TYPE_CHECKING:  # TensorFlow takes seconds to load, and what lists runs needs none of it
     from ucf11lib.backend import keras
 
+COLUMNS = ["run", "status", "model", "recipe", "profile", "data", "split", "seed", "epoch", "epochs", "accuracy", "age"]
 PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "av")
 
 
@@ -135,6 +137,56 @@ def find(folder: Path | str | None = None) -> list[Run]:
     """Return the finished runs under `folder`, `runs/` by default, in order of name."""
     folder = Path(folder) if folder else paths.runs_dir()
     return [Run(path.parent) for path in sorted(folder.glob("*/metrics.json"))]
+
+
+def listing(folder: Path | str | None = None) -> pd.DataFrame:
+    """Return every run under `folder`, `runs/` by default, whether it is finished or not; those of `reproduce`, too.
+
+    Columns are run (its folder), status (`running`, `interrupted`, `unreadable`, or what metrics.json says), model,
+    recipe, profile, data, split, seed, epoch (done), epochs (at most), accuracy (of the last epoch) and age (seconds
+    since it last wrote). What a damaged folder does not tell is None.
+
+    Raises:
+        UserError: no such folder.
+    """
+    folder = Path(folder) if folder else paths.runs_dir()
+    if not folder.is_dir():
+        raise UserError(f"{paths.shown(folder)}: no such folder; train a model first, or give another with --runs")
+    found = [*folder.glob("[!.]*/config.json"), *folder.glob(".report-*/runs/[!.]*/config.json")]
+    return pd.DataFrame([_row(path.parent, folder) for path in sorted(found)], columns=COLUMNS, dtype=object)
+
+
+def _row(path: Path, folder: Path) -> dict:
+    config, metrics = (read_json(path / name) for name in ("config.json", "metrics.json"))
+    row = dict.fromkeys(COLUMNS) | {"run": str(path.relative_to(folder)), "status": "unreadable"}
+    try:
+        history = pd.read_csv(path / "history.csv") if (path / "history.csv").exists() else pd.DataFrame()
+        row |= {key: config[key] for key in ("model", "recipe", "profile", "split", "seed")}
+        row |= {"data": config["data_kind"], "epoch": len(history), "epochs": config["profile_fields"]["epochs"]}
+        row["accuracy"] = float(history["val_accuracy"].iloc[-1]) if len(history) else None
+        row["age"] = time.time() - max(file.stat().st_mtime for file in path.iterdir())
+        unfinished = "running" if paths.taken(path.with_name(f".{path.name}.lock")) else "interrupted"
+        row["status"] = metrics["status"] if metrics else unfinished
+    except (OSError, ValueError, KeyError, TypeError):  # a folder may be anything, and may vanish meanwhile
+        return row
+    return row
+
+
+def listed(found: pd.DataFrame) -> str:
+    """Return what `listing` found as a table to read."""
+    shown = found.drop(columns=["epoch", "epochs", "profile"]).assign(
+        epoch=[f"{row.epoch}/{row.epochs}" if row.epochs else None for row in found.itertuples()],
+        accuracy=[None if value is None else f"{value:.1%}" for value in found["accuracy"]],
+        age=[None if value is None else _age(value) for value in found["age"]],
+    )
+    return shown.fillna("-").to_string(index=False)
+
+
+def _age(seconds: float) -> str:
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(seconds, 0):.0f} s"
 
 
 def table(runs: Mapping[str, Run]) -> pd.DataFrame:
