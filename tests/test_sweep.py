@@ -1,15 +1,12 @@
-import os
-import signal
-import threading
-import time
+import logging
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-import psutil
 import pytest
+from distributed import LocalCluster
 
-from ucf11lib import crossval, evaluation, grids, jobs, paths, runs, sweep
+from ucf11lib import crossval, drills, evaluation, grids, jobs, paths, runs, sweep
 from ucf11lib.config import RunConfig
 from ucf11lib.errors import RunFailed, UserError
 
@@ -20,11 +17,6 @@ SHORT = SMOKE.having("epochs=1", "steps_per_epoch=1")
 
 def silent(line):
     pass
-
-
-def workers():
-    """The processes of this one's clusters."""
-    return [child for child in psutil.Process().children() if "spawn_main" in " ".join(child.cmdline())]
 
 
 def test_two_workers_do_four_runs_once_with_the_numbers_of_a_training_alone():
@@ -40,25 +32,12 @@ def test_two_workers_do_four_runs_once_with_the_numbers_of_a_training_alone():
     again = sweep.run_all(FOUR, workers=2, say=said.append)
     assert said[-1] == "4 of 4 runs are finished already"
     assert [(outcome.run.path / "metrics.json").stat().st_mtime_ns for outcome in again] == stamps
-    assert workers() == []
+    assert drills.workers() == []
 
 
 def test_a_killed_worker_costs_no_run():
-    killed = []
-
-    def kill():
-        while not killed:
-            begun = list(paths.runs_dir().glob("*/config.json"))
-            for child in workers() if begun else []:
-                os.kill(child.pid, signal.SIGKILL)
-                killed.append(child.pid)
-            time.sleep(0.05)
-
-    killer = threading.Thread(target=kill, daemon=True)
-    killer.start()
-    outcomes = sweep.run_all(FOUR[:2], workers=1, say=silent)
-    assert killed
-    assert [outcome.status for outcome in outcomes] == ["ok", "ok"]
+    found = drills.swept(FOUR[:2], workers=1, kill_at=1)
+    assert (found["killed"], found["results"], found["twice"], len(found["numbers"])) == (1, 2, 0, 2)
     assert not [path.name for path in paths.runs_dir().iterdir() if path.name.startswith(".")]
 
 
@@ -84,6 +63,14 @@ def test_a_failing_run_is_a_row_and_the_others_go_on(cli, tmp_path):
     assert [path.name for path in mine.iterdir()] == ["thesis.tex"]
 
 
+def test_a_cluster_whose_workers_do_several_runs_at_once_is_refused():
+    with cluster(threads_per_worker=2, processes=False) as users:
+        address = users.scheduler_address
+        with pytest.raises(UserError, match=rf"has 2 threads.*start them with 'dask worker {address} --nthreads 1'"):
+            sweep.run_all([SMOKE], scheduler=address, say=silent)
+    assert not any(paths.runs_dir().iterdir())
+
+
 def test_a_run_folder_has_one_run():
     with pytest.raises(UserError, match="asked for twice"):
         sweep.run_all([SMOKE, SMOKE])
@@ -95,9 +82,16 @@ def test_a_fold_that_is_not_there_is_refused_before_anything_runs():
     assert not any(paths.runs_dir().iterdir())
 
 
-def test_crossval_holds_every_sequence_out_once():
+def cluster(**options):
+    return LocalCluster(n_workers=1, dashboard_address="127.0.0.1:0", silence_logs=logging.CRITICAL, **options)
+
+
+def test_crossval_holds_every_sequence_out_once_on_a_cluster_of_the_users():
     short, said = SHORT.having("groups=3"), []
-    folder = crossval.crossval(replace(short, health=False), workers=1, say=said.append)
+    with cluster(threads_per_worker=1, processes=True) as users:
+        address = users.scheduler_address
+        folder = crossval.crossval(replace(short, health=False), scheduler=address, say=said.append)
+        assert len(users.workers) == 1
     summary = runs.read_json(folder / "summary.json")
     found = [jobs.finished(config) for config in crossval.configs(replace(short, health=False))]
     assert [run.config["fold"] for run in found] == [row["fold"] for row in summary["folds"]]

@@ -309,7 +309,7 @@ def parser() -> Parser:
 
     c = _add(commands, "experiments", _experiments, "Run the long experiments of report/results/; resumes.",
              "experiments weizmann --videos my_videos")  # fmt: skip
-    c.add_argument("names", nargs="*", help="checks, ablation, autopsy, health, weizmann; all by default")
+    c.add_argument("names", nargs="*", help="of report/results/, such as checks or sweep; all by default")
     c.add_argument("--videos", metavar="DIR", help="the folder that holds weizmann/")
     c.add_argument("--force", action="store_true", help="run again what has results already")
     return top

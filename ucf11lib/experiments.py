@@ -16,6 +16,7 @@ from ucf11lib import (
     bench,
     crossval,
     dissection,
+    drills,
     explain,
     jobs,
     leak,
@@ -78,6 +79,11 @@ def load(name: str) -> dict:
     if (found := runs.read_json(path)) is None:
         raise UserError(f"{paths.shown(path)}: no such table; make it with 'python -m ucf11lib experiments {name}'")
     return found
+
+
+def tables() -> dict[str, dict]:
+    """Return the tables of all experiments that have been run."""
+    return {name: load(name) for name in EXPERIMENTS if (paths.RESULTS / f"{name}.json").exists()}
 
 
 def checks(videos: Path) -> dict:
@@ -207,6 +213,16 @@ def inputs(videos: Path) -> dict:
     return {"source": "synthetic; Weizmann actions", "split": "group", "settings": normalisation.LENGTH, "rows": rows}
 
 
+def sweep_(videos: Path) -> dict:
+    """Sweep twelve smoke runs with one worker, and with two of which one is killed in the middle."""
+    return drills.sweep_with_a_kill()
+
+
+def survival(videos: Path) -> dict:
+    """Kill the main job at random moments, go on, and hold it against one left alone."""
+    return {"source": "synthetic", "profile": "smoke", "reproduce": drills.main_job_killed()}
+
+
 EXPERIMENTS: dict[str, Callable[[Path], dict]] = {
     "checks": checks,
     "ablation": ablation_,
@@ -216,6 +232,8 @@ EXPERIMENTS: dict[str, Callable[[Path], dict]] = {
     "leak": leak_,
     "inputs": inputs,
     "data": data,
+    "sweep": sweep_,
+    "survival": survival,
 }
 
 

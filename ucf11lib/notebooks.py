@@ -1,9 +1,7 @@
 """The notebooks: which there are, what parameters they declare, and running one with papermill."""
 
-import os
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import nbformat
@@ -50,7 +48,7 @@ def execute(path: Path, work: Path, parameters: dict, *, failed: Path) -> None:
 
     executed = work / path.name
     try:
-        with _runs_in(work / "runs"):
+        with paths.runs_in(work / "runs"):
             papermill.execute_notebook(
                 path,
                 executed,
@@ -70,20 +68,6 @@ def execute(path: Path, work: Path, parameters: dict, *, failed: Path) -> None:
         print(" failed")
         raise RunFailed(f"{path.name}: its kernel was killed, most often for memory; try --profile smoke") from None
     _to_html(executed, work / "notebooks" / f"{path.stem}.html")
-
-
-@contextmanager
-def _runs_in(folder: Path) -> Iterator[None]:
-    """Let the notebooks' kernels keep their runs in `folder`; the stores stay where they are."""
-    before = os.environ.get("UCF11_RUNS")
-    os.environ["UCF11_RUNS"] = str(folder)
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["UCF11_RUNS"]
-        else:
-            os.environ["UCF11_RUNS"] = before
 
 
 def _source_number(path: Path, source: str) -> int:

@@ -35,6 +35,20 @@ def runs_dir() -> Path:
     return Path(os.environ.get("UCF11_RUNS", ROOT / "runs")).resolve()
 
 
+@contextlib.contextmanager
+def runs_in(folder: Path) -> Iterator[None]:
+    """Let this process, and those that it starts meanwhile, keep runs in `folder`; the stores stay where they are."""
+    before = os.environ.get("UCF11_RUNS")
+    os.environ["UCF11_RUNS"] = str(folder)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["UCF11_RUNS"]
+        else:
+            os.environ["UCF11_RUNS"] = before
+
+
 def shown(path: Path | str) -> str:
     """Return `path` as a reader wants it: relative to the current folder if it lies inside."""
     path = Path(path)

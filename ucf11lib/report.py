@@ -94,7 +94,7 @@ def render(found: dict[str, Run], figures: Path, work: Path) -> str:
         "runs": found,
         "name": shown_name,
         "data": next(iter(found.values())).config,
-        "results": {name: experiments.load(name) for name in experiments.EXPERIMENTS},
+        "results": experiments.tables(),
         "figure": _figure_numbers(figures, work),
         "results_table": results_table(found),
         "changes": changes_table(found),

@@ -29,7 +29,7 @@ from ucf11lib.config import RunConfig
 from ucf11lib.data import sources
 from ucf11lib.errors import RunFailed, UserError
 
-# `jobs` and `runs` load TensorFlow. A worker unpickles its task from this module, and must set the threads first.
+# `jobs` loads TensorFlow. A worker unpickles its task from this module, and must set the threads first.
 
 CORES_A_RUN = 2
 SETTINGS = {
@@ -86,7 +86,7 @@ def run_all(
 
     Raises:
         UserError: before anything runs: two runs of one folder, data that cannot be prepared or divided as asked, a
-            number of workers that is none, or no scheduler at the address.
+            number of workers that is none, no scheduler at the address, or none with workers of one thread.
         RunFailed: the cluster was lost.
     """
     from ucf11lib import jobs
@@ -149,20 +149,21 @@ def _cluster(workers: int, tasks: int, scheduler: str) -> Iterator[Client]:
         stack.enter_context(dask.config.set(SETTINGS))
         stack.enter_context(_silent())
         if scheduler:
-            client = _connected(scheduler)
+            client = stack.enter_context(_connected(scheduler))
+            _check_workers(client, scheduler)
         else:
             scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="ucf11-", ignore_cleanup_errors=True))
             cluster = LocalCluster(
                 n_workers=min(workers, tasks),
                 threads_per_worker=1,
                 processes=True,
-                dashboard_address=None,
+                dashboard_address="127.0.0.1:0",  # any port: a second sweep here would complain of the first
                 local_directory=scratch,
                 silence_logs=logging.CRITICAL,
                 env={"TMPDIR": scratch},  # where TensorFlow leaves files when it is killed
             )
-            client = Client(stack.enter_context(cluster))
-        yield stack.enter_context(client)
+            client = stack.enter_context(Client(stack.enter_context(cluster)))
+        yield client
 
 
 @contextlib.contextmanager
@@ -188,6 +189,17 @@ def _connected(scheduler: str) -> Client:
     except (OSError, ValueError) as error:
         raise UserError(f"--scheduler {scheduler}: no Dask scheduler answers ({type(error).__name__}); start one with "
                         "'dask scheduler', or leave --scheduler away") from None  # fmt: skip
+
+
+def _check_workers(client: Client, scheduler: str) -> None:
+    """Raise a UserError unless there is a worker, and all have one thread: two trainings disturb each other in one."""
+    remedy = f"start them with 'dask worker {scheduler} --nthreads 1'"
+    try:
+        client.wait_for_workers(1, timeout=30)
+    except TimeoutError:
+        raise UserError(f"--scheduler {scheduler}: it has no workers; {remedy}") from None
+    if (threads := max(client.nthreads().values())) > 1:
+        raise UserError(f"--scheduler {scheduler}: a worker has {threads} threads, for as many runs at once; {remedy}")
 
 
 def _train_all(client: Client, configs: Sequence[RunConfig], say: Callable[[str], None]) -> dict[str, str]:

@@ -1,0 +1,165 @@
+"""What kills cost: a sweep that loses a worker, the main job killed at random moments, and both left alone."""
+
+import contextlib
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from ucf11lib import paths, recipes, runs, sweep
+from ucf11lib.config import RunConfig
+from ucf11lib.data import sources
+from ucf11lib.errors import RunFailed
+
+MEASURED = ("seconds", "seconds_to_75", "sequences_per_second", "peak_rss_mb")  # of metrics.json, new each time
+TIMED = "comparison.svg"  # the one figure that shows seconds
+FINISHED = re.compile(r"\] (\w+) \.\.\. \d+ s$", re.MULTILINE)
+
+
+@dataclass
+class Watch:
+    """Looks on at a sweep of this process, in a thread of its own, and kills one of its workers.
+
+    Attributes:
+        folder: the runs.
+        kill_at: when so many runs have begun; None lets all live.
+        finished: each run that finished, with when: one that was done twice is there twice.
+        killed: the processes killed.
+    """
+
+    folder: Path
+    kill_at: int | None
+    finished: set[tuple[str, int]] = field(default_factory=set)
+    killed: list[int] = field(default_factory=list)
+
+    @contextlib.contextmanager
+    def on(self):
+        """Watch while the block runs."""
+        over = threading.Event()
+        thread = threading.Thread(target=self._look, args=[over])
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+    def _look(self, over: threading.Event) -> None:
+        while not over.wait(0.05):
+            for metrics in self.folder.glob("[!.]*/metrics.json"):
+                self.finished.add((metrics.parent.name, metrics.stat().st_mtime_ns))
+            begun = len([*self.folder.glob("[!.]*/config.json")])
+            if self.kill_at is not None and not self.killed and begun >= self.kill_at:
+                self.killed = [child.pid for child in workers()[:1]]
+                for pid in self.killed:
+                    os.kill(pid, signal.SIGKILL)
+
+
+def workers() -> list[psutil.Process]:
+    """Return the processes of this one's Dask clusters."""
+    return [child for child in psutil.Process().children() if "spawn_main" in " ".join(child.cmdline())]
+
+
+def swept(configs: Sequence[RunConfig], workers: int, kill_at: int | None = None) -> dict:
+    """Sweep, and kill a worker when `kill_at` runs have begun; return what became of the runs, and the seconds.
+
+    `twice` counts finished runs that were done again, `numbers` holds each run's confusion matrix.
+    """
+    watch = Watch(paths.runs_dir(), kill_at)
+    start = time.perf_counter()
+    with watch.on():
+        outcomes = sweep.run_all(configs, workers=workers, say=lambda line: None)
+    seconds = time.perf_counter() - start
+    done = [outcome.run for outcome in outcomes if outcome.run]
+    return {
+        "workers": workers,
+        "killed": len(watch.killed),
+        "results": len(done),
+        "twice": len(watch.finished) - len({name for name, _ in watch.finished}),
+        "seconds": seconds,
+        "numbers": [run.metrics["confusion"] for run in done],
+    }
+
+
+def sweep_with_a_kill() -> dict:
+    """Do the same twelve smoke runs with one worker, and with two of which one is killed in the middle."""
+    configs = [RunConfig(model, profile="smoke", seed=seed) for seed in range(4) for model in recipes.MODELS]
+    sources.ensure("synthetic", profile=recipes.profile("smoke", "c3d"))
+    rows = []
+    for workers, kill_at in ((1, None), (2, len(configs) // 2 + 1)):
+        with tempfile.TemporaryDirectory(prefix="ucf11-") as folder, paths.runs_in(Path(folder)):
+            rows.append(swept(configs, workers, kill_at))
+    alone, disturbed = (row.pop("numbers") for row in rows)
+    ratio = rows[1]["seconds"] / rows[0]["seconds"]
+    return {"source": "synthetic", "runs": len(configs), "rows": rows, "ratio": ratio, "same": alone == disturbed}
+
+
+def main_job_killed(kills: int = 10, seed: int = 0) -> dict:
+    """Kill the smoke tier of the main job at random moments, go on each time, and compare with one left alone.
+
+    A moment is drawn from the first third of what the whole takes, counted from the last kill, so that the kills get
+    through all of the job.
+    """
+    draw, moments = random.Random(seed), []
+    with tempfile.TemporaryDirectory(prefix="ucf11-") as temporary:
+        alone, killed = Path(temporary) / "alone", Path(temporary) / "killed"
+        start = time.perf_counter()
+        steps = FINISHED.findall(_main_job(alone)[0])
+        whole, done = time.perf_counter() - start, []
+        for _ in range(kills):
+            seconds = draw.uniform(0, whole / 3)
+            said, was_killed = _main_job(killed, seconds)
+            done += FINISHED.findall(said)
+            moments += [seconds] * was_killed
+        done += FINISHED.findall(_main_job(killed)[0])
+        return {
+            "steps": len(steps),
+            "seconds": whole,
+            "kills": len(moments),
+            "moments": moments,
+            "twice": sorted(step for step in set(done) if done.count(step) > 1),
+            "figures_that_differ": _figures_that_differ(alone, killed),
+            "same_numbers": _numbers(alone) == _numbers(killed),
+        }
+
+
+def _main_job(folder: Path, seconds: float | None = None) -> tuple[str, bool]:
+    """Run the smoke tier with runs in `folder`, but kill it after `seconds`; return what it said, and if it was killed.
+
+    Raises:
+        RunFailed: it failed of itself.
+    """
+    command = [sys.executable, "-u", "-m", "ucf11lib", "reproduce", "--profile", "smoke"]
+    with paths.runs_in(folder):
+        job = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        said, complaint = job.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        job.kill()
+        return job.communicate()[0], True
+    if job.returncode:
+        raise RunFailed(complaint.splitlines()[-1].removeprefix("error: "))
+    return said, False
+
+
+def _figures_that_differ(one: Path, other: Path) -> list[str]:
+    found = [{path.name: path.read_bytes() for path in folder.glob("report-*/figures/*")} for folder in (one, other)]
+    return sorted(name for name in set().union(*found) - {TIMED} if found[0].get(name) != found[1].get(name))
+
+
+def _numbers(folder: Path) -> dict:
+    """Return metrics.json of each run, without what is measured by the clock."""
+    return {
+        run.path.name: {key: value for key, value in run.metrics.items() if key not in MEASURED}
+        for run in runs.find(folder)
+    }
