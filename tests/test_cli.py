@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import subprocess
 
 import pytest
 
@@ -131,19 +130,6 @@ def test_a_run_folder_that_exists(cli, tmp_path, store):
     before = {path.name: path.read_bytes() for path in run.path.iterdir()}
     refused(cli("train", "c3d", "--profile", "smoke", "--run", run.path), "finished run", "--run")
     assert {path.name: path.read_bytes() for path in run.path.iterdir()} == before
-
-
-@pytest.fixture
-def tiny_disk(tmp_path):
-    """A real file system of 2 MiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder]
-    mounted = subprocess.run(mount, capture_output=True, check=False)
-    if mounted.returncode:
-        pytest.skip("needs the right to mount a small file system")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
 
 
 def test_a_full_disk_while_preparing(cli, tiny_disk):

@@ -78,7 +78,7 @@ def test_ctrl_c_says_how_to_go_on(tree, tmp_path):
     process.send_signal(signal.SIGINT)
     said = process.communicate(timeout=60)[1]
     assert process.returncode == 130
-    assert said.strip().splitlines()[-1].startswith("error: interrupted; the same command goes on where it was")
+    assert said.splitlines()[-1].startswith("error: interrupted; go on where it was with: python -m ucf11lib prepare")
     assert not (tmp_path / "s").exists()
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from ucf11lib.data import store as stores
 from ucf11lib.data.store import ClipStore
-from ucf11lib.errors import UserError
+from ucf11lib.errors import RunFailed, UserError
 
 
 def write(path, n=3, size=8, window=4):
@@ -116,7 +116,7 @@ MAKE = """
 import sys, time
 sys.path.insert(0, sys.argv[2])
 from test_store import write_clips
-from ucf11lib.errors import UserError
+from ucf11lib.errors import RunFailed, UserError
 print("ready", flush=True)
 sys.stdin.readline()
 try:
@@ -154,7 +154,7 @@ def test_take_says_when_the_file_was_cut_under_it(tmp_path):
     opened = ClipStore.open(tmp_path / "s")
     opened.take([0])
     os.truncate(tmp_path / "s" / "frames.npy", 500)
-    with pytest.raises(UserError, match="cut short while it was read"):
+    with pytest.raises(RunFailed, match="cut short while it was read"):
         opened.take([0, 2])
 
 

@@ -3,6 +3,8 @@
 import argparse
 import errno
 import json
+import shlex
+import signal
 import sys
 from collections.abc import Callable
 
@@ -76,7 +78,8 @@ def _train(args: argparse.Namespace) -> None:
     from ucf11lib.config import RunConfig
     from ucf11lib.data.store import ClipStore
 
-    names = ("model", "recipe", "profile", "source", "data", "split", "fold", "seed", "health", "mixed_precision")
+    names = ("model", "recipe", "profile", "source", "data", "split", "fold", "seed", "health", "mixed_precision",
+             "deterministic")  # fmt: skip
     parameters = {name: getattr(args, name) for name in names} | {"settings": ",".join(args.set)}
     store = ClipStore.open(args.store) if args.store else None
     if store:
@@ -85,7 +88,7 @@ def _train(args: argparse.Namespace) -> None:
     if args.overfit is not None:
         _overfit(args, config, store)
         return
-    run = jobs.train(config, args.run, store=store, resume=args.resume)
+    run = jobs.train(config, args.run, store=store, resume=args.resume, checkpoint_minutes=args.checkpoint_minutes)
     print(f"held out: {run.metrics['accuracy']:.1%} of {run.metrics['n_val']} sequences ({run.note})")
     print(f"run: {paths.shown(run.path)}")
     if run.metrics["status"].startswith("stopped"):
@@ -279,12 +282,16 @@ def parser() -> Parser:
     c.add_argument("--fold", default="", metavar="NAME", help="the group index that split logo holds out, such as 07")
     c.add_argument("--seed", type=int, default=0, help="of split, weights, order, augmentation")
     c.add_argument("--run", metavar="DIR", help="the new run folder; under runs/ by default")
-    c.add_argument("--resume", action="store_true", help="go on with an unfinished run")
+    c.add_argument("--resume", action="store_true", help="go on with an unfinished run; begin if there is none")
+    c.add_argument("--checkpoint-minutes", type=float, default=5, metavar="N",
+                   help="of training from one checkpoint to the next, beside that after each epoch")  # fmt: skip
     c.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE",
                    help="change a field of the recipe or profile; may be repeated")  # fmt: skip
     c.add_argument("--no-health", dest="health", action="store_false", help="let a training that cannot learn go on")
     c.add_argument("--overfit", type=int, metavar="N", help="only see whether N sequences can be learnt by heart")
     c.add_argument("--mixed-precision", action="store_true", help="half precision where that is safe; pays on GPUs")
+    c.add_argument("--deterministic", action="store_true",
+                   help="operations with one result only, on GPUs too; slower, see ucf11lib/config.py")  # fmt: skip
 
     _add_many_runs(commands)
 
@@ -325,12 +332,21 @@ def main(arguments: list[str] | None = None) -> int:
     except RunFailed as error:
         return _say(error, 1)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.ENOTDIR):
             raise
-        return _say(f"{error.filename or 'output'}: {error.strerror}; free some space or choose another place", 1)
-    except KeyboardInterrupt:
-        return _say("interrupted; the same command goes on where it was, a training with --resume", 130)
+        place = f"{error.filename or 'output'}: {error.strerror}; free some space or choose another place"
+        return _say(f"{place}; go on with: {_again(arguments)}", 1)
+    except KeyboardInterrupt as error:
+        number = getattr(error, "number", signal.SIGINT)
+        return _say(f"interrupted; go on where it was with: {_again(arguments)}", 128 + number)
     return 0
+
+
+def _again(arguments: list[str] | None) -> str:
+    """Return the command that goes on with what this one began."""
+    words = [str(word) for word in (sys.argv[1:] if arguments is None else arguments)]
+    resume = ["--resume"] if words[0] == "train" and not {"--resume", "--overfit"} & set(words) else []
+    return shlex.join(["python", "-m", "ucf11lib", *words, *resume])
 
 
 def _say(message: object, code: int) -> int:

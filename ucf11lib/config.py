@@ -24,6 +24,9 @@ class RunConfig:
         seed: of the split, the weights, the order, the augmentation and the dropout.
         settings: changes of the recipe and profile, such as `init=normal,learning_rate=0.01`.
         health: watch the training and stop one that cannot learn (`ucf11lib.health`).
+        deterministic: only operations whose result does not depend on the order in which threads add; from then on in
+            the whole process. TensorFlow: "note that determinism in general comes at the expense of lower performance"
+            (https://www.tensorflow.org/api_docs/python/tf/config/experimental/enable_op_determinism).
         mixed_precision: compute in float16 on GPUs, bfloat16 elsewhere, where that is safe; weights stay float32.
     """
 
@@ -38,6 +41,7 @@ class RunConfig:
     settings: str = ""
     health: bool = True
     mixed_precision: bool = False
+    deterministic: bool = False
 
     def __post_init__(self) -> None:
         self.resolved()
@@ -91,4 +95,5 @@ class RunConfig:
         recipe = "+".join([self.recipe, *filter(None, self.settings.split(","))])
         split = "_".join(filter(None, [self.split, self.fold]))
         parts = [self.model, recipe, self.profile, source, split, f"seed{self.seed}"]
-        return "-".join(parts + ["unwatched"] * (not self.health) + ["mixed"] * self.mixed_precision)
+        marks = {"unwatched": not self.health, "mixed": self.mixed_precision, "deterministic": self.deterministic}
+        return "-".join(parts + [mark for mark, holds in marks.items() if holds])

@@ -1,4 +1,4 @@
-"""The two ways in which a command ends without a result."""
+"""The ways in which a command ends without a result."""
 
 
 class UserError(Exception):
@@ -7,3 +7,15 @@ class UserError(Exception):
 
 class RunFailed(Exception):  # noqa: N818 - it names what happened, and callers read it as such
     """The input was good, but the work did not succeed (a notebook raised, the disk is full). Exit code 1."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal asked a training to stop, and it did at a place where it can go on. Exit code 128 + the signal's number.
+
+    Args:
+        number: of the signal.
+    """
+
+    def __init__(self, number: int):
+        self.number = number
+        super().__init__(number)

@@ -1,16 +1,18 @@
 """One training from its configuration to a finished run folder."""
 
+import contextlib
 import math
 import resource
 import shutil
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, fields
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from ucf11lib import checkpoints, evaluation, health, models, paths, recipes, runs, training
+from ucf11lib import checkpoints, evaluation, faults, health, models, paths, recipes, runs, training
 from ucf11lib.backend import keras, tf
 from ucf11lib.config import RunConfig
 from ucf11lib.data import batches, sources, splits
@@ -19,6 +21,7 @@ from ucf11lib.errors import UserError
 from ucf11lib.runs import Run
 
 TARGET = 0.75  # the 2019 report's goal; `seconds_to_75` is measured against it
+CHECKPOINT_MINUTES = 5.0
 
 
 def train(
@@ -27,6 +30,7 @@ def train(
     *,
     store: ClipStore | None = None,
     resume: bool = False,
+    checkpoint_minutes: float = CHECKPOINT_MINUTES,
     say: Callable[[str], None] = print,
     strategy: tf.distribute.Strategy | None = None,
 ) -> Run:
@@ -36,7 +40,9 @@ def train(
         config: what to do.
         path: the run folder, `runs/<config.name>` by default.
         store: the data; the config's source is prepared or opened by default.
-        resume: go on after the last finished epoch of an unfinished run at `path`.
+        resume: go on from the last checkpoint of an unfinished run at `path`; begin where there is none, and return a
+            finished one as it is.
+        checkpoint_minutes: of training from one checkpoint to the next; there is one after each epoch in any case.
         say: gets one line before the training, one an epoch, and one for each finding of `ucf11lib.health`.
         strategy: one device by default.
 
@@ -44,56 +50,94 @@ def train(
         The run; its `status` says whether the health checks stopped it.
 
     Raises:
-        UserError: the folder exists (and `resume` is off), or data that cannot be trained on.
+        UserError: the folder exists (and `resume` is off), another process trains in it, or data that cannot be
+            trained on.
+        RunFailed: out of memory, or the store was changed meanwhile.
+        Interrupted: SIGINT or SIGTERM came; what was learnt until then is in the folder.
     """
     path = Path(path) if path else paths.runs_dir() / config.name
-    _check_folder(path, config, resume)
-    recipe, profile = config.resolved()
-    store = store or sources.ensure(config.source, data=config.data, profile=profile)
-    if store.source != config.source:
-        raise UserError(
-            f"{store.path}: its source is {store.source}, not {config.source}; give --source {store.source}"
-        )
-    if len(store.classes) < 2:
-        raise UserError(f"{store.path}: only class {store.classes[0]!r}; a classifier needs at least 2 class folders")
-    parts = config.parts(store)
-    path.mkdir(parents=True, exist_ok=True)
-    runs.write_json(path / "config.json", _resolved(config, recipe, profile, store))
-    runs.write_json(path / "environment.json", runs.environment())
-    strategy = strategy or tf.distribute.get_strategy()
-    model = build(config, store, parts, strategy)
-    say(f"{config.name}: {len(parts.train)} training and {len(parts.validation)} held-out sequences, "
-        f"{model.count_params():,} parameters")  # fmt: skip
-    watch = monitor(config, store, say)
-    trainer = training.Trainer(
-        model, store, parts, recipe, profile, config.seed, strategy, config.mixed_precision, watch
-    )
-    history = _fit(path, trainer, resume, say)
-    _finish(path, config, trainer, history)
-    return Run.open(path)
+    with _alone(path, refuse=f"{path}: another process trains in it; wait for it, or choose another --run"):
+        if resume and finished(config, path):
+            say(f"{path}: finished already")
+            checkpoints.remove(path)
+            return Run.open(path)
+        return _train(config, path, store, resume, checkpoint_minutes, say, strategy)
 
 
 def ensure(config: RunConfig, *, retrain: bool = False, say: Callable[[str], None] = print) -> Run:
     """Return the finished run of `config` under `runs/`; train it if there is none, or a recipe or profile has changed.
+
+    If another process is training it, wait for that one.
 
     Args:
         config: the run wanted.
         retrain: train it again in any case.
         say: as for `train`.
     """
-    if not retrain and (run := finished(config)):
-        say(f"{config.name}: trained before, at {paths.shown(run.path)}; retrain=True trains again")
-        return run
     path = paths.runs_dir() / config.name
-    kept = runs.read_json(path / "config.json")
-    if retrain or (kept is not None and _differences(kept, config)):
-        shutil.rmtree(path, ignore_errors=True)
-    return train(config, resume=path.exists(), say=say)
+    with _alone(path):
+        if not retrain and (run := finished(config)):
+            say(f"{config.name}: trained before, at {paths.shown(run.path)}; retrain=True trains again")
+            return run
+        kept = runs.read_json(path / "config.json")
+        if retrain or (kept is not None and _differences(kept, config)):
+            shutil.rmtree(path, ignore_errors=True)
+        return _train(config, path, None, path.exists(), CHECKPOINT_MINUTES, say, None)
 
 
-def finished(config: RunConfig) -> Run | None:
-    """Return the finished run of `config` under `runs/`; None if there is none, or a recipe or profile has changed."""
-    path = paths.runs_dir() / config.name
+@contextlib.contextmanager
+def _alone(path: Path, refuse: str = "") -> Iterator[None]:
+    """Keep others out of a run folder, which need not exist yet, while the block runs."""
+    path = path.resolve()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with paths.turn(path.parent / f".{path.name}.lock", refuse=refuse):
+        yield
+
+
+def _train(
+    config: RunConfig,
+    path: Path,
+    store: ClipStore | None,
+    resume: bool,
+    minutes: float,
+    say: Callable[[str], None],
+    strategy: tf.distribute.Strategy | None,
+) -> Run:
+    """Do what `train` says, in a folder that no other process has."""
+    _check_folder(path, config, resume)
+    recipe, profile = config.resolved()
+    store = store or sources.ensure(config.source, data=config.data, profile=profile)
+    _check_store(store, config, path)
+    parts = config.parts(store)
+    if config.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    with faults.Stop() as stop, faults.in_one_line(store):
+        path.mkdir(parents=True, exist_ok=True)
+        for torn in path.glob(".partial-*"):  # of a process that was killed while it wrote
+            torn.unlink()
+        runs.write_json(path / "config.json", _resolved(config, recipe, profile, store))
+        runs.write_json(path / "environment.json", runs.environment())
+        strategy = strategy or tf.distribute.get_strategy()
+        model = build(config, store, parts, strategy)
+        say(f"{config.name}: {len(parts.train)} training and {len(parts.validation)} held-out sequences, "
+            f"{model.count_params():,} parameters")  # fmt: skip
+        watch = monitor(config, store, say)
+        trainer = training.Trainer(
+            model, store, parts, recipe, profile, config.seed, strategy, config.mixed_precision, watch
+        )
+        if resume:
+            _restore(path, trainer, say)
+        _fit(path, trainer, minutes, stop, say)
+        _finish(path, config, trainer)
+    return Run.open(path)
+
+
+def finished(config: RunConfig, path: Path | None = None) -> Run | None:
+    """Return the finished run of `config` at `path`; None if there is none, or a recipe or profile has changed.
+
+    `path` is `runs/<config.name>` by default.
+    """
+    path = path or paths.runs_dir() / config.name
     kept = runs.read_json(path / "config.json")
     if kept is None or _differences(kept, config) or not (path / "metrics.json").exists():
         return None
@@ -121,10 +165,24 @@ def _check_folder(path: Path, config: RunConfig, resume: bool) -> None:
     if not resume:
         raise UserError(f"{path}: exists already; go on with --resume, choose another --run or delete it")
     kept = runs.read_json(path / "config.json")
-    if kept is None:
+    if kept is None and any(not file.name.startswith(".partial-") for file in path.iterdir()):
         raise UserError(f"{path}: not a run that can be resumed (no config.json); choose another --run")
-    if differs := _differences(kept, config):
+    if kept is not None and (differs := _differences(kept, config)):
         raise UserError(f"{path}: begun with another {', '.join(differs)}; choose the same, or another --run")
+
+
+def _check_store(store: ClipStore, config: RunConfig, path: Path) -> None:
+    if store.source != config.source:
+        raise UserError(
+            f"{store.path}: its source is {store.source}, not {config.source}; give --source {store.source}"
+        )
+    if len(store.classes) < 2:
+        raise UserError(f"{store.path}: only class {store.classes[0]!r}; a classifier needs at least 2 class folders")
+    kept = runs.read_json(path / "config.json")
+    if kept is not None and kept["store_sha256"] != store.info["sha256"]:
+        raise UserError(
+            f"{store.path}: not the data that {path} was begun with; bring that back, or choose another --run"
+        )
 
 
 def _resolved(config: RunConfig, recipe: recipes.Recipe, profile: recipes.Profile, store: ClipStore) -> dict:
@@ -180,27 +238,39 @@ def monitor(config: RunConfig, store: ClipStore, say: Callable[[str], None]) -> 
     return health.Monitor(len(store.classes), recipe.batch_size, say, loss_scaling=config.mixed_precision)
 
 
-def _fit(path: Path, trainer: training.Trainer, resume: bool, say: Callable[[str], None]) -> list[training.Epoch]:
+def _restore(path: Path, trainer: training.Trainer, say: Callable[[str], None]) -> None:
+    if not checkpoints.restore(path, trainer, say):
+        say("no checkpoint to resume from; beginning at the first step")
+        return
+    progress = trainer.progress
+    steps = f" and {len(progress.rows)} of {trainer.steps} steps" if progress.rows else ""
+    say(f"resuming after epoch {len(progress.epochs)}{steps}")
+
+
+def _fit(path: Path, trainer: training.Trainer, minutes: float, stop: faults.Stop, say: Callable[[str], None]) -> None:
     """Run the epochs that are left; after each, history, checkpoint and best weights are on disk."""
-    kept, history = path / "checkpoint.npz", []
-    if resume and kept.exists():
-        record = checkpoints.restore(kept, trainer.model, trainer.optimizer)
-        history = [training.Epoch(**line) for line in record["history"]]
-        if trainer.monitor:
-            trainer.monitor.findings = [health.Finding(**line) for line in record["findings"]]
-        say(f"resuming after epoch {len(history)}")
-    for epoch in trainer.epochs(history):
-        history.append(epoch)
-        if epoch.val_accuracy == max(e.val_accuracy for e in history):
+    saved = time.monotonic()
+
+    def pause() -> None:
+        nonlocal saved
+        if stop.asked or time.monotonic() - saved >= 60 * minutes:
+            trainer.store.check()  # what was learnt from other data is not kept
+            checkpoints.save(path, trainer)
+            saved = time.monotonic()
+            stop.check()
+
+    trainer.pause, history = pause, trainer.progress.epochs
+    for epoch in trainer.epochs():
+        trainer.store.check()
+        if epoch.val_accuracy == max(e.val_accuracy for e in history) and math.isfinite(epoch.val_loss):
             with paths.whole_file(path / "best.weights.h5", expect=_model_bytes(trainer.model)) as temporary:
                 trainer.model.save_weights(temporary)
         with paths.whole_file(path / "history.csv") as temporary:
             pd.DataFrame([asdict(e) for e in history]).to_csv(temporary, index=False)
-        findings = trainer.monitor.findings if trainer.monitor else []
-        record = {"history": [asdict(e) for e in history], "findings": [asdict(finding) for finding in findings]}
-        checkpoints.save(kept, trainer.model, trainer.optimizer, record)
+        checkpoints.save(path, trainer)
+        saved = time.monotonic()
         say(epoch.line(trainer.profile.epochs))
-    return history
+        stop.check()
 
 
 def _model_bytes(model: keras.Model) -> int:
@@ -208,9 +278,9 @@ def _model_bytes(model: keras.Model) -> int:
     return 2 * sum(variable.value.dtype.size * int(np.prod(variable.shape)) for variable in model.variables) + 2**20
 
 
-def _finish(path: Path, config: RunConfig, trainer: training.Trainer, history: list[training.Epoch]) -> None:
+def _finish(path: Path, config: RunConfig, trainer: training.Trainer) -> None:
     """Write model, predictions, what stood on which side and, last, metrics."""
-    store, index, recipe = trainer.store, trainer.split.validation, trainer.recipe
+    store, index, recipe, history = trainer.store, trainer.split.validation, trainer.recipe, trainer.progress.epochs
     with paths.whole_file(path / "model.keras", expect=_model_bytes(trainer.model)) as temporary:
         trainer.model.save(temporary)
     outputs = trainer.predict(store, index) if trainer.outputs is None else trainer.outputs
@@ -238,7 +308,8 @@ def _finish(path: Path, config: RunConfig, trainer: training.Trainer, history: l
         "findings": [finding.line for finding in trainer.monitor.findings] if trainer.monitor else [],
     }
     runs.write_json(path / "metrics.json", metrics)
-    (path / "checkpoint.npz").unlink()  # a finished run is never resumed, and this is its largest file
+    if not stopped or stopped.check != "non_finite":  # then the weights of the last checkpoint are the last good ones
+        checkpoints.remove(path)
 
 
 def evaluate(run: Run, store_path: Path | str | None = None) -> dict:

@@ -61,7 +61,8 @@ def shown(path: Path | str) -> str:
 def whole_file(path: Path, *, expect: int = 0) -> Iterator[Path]:
     """Yield a temporary name beside `path`; it becomes `path` on success and vanishes on failure.
 
-    The suffix stays, because writers such as Keras and matplotlib choose the format by it.
+    The suffix stays, because writers such as Keras and matplotlib choose the format by it. The bytes are on the disk
+    before the name is, so that a power cut leaves no empty file.
 
     Args:
         path: the file.
@@ -77,6 +78,8 @@ def whole_file(path: Path, *, expect: int = 0) -> Iterator[Path]:
     temporary = path.with_name(f".partial-{os.getpid()}-{path.name}")
     try:
         yield temporary
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -116,12 +119,18 @@ def resumed_dir(path: Path, plan: str) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def turn(file: Path) -> Iterator[None]:
-    """Hold a lock file while the block runs; it goes with its last user, and with a killed one."""
+def turn(file: Path, *, refuse: str = "") -> Iterator[None]:
+    """Hold a lock file while the block runs; it goes with its last user, and with a killed one.
+
+    Raises:
+        UserError: another process has it, and its message is `refuse`; without one, it is waited for.
+    """
     lock = filelock.FileLock(file)
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout:
+        if refuse:
+            raise UserError(refuse) from None
         print(f"waiting for another process, which has {shown(file)}", file=sys.stderr)
         lock.acquire()
     try:

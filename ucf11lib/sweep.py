@@ -18,7 +18,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
-from pathlib import Path
 
 import dask
 from distributed import Client, KilledWorker, LocalCluster, wait
@@ -254,17 +253,15 @@ def _environment() -> dict[str, str]:
 def _train(config: RunConfig, folder: str, environment: dict[str, str]) -> str:
     """Do one run, in a worker; return why it failed, "" if it did not.
 
-    A worker that a cluster has given up may still be at the run folder, so a run waits for its turn.
+    A worker that a cluster has given up may still be at the run folder; `jobs.ensure` waits for its turn.
     """
     os.environ.update(environment)
     os.chdir(folder)
     from ucf11lib import jobs
     from ucf11lib.backend import keras
 
-    path = paths.runs_dir() / config.name
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with paths.turn(Path(f"{path.parent}/.{path.name}.lock")), contextlib.redirect_stderr(io.StringIO()):
+        with contextlib.redirect_stderr(io.StringIO()):
             jobs.ensure(config, say=lambda line: None)
     except (UserError, RunFailed) as error:
         return str(error)

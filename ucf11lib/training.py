@@ -5,8 +5,9 @@ the validation accuracy reaches the recipe's target, or after the profile's epoc
 """
 
 import functools
+import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -45,6 +46,21 @@ class Epoch:
             f"epoch {self.epoch:3d}/{epochs}  loss {self.loss:.4f}  accuracy {self.accuracy:6.1%}  "
             f"val_loss {self.val_loss:.4f}  val_accuracy {self.val_accuracy:6.1%}  {self.seconds:6.1f} s"
         )
+
+
+@dataclass
+class Progress:
+    """How far a training has come, beside its weights: what a checkpoint keeps and a resumed training begins with.
+
+    Attributes:
+        epochs: those that are done.
+        rows: what each step of the epoch under way returned.
+        seconds: of training, validation included, up to the last pause.
+    """
+
+    epochs: list[Epoch] = field(default_factory=list)
+    rows: list[np.ndarray | tf.Tensor] = field(default_factory=list)
+    seconds: float = 0.0
 
 
 def loss_of(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
@@ -121,18 +137,24 @@ def make_step(
 
 
 def make_predict(model: keras.Model) -> Callable[..., np.ndarray]:
-    """Return `predict(store, indices, change=None)`: what the model's last layer gives, float32 (n, classes).
+    """Return `predict(store, indices, change=None, pause=None)`: what the last layer gives, float32 (n, classes).
 
-    `change` is that of `batches.evaluation_batches`.
+    `change` is that of `batches.evaluation_batches`; `pause` is called after each batch.
     """
 
     @tf.function(reduce_retracing=True)
     def forward(frames):
         return model(frames, training=False)
 
-    def predict(store: ClipStore, indices: np.ndarray, change: Callable | None = None) -> np.ndarray:
-        source = batches.evaluation_batches(store, indices, 16, change)
-        return np.concatenate([forward(frames).numpy() for (frames,) in source])
+    def predict(
+        store: ClipStore, indices: np.ndarray, change: Callable | None = None, pause: Callable | None = None
+    ) -> np.ndarray:
+        outputs = []
+        for (frames,) in batches.evaluation_batches(store, indices, 16, change):
+            outputs.append(forward(frames).numpy())
+            if pause:
+                pause()
+        return np.concatenate(outputs)
 
     return predict
 
@@ -149,8 +171,11 @@ class Trainer:
         strategy: where the step runs; the default strategy is one device.
         mixed_precision: scale the loss; the model must have been built under a mixed policy.
         monitor: watches, and may stop, the training; None trains unwatched.
+        pause: called after each step and each batch of the validation, when weights and `progress` fit each other: the
+            caller may save them, or end the training by an exception.
 
     Attributes:
+        progress: how far it has come; a resumed training is given its own before the first epoch.
         outputs: of the validation part after the last epoch, float32 (n, classes); None before the first.
 
     Raises:
@@ -166,6 +191,8 @@ class Trainer:
     strategy: tf.distribute.Strategy
     mixed_precision: bool = False
     monitor: health.Monitor | None = None
+    pause: Callable[[], None] | None = None
+    progress: Progress = field(default_factory=Progress, init=False)
     outputs: np.ndarray | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
@@ -181,55 +208,69 @@ class Trainer:
         self.step = make_step(self.model, self.optimizer, self.recipe, self.strategy, watched)
         self.predict = make_predict(self.model)
 
-    def epochs(self, done: Sequence[Epoch] = ()) -> Iterator[Epoch]:
-        """Train and yield each epoch after those `done`, until the recipe's target or the profile's number.
+    def epochs(self) -> Iterator[Epoch]:
+        """Train and yield each epoch that `progress` has not, until the recipe's target or the profile's number.
 
         An epoch in which the monitor stops the training is the last, and is yielded as far as it got. The caller may
         write, save or stop between epochs; nothing runs ahead of it.
         """
-        last = done[-1] if done else None
-        before, start = last.seconds if last else 0.0, time.perf_counter()
-        if self.monitor and not done:
+        progress, self._start = self.progress, time.perf_counter() - self.progress.seconds
+        if self.monitor and not progress.epochs and not progress.rows:
             self._watch_frames()
-        while not self._finished(last):
-            number = last.epoch + 1 if last else 1
-            loss, accuracy = self._train_epoch(number)
-            self.outputs = self.predict(self.store, self.split.validation)
+        while not self._finished():
+            loss, accuracy = self._train_epoch()
+            stopped = self.monitor and self.monitor.stopped  # an epoch that is cut short is not gone on with
+            self.outputs = self.predict(self.store, self.split.validation, pause=None if stopped else self._pause)
             val_loss, val_accuracy = score(self.outputs, self.store.labels[self.split.validation])
-            last = Epoch(number, loss, accuracy, val_loss, val_accuracy, before + time.perf_counter() - start)
-            yield last
+            progress.seconds, progress.rows = time.perf_counter() - self._start, []
+            number = len(progress.epochs) + 1
+            progress.epochs.append(Epoch(number, loss, accuracy, val_loss, val_accuracy, progress.seconds))
+            yield progress.epochs[-1]
 
-    def _finished(self, last: Epoch | None) -> bool:
-        target = self.recipe.target_accuracy
+    def _finished(self) -> bool:
+        target, epochs = self.recipe.target_accuracy, self.progress.epochs
         if self.monitor and self.monitor.stopped:
             return True
-        return last is not None and (
-            last.epoch >= self.profile.epochs or (target is not None and last.val_accuracy >= target)
+        return len(epochs) >= self.profile.epochs or (
+            bool(epochs) and target is not None and epochs[-1].val_accuracy >= target
         )
 
-    def _train_epoch(self, number: int) -> tuple[float, float]:
-        """Return the means of loss and accuracy over the epoch's sequences."""
-        stream, done = batches.Stream(self.split.train, self.seed), (number - 1) * self.steps
-        source = distribute(self.strategy, self.store, stream, self.recipe.batch_size, done, self.steps)
-        bar = tqdm(source, total=self.steps, leave=False, disable=None, desc=f"epoch {number}", unit="step")
-        rows = self._watched(bar, done) if self.monitor else [self.step(*batch) for batch in bar]
-        sums = np.sum(np.stack(rows)[:, :2], axis=0, dtype=np.float64)
-        loss, right = sums / (len(rows) * self.recipe.batch_size)
+    def _train_epoch(self) -> tuple[float, float]:
+        """Return the means of loss and accuracy over the epoch's sequences, those of steps taken before among them."""
+        stream, done = batches.Stream(self.split.train, self.seed), len(self.progress.epochs) * self.steps
+        before, rows = self.progress.rows, []
+        first, left = done + len(before), self.steps - len(before)
+        source = distribute(self.strategy, self.store, stream, self.recipe.batch_size, first, left)
+        desc = f"epoch {len(self.progress.epochs) + 1}"
+        bar = tqdm(source, initial=len(before), total=self.steps, leave=False, disable=None, desc=desc, unit="step")
+        if self.monitor:
+            self.monitor.begin_epoch()
+        # The monitor sees the steps of a resumed epoch again, in the same portions: it must stop where it would have.
+        for row in itertools.chain(before, (self.step(*batch) for batch in bar)):
+            rows.append(row)
+            if self.monitor and self._sick(done, rows):
+                break
+            if len(rows) > len(before):
+                self.progress.rows = rows
+                self._pause()
+        if self.monitor:
+            self.monitor.end_epoch(done + len(rows))
+        loss, right = np.sum(np.stack(rows)[:, :2], axis=0, dtype=np.float64) / (len(rows) * self.recipe.batch_size)
         return float(loss), float(right)
 
-    def _watched(self, source: Iterable, done: int) -> list[np.ndarray]:
-        """Take an epoch's steps under the monitor's eyes; `done` steps were taken before."""
-        self.monitor.begin_epoch()
-        rows, seen = [], 0
-        for batch in source:
-            rows.append(self.step(*batch))
-            if len(rows) in (1, self.steps) or len(rows) % health.EVERY == 0:  # to look is to wait for the device
-                self.monitor.steps(done + seen + 1, [np.asarray(row) for row in rows[seen:]])
-                seen = len(rows)
-                if self.monitor.stopped:
-                    break
-        self.monitor.end_epoch(done + len(rows))
-        return rows
+    def _sick(self, done: int, rows: list) -> bool:
+        """Show the monitor the steps that it has not seen, if it is time; `done` steps were taken before the epoch."""
+        taken, every = len(rows), health.EVERY
+        if taken not in (1, self.steps) and taken % every:  # to look is to wait for the device
+            return False
+        seen = max((taken - 1) // every * every, min(taken - 1, 1))
+        self.monitor.steps(done + seen + 1, [np.asarray(row) for row in rows[seen:]])
+        return self.monitor.stopped is not None
+
+    def _pause(self) -> None:
+        self.progress.seconds = time.perf_counter() - self._start
+        if self.pause:
+            self.pause()
 
     def _watch_frames(self) -> None:
         """Show the monitor the first batch, before and after the normalisation."""

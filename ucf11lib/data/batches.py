@@ -3,8 +3,11 @@
 Position p of the training stream is fixed by the seed alone: pass p // n is its own permutation of the training part,
 and each position has its own augmentation draws. So the order does not depend on workers, replicas or where a run
 was resumed.
+
+The pipeline has threads (`threads`) and no processes of its own, so there is none that could die alone.
 """
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,6 +15,7 @@ import numpy as np
 
 from ucf11lib.backend import tf
 from ucf11lib.data.store import ClipStore
+from ucf11lib.errors import UserError
 from ucf11lib.recipes import Recipe
 
 
@@ -93,7 +97,19 @@ def _mapped(numbers: tf.data.Dataset, load, dtypes: tuple, shapes: tuple) -> tf.
             part.set_shape(shape)
         return tuple(parts)
 
-    return numbers.map(fetch, num_parallel_calls=2, deterministic=True).prefetch(2)
+    return numbers.map(fetch, num_parallel_calls=threads(), deterministic=True).prefetch(2)
+
+
+def threads() -> int:
+    """Return how many threads read batches: `$UCF11_PIPELINE_THREADS`, 2 by default; no number depends on it.
+
+    Raises:
+        UserError: a value that is not 1 or more.
+    """
+    value = os.environ.get("UCF11_PIPELINE_THREADS", "2")
+    if not value.isdecimal() or int(value) < 1:
+        raise UserError(f"UCF11_PIPELINE_THREADS={value}: give a number of threads, 1 or more")
+    return int(value)
 
 
 def augment(frames: tf.Tensor, draws: tf.Tensor, recipe: Recipe) -> tf.Tensor:
@@ -133,7 +149,7 @@ def channel_statistics(store: ClipStore, indices: np.ndarray, most: int = 512) -
     chosen = indices[np.linspace(0, len(indices) - 1, min(most, len(indices))).astype(int)]
     total, squares, count = np.zeros(3), np.zeros(3), 0
     for i in chosen:
-        pixels = store.frames[i].reshape(-1, 3).astype(np.float32)
+        pixels = store.take([i]).reshape(-1, 3).astype(np.float32)
         total += pixels.sum(axis=0, dtype=np.float64)
         squares += np.square(pixels).sum(axis=0, dtype=np.float64)
         count += len(pixels)

@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 
 from ucf11lib import paths
-from ucf11lib.errors import UserError
+from ucf11lib.errors import RunFailed, UserError
 
 FORMAT = 1
 WINDOW = 30  # frames a sequence
@@ -121,19 +121,38 @@ class ClipStore:
         weakref.finalize(self, os.close, descriptor)
         return descriptor
 
+    @cached_property
+    def _opened(self) -> os.stat_result:
+        return os.fstat(self._descriptor)
+
+    def check(self) -> None:
+        """See that the frames are those that were there at the first reading; a file put in their place does no harm.
+
+        Raises:
+            RunFailed: they were written to, or cut short.
+        """
+        before, now = self._opened, os.fstat(self._descriptor)
+        if (now.st_size, now.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+            raise RunFailed(f"{self.path}: frames.npy was changed while it was in use; prepare the store again")
+
     def take(self, indices: np.ndarray) -> np.ndarray:
         """Read sequences: uint8 (n, window, size, size, 3), in the order asked for.
 
         They are read, not mapped, so that a pass over the data does not count as the process's memory.
 
         Raises:
-            UserError: the file has become shorter since it was opened.
+            RunFailed: the file cannot be read, or has become shorter since it was opened.
         """
+        _ = self._opened
         out = np.empty((len(indices), *self.frames.shape[1:]), np.uint8)
         for place in np.argsort(indices, kind="stable"):
             start = self.frames.offset + int(indices[place]) * out[0].nbytes
-            if os.preadv(self._descriptor, [out[place]], start) != out[0].nbytes:
-                raise UserError(f"{self.path}: frames.npy was cut short while it was read; prepare the store again")
+            try:
+                read = os.preadv(self._descriptor, [out[place]], start)
+            except OSError as error:
+                raise RunFailed(f"{self.path}: frames.npy cannot be read ({error.strerror}); see to the disk") from None
+            if read != out[0].nbytes:
+                raise RunFailed(f"{self.path}: frames.npy was cut short while it was read; prepare the store again")
         return out
 
     def verify(self) -> None:
