@@ -22,7 +22,7 @@ REPEATED = 0.1  # not counting those that change less than this share of the usu
 SHARE = 0.9  # and the usual is what this share of the time keeps to: a clip that pauses, or jerks, is not cut there
 STILL = 0.5  # grey levels: less motion than this is noise
 REFRESH = 12  # frames, FFmpeg's default, in the files of UCF-11 and UCF-101 at hand; at any other motion alone tells
-LUCK = math.log(math.comb(WINDOW - 5, 2))  # log odds: by chance the two greatest of the changes stand where they would
+LUCK = math.log(math.comb(WINDOW - 5, 2))  # log odds against a sequence's two greatest changes being there by chance
 ALIKE = 5  # percentile of the distances between clips of different classes, which surely are of different groups
 
 
@@ -108,7 +108,7 @@ def scores(truth: Sequence, found: Sequence, labels: np.ndarray) -> dict:
 
 
 def _blurred(frames: np.ndarray) -> np.ndarray:
-    """Return sums over squares of 4 x 4 pixels in half of the rows, int16 (T, n): noise goes, motion stays."""
+    """Return sums over squares of 4 x 4 pixels, in half of the rows for speed, int16 (T, n): noise goes, motion stays."""
     rows = frames[:, ::8].astype(np.int16)
     for i in (1, 2, 3):
         rows += frames[:, i::8].astype(np.int16)
@@ -141,7 +141,7 @@ def _refreshed(frames: np.ndarray) -> bool:
     same = (rows[1:] == rows[:-1]).view(np.uint8).sum(axis=1, dtype=np.uint16) / rows.shape[1]
     drawn = -np.log(same + 0.01)
     around = np.sort([drawn[i : len(drawn) - 4 + i] for i in (0, 1, 3, 4)], axis=0)[1:3].mean(axis=0)
-    strongest = np.argsort(drawn[2:-2] - around)[-2:] + 3
+    strongest = np.argsort(drawn[2:-2] - around)[-2:] + 3  # of frames 3 to 27, which have two around on either side
     return set(strongest.tolist()) == {REFRESH, 2 * REFRESH}
 
 
