@@ -108,7 +108,7 @@ def scores(truth: Sequence, found: Sequence, labels: np.ndarray) -> dict:
 
 
 def _blurred(frames: np.ndarray) -> np.ndarray:
-    """Return sums over squares of 4 x 4 pixels, in half of the rows for speed, int16 (T, n): noise goes, motion stays."""
+    """Return sums over 4 x 4 pixels, in half of the rows for speed, int16 (T, n): noise goes, motion stays."""
     rows = frames[:, ::8].astype(np.int16)
     for i in (1, 2, 3):
         rows += frames[:, i::8].astype(np.int16)
