@@ -18,7 +18,7 @@ from ucf11lib.data.store import ClipStore
 from ucf11lib.style import mean_and_range
 
 SEEDS = (0, 1, 2)
-MODEL = "cnn_lstm"
+MODEL, LENGTH = "cnn_lstm", "epochs=3"  # half the quick profile's length: what is compared are splits
 
 
 def measure(weizmann: Path, say: Callable[[str], None] = print) -> list[dict]:
@@ -35,7 +35,10 @@ def measure(weizmann: Path, say: Callable[[str], None] = print) -> list[dict]:
     rows = []
     for data, source, folder in (("synthetic", "synthetic", ""), ("Weizmann", "videos", str(weizmann))):
         for kind in splits.SPLITS:
-            found = [one(RunConfig(MODEL, source=source, data=folder, split=kind, seed=seed), say) for seed in SEEDS]
+            found = [
+                one(RunConfig(MODEL, source=source, data=folder, split=kind, settings=LENGTH, seed=seed), say)
+                for seed in SEEDS
+            ]
             values = {key: [row[key] for row in found] for key in found[0]}
             rows.append({"data": data, "model": MODEL, "split": kind, "seeds": list(SEEDS), **values})
     return rows
