@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -237,3 +238,18 @@ def test_no_threads_are_refused(store, monkeypatch):
     monkeypatch.setenv("UCF11_PIPELINE_THREADS", "0")
     with pytest.raises(UserError, match="UCF11_PIPELINE_THREADS=0: give a number of threads, 1 or more"):
         batches.evaluation_batches(store, np.arange(4), 2)
+
+
+def test_deterministic_operations_give_the_same_across_a_resume(store, tmp_path):
+    from tensorflow.python.framework import config as framework
+
+    config = replace(CONFIG, deterministic=True)
+    try:
+        whole = jobs.train(config, tmp_path / "whole", store=store, say=silent)
+        with pytest.raises(Interrupted):
+            jobs.train(config, tmp_path / "r", store=store, say=lambda line: signal.raise_signal(signal.SIGTERM))
+        assert framework.is_op_determinism_enabled()
+        assert_same(whole, jobs.train(config, tmp_path / "r", store=store, resume=True, say=silent))
+    finally:
+        framework.disable_op_determinism()  # or it would hold for the tests that follow
+    assert config.name.endswith("-deterministic")

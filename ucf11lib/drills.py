@@ -1,6 +1,7 @@
-"""What kills cost: a sweep that loses a worker, the main job killed at random moments, and both left alone."""
+"""What kills cost: a sweep that loses a worker, a training and the main job killed at random moments."""
 
 import contextlib
+import itertools
 import os
 import random
 import re
@@ -16,13 +17,14 @@ from pathlib import Path
 
 import psutil
 
-from ucf11lib import paths, recipes, runs, sweep
+from ucf11lib import jobs, paths, recipes, runs, sweep
 from ucf11lib.config import RunConfig
 from ucf11lib.data import sources
 from ucf11lib.errors import RunFailed
 
 MEASURED = ("seconds", "seconds_to_75", "sequences_per_second", "peak_rss_mb")  # of metrics.json, new each time
 TIMED = "comparison.svg"  # the one figure that shows seconds
+LENGTH = ("epochs=4", "steps_per_epoch=40", "dropout=0.3")  # of the training that is killed
 FINISHED = re.compile(r"\] (\w+) \.\.\. \d+ s$", re.MULTILINE)
 
 
@@ -102,6 +104,52 @@ def sweep_with_a_kill() -> dict:
     alone, disturbed = (row.pop("numbers") for row in rows)
     ratio = rows[1]["seconds"] / rows[0]["seconds"]
     return {"source": "synthetic", "runs": len(configs), "rows": rows, "ratio": ratio, "same": alone == disturbed}
+
+
+def training_killed(kills: int = 20, seed: int = 0) -> list[dict]:
+    """Kill a training at random moments, each time one that is new, go on, and compare with one left alone.
+
+    A moment is drawn from all that comes after the run folder was made: compilation, steps, checkpoints, the end.
+
+    Returns:
+        A row a kill: the moment in seconds, where the training went on, and whether weights, history and
+        probabilities are the same to the last bit.
+    """
+    config, draw, rows = RunConfig("cnn_lstm", profile="smoke").having(*LENGTH), random.Random(seed), []
+    with tempfile.TemporaryDirectory(prefix="ucf11-") as folder:
+        start = time.perf_counter()
+        alone = jobs.train(config, Path(folder) / "alone", say=lambda line: None)
+        whole = time.perf_counter() - start
+        for number in itertools.count():
+            if len(rows) == kills:
+                return rows
+            path, seconds, said = Path(folder) / str(number), draw.uniform(0, whole), []
+            if _killed_training(path, seconds):
+                run = jobs.train(config, path, resume=True, say=said.append)
+                rows.append(
+                    {"seconds": seconds, "went_on": said[1] if said[1:] else said[0], "same": _same(alone, run)}
+                )
+
+
+def _killed_training(path: Path, seconds: float) -> bool:
+    """Train on the command line and kill it `seconds` after its folder appeared; return whether it was not through."""
+    settings = [word for setting in LENGTH for word in ("--set", setting)]
+    command = [sys.executable, "-m", "ucf11lib", "train", "cnn_lstm", "--profile", "smoke", "--run", str(path)]
+    often = ["--checkpoint-minutes", "0.005"]
+    job = subprocess.Popen([*command, *settings, *often], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not path.exists() and job.poll() is None:
+        time.sleep(0.005)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        job.wait(seconds)
+    job.kill()
+    return job.wait() == -signal.SIGKILL
+
+
+def _same(one: runs.Run, other: runs.Run) -> bool:
+    """Return whether two runs learnt the same to the last bit."""
+    histories = [run.history.drop(columns="seconds").to_csv() for run in (one, other)]
+    arrays = [[*run.model().get_weights(), *run.predictions.values()] for run in (one, other)]
+    return histories[0] == histories[1] and [a.tobytes() for a in arrays[0]] == [a.tobytes() for a in arrays[1]]
 
 
 def main_job_killed(kills: int = 10, seed: int = 0) -> dict:

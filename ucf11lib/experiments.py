@@ -220,8 +220,9 @@ def sweep_(videos: Path) -> dict:
 
 
 def survival(videos: Path) -> dict:
-    """Kill the main job at random moments, go on, and hold it against one left alone."""
-    return {"source": "synthetic", "profile": "smoke", "reproduce": drills.main_job_killed()}
+    """Kill a training and the main job at random moments, go on, and hold them against ones left alone."""
+    killed = {"training": drills.training_killed(), "reproduce": drills.main_job_killed()}
+    return {"source": "synthetic", "profile": "smoke", **killed}
 
 
 EXPERIMENTS: dict[str, Callable[[Path], dict]] = {

@@ -127,7 +127,7 @@ def turn(file: Path, *, refuse: str = "") -> Iterator[None]:
     """
     lock = filelock.FileLock(file)
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=0.5 if refuse else 0)  # `taken` has it for a moment
     except filelock.Timeout:
         if refuse:
             raise UserError(refuse) from None
