@@ -23,7 +23,7 @@ METRICS = {
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     os.environ["UCF11_DATA"] = str(tmp_path_factory.getbasetemp() / "data")
-    return jobs.train(SMOKE, tmp_path_factory.mktemp("runs") / "r", say=lambda line: None)
+    return jobs.train(SMOKE, tmp_path_factory.mktemp("runs") / "r", tensorboard=True, say=lambda line: None)
 
 
 def test_the_run_folder_is_complete(run):
@@ -36,6 +36,7 @@ def test_the_run_folder_is_complete(run):
         "model.keras",
         "predictions.npz",
         "split.csv",
+        "tensorboard",
     ]
     assert set(run.metrics) >= METRICS
     assert run.metrics["status"] == "ok"

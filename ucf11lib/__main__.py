@@ -88,7 +88,8 @@ def _train(args: argparse.Namespace) -> None:
     if args.overfit is not None:
         _overfit(args, config, store)
         return
-    run = jobs.train(config, args.run, store=store, resume=args.resume, checkpoint_minutes=args.checkpoint_minutes)
+    options = {name: getattr(args, name) for name in ("resume", "checkpoint_minutes", "tensorboard")}
+    run = jobs.train(config, args.run, store=store, **options)
     print(f"held out: {run.metrics['accuracy']:.1%} of {run.metrics['n_val']} sequences ({run.note})")
     print(f"run: {paths.shown(run.path)}")
     if run.metrics["status"].startswith("stopped"):
@@ -285,6 +286,7 @@ def parser() -> Parser:
     c.add_argument("--resume", action="store_true", help="go on with an unfinished run; begin if there is none")
     c.add_argument("--checkpoint-minutes", type=float, default=5, metavar="N",
                    help="of training from one checkpoint to the next, beside that after each epoch")  # fmt: skip
+    c.add_argument("--tensorboard", action="store_true", help="leave TensorBoard's event files in the run folder, too")
     c.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE",
                    help="change a field of the recipe or profile; may be repeated")  # fmt: skip
     c.add_argument("--no-health", dest="health", action="store_false", help="let a training that cannot learn go on")

@@ -10,11 +10,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from ucf11lib import figures, training
+from ucf11lib import training
 from ucf11lib.backend import tf
 from ucf11lib.recipes import Profile, Recipe
 from ucf11lib.runs import Run
-from ucf11lib.style import shown_name
 
 FOLDER = "tensorboard"
 SCALAR, BLOBS = 1, 3  # tensorboard.compat.proto.summary_pb2.DataClass
@@ -45,8 +44,11 @@ class Events:
         self._writer.flush()
 
     def finish(self, run: Run) -> None:
-        """Write the confusion matrix of the finished run, and close the file."""
-        title = shown_name(run.config["model"])
+        """Write what the finished run has beside: epochs of before it was resumed, and the confusion matrix."""
+        from ucf11lib import figures, style  # they take a second to load, and most trainings leave no events
+
+        self.add([training.Epoch(**line) for line in run.history.to_dict("records")])
+        title = style.shown_name(run.config["model"])
         figure = figures.confusion(run.confusion, run.config["classes"], note=run.note, title=title)
         picture = io.BytesIO()
         figure.savefig(picture, format="png")

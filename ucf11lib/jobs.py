@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ucf11lib import checkpoints, evaluation, faults, health, models, paths, recipes, runs, training
+from ucf11lib import checkpoints, evaluation, events, faults, health, models, paths, recipes, runs, training
 from ucf11lib.backend import keras, tf
 from ucf11lib.config import RunConfig
 from ucf11lib.data import batches, sources, splits
@@ -31,6 +31,7 @@ def train(
     store: ClipStore | None = None,
     resume: bool = False,
     checkpoint_minutes: float = CHECKPOINT_MINUTES,
+    tensorboard: bool = False,
     say: Callable[[str], None] = print,
     strategy: tf.distribute.Strategy | None = None,
 ) -> Run:
@@ -43,6 +44,7 @@ def train(
         resume: go on from the last checkpoint of an unfinished run at `path`; begin where there is none, and return a
             finished one as it is.
         checkpoint_minutes: of training from one checkpoint to the next; there is one after each epoch in any case.
+        tensorboard: leave TensorBoard's event files in the run folder, too.
         say: gets one line before the training, one an epoch, and one for each finding of `ucf11lib.health`.
         strategy: one device by default.
 
@@ -61,7 +63,7 @@ def train(
             say(f"{path}: finished already")
             checkpoints.remove(path)
             return Run.open(path)
-        return _train(config, path, store, resume, checkpoint_minutes, say, strategy)
+        return _train(config, path, store, resume, checkpoint_minutes, say, strategy, tensorboard)
 
 
 def ensure(config: RunConfig, *, retrain: bool = False, say: Callable[[str], None] = print) -> Run:
@@ -102,6 +104,7 @@ def _train(
     minutes: float,
     say: Callable[[str], None],
     strategy: tf.distribute.Strategy | None,
+    tensorboard: bool = False,
 ) -> Run:
     """Do what `train` says, in a folder that no other process has."""
     _check_folder(path, config, resume)
@@ -127,8 +130,11 @@ def _train(
         )
         if resume:
             _restore(path, trainer, say)
-        _fit(path, trainer, minutes, stop, say)
+        curves = events.Events(path, recipe, profile) if tensorboard else None
+        _fit(path, trainer, minutes, stop, say, curves)
         _finish(path, config, trainer)
+        if curves:
+            curves.finish(Run.open(path))
     return Run.open(path)
 
 
@@ -247,7 +253,14 @@ def _restore(path: Path, trainer: training.Trainer, say: Callable[[str], None]) 
     say(f"resuming after epoch {len(progress.epochs)}{steps}")
 
 
-def _fit(path: Path, trainer: training.Trainer, minutes: float, stop: faults.Stop, say: Callable[[str], None]) -> None:
+def _fit(
+    path: Path,
+    trainer: training.Trainer,
+    minutes: float,
+    stop: faults.Stop,
+    say: Callable[[str], None],
+    curves: events.Events | None,
+) -> None:
     """Run the epochs that are left; after each, history, checkpoint and best weights are on disk."""
     saved = time.monotonic()
 
@@ -267,6 +280,8 @@ def _fit(path: Path, trainer: training.Trainer, minutes: float, stop: faults.Sto
                 trainer.model.save_weights(temporary)
         with paths.whole_file(path / "history.csv") as temporary:
             pd.DataFrame([asdict(e) for e in history]).to_csv(temporary, index=False)
+        if curves:
+            curves.add(history)
         checkpoints.save(path, trainer)
         saved = time.monotonic()
         say(epoch.line(trainer.profile.epochs))
