@@ -79,6 +79,10 @@ def test_a_failed_notebook_is_named_and_the_job_goes_on_there(fake_notebooks, ca
     assert figure.read_text() == "smoke"
     assert "new.svg" in (folder() / "notebooks" / "00_good.html").read_text()
     assert hidden() == []
+    seconds = manifest.seconds(folder() / "notebooks" / "manifest.json")
+    assert list(seconds.index) == ["00_good", "01_bad"]
+    assert (seconds[["kernel", "HTML copy"]] > 0).all(axis=None)
+    assert (seconds["training"] == 0).all()
 
 
 def test_a_kernel_that_dies_is_named(fake_notebooks):

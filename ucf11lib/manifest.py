@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
+import pandas as pd
+
 from ucf11lib import paths, runs
 from ucf11lib.data.store import ClipStore
 
@@ -48,7 +50,8 @@ class Manifest:
 
     Attributes:
         plan: what all were made from.
-        steps: by name, in the order of their names: what it was made from beside the plan, and a hash an output.
+        steps: by name, in the order of their names: what it was made from beside the plan, a hash an output, and, of a
+            notebook, where its seconds went (`notebooks.execute`).
     """
 
     plan: dict[str, str]
@@ -83,3 +86,10 @@ class Manifest:
 def standing(outputs: Mapping[str, str], where: Callable[[str], Path]) -> list[str]:
     """Return the outputs that stand as their hashes say."""
     return [name for name, value in outputs.items() if digest([where(name)]) == value]
+
+
+def seconds(file: Path) -> pd.DataFrame:
+    """Return where the seconds of the notebooks went, as `notebooks.execute` tells them apart, a notebook a row."""
+    steps = (runs.read_json(file) or {"steps": {}})["steps"]
+    found = {step: kept["seconds"] for step, kept in steps.items() if kept.get("seconds")}
+    return pd.DataFrame.from_dict(found, orient="index")

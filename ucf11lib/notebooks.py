@@ -1,12 +1,13 @@
 """The notebooks: which there are, what parameters they declare, and running one with papermill."""
 
 import shutil
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import nbformat
 
-from ucf11lib import paths
+from ucf11lib import paths, runs
 from ucf11lib.errors import RunFailed, UserError
 
 
@@ -30,8 +31,8 @@ def check_parameters(path: Path, names: Sequence[str]) -> None:
         )
 
 
-def execute(path: Path, work: Path, parameters: dict, *, failed: Path) -> None:
-    """Run one notebook.
+def execute(path: Path, work: Path, parameters: dict, *, failed: Path) -> dict[str, float]:
+    """Run one notebook; return the seconds of its kernel's start, imports, trainings, other cells, and its HTML copy.
 
     Args:
         path: the notebook.
@@ -46,10 +47,10 @@ def execute(path: Path, work: Path, parameters: dict, *, failed: Path) -> None:
     from nbclient.exceptions import DeadKernelError
     from traitlets.config import Config
 
-    executed = work / path.name
+    executed, start, before = work / path.name, time.perf_counter(), runs.find(work / "runs")
     try:
         with paths.runs_in(work / "runs"):
-            papermill.execute_notebook(
+            ran = papermill.execute_notebook(
                 path,
                 executed,
                 parameters | {"figures_dir": str(work / "figures")},
@@ -67,7 +68,19 @@ def execute(path: Path, work: Path, parameters: dict, *, failed: Path) -> None:
     except DeadKernelError:
         print(" failed")
         raise RunFailed(f"{path.name}: its kernel was killed, most often for memory; try --profile smoke") from None
+    done = time.perf_counter()
     _to_html(executed, work / "notebooks" / f"{path.stem}.html")
+    imports, *others = [cell.metadata.papermill.duration or 0.0 for cell in ran.cells if cell.cell_type == "code"]
+    cells, trained = sum(others), [run for run in runs.find(work / "runs") if run not in before]
+    # A training that was gone on with has in its seconds what it took before.
+    training = min(cells, sum(run.metrics["seconds"] for run in trained))
+    return {
+        "kernel": done - start - imports - cells,
+        "imports": imports,
+        "training": training,
+        "other cells": cells - training,
+        "HTML copy": time.perf_counter() - done,
+    }
 
 
 def _source_number(path: Path, source: str) -> int:

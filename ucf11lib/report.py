@@ -37,13 +37,20 @@ TEMPLATE = "report.md"
 README_MARKS = ("<!-- results: begin -->", "<!-- results: end -->")
 
 
-def build(folder: Path | str | None = None, *, figures: Path | None = None, to: Path | None = None) -> list[Path]:
+def build(
+    folder: Path | str | None = None,
+    *,
+    figures: Path | None = None,
+    to: Path | None = None,
+    manifest: Path | None = None,
+) -> list[Path]:
     """Build `report.html`, `report.pdf` and the model cards, `models.md`.
 
     Args:
         folder: the run folders; `runs/` by default.
         figures: the figures that the template names; `figures/` by default.
         to: where they go; `report/` by default, and then the README's table is rebuilt too.
+        manifest: says where the seconds of the notebooks went; that beside `report/notebooks/` by default.
 
     Returns:
         The files written.

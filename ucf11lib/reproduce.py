@@ -158,16 +158,16 @@ class Job:
             if not output.startswith("runs/"):  # a run answers for itself: `jobs.ensure` trains again where it must
                 (work / output).unlink(missing_ok=True)
         print(f"{title} ...", end="", flush=True)
-        start = time.perf_counter()
+        start, seconds = time.perf_counter(), None
         if step == REPORT:
             _report(work)
         else:
             failed = self.target.folders["runs"] / f"failed-{step}.ipynb"
-            notebooks.execute(paths.NOTEBOOKS / f"{step}.ipynb", work, self.parameters, failed=failed)
+            seconds = notebooks.execute(paths.NOTEBOOKS / f"{step}.ipynb", work, self.parameters, failed=failed)
         others = standing(known.outputs(*KINDS), work.joinpath)
         left = [f"{kind}/{path.name}" for kind in KINDS for path in sorted((work / kind).glob("[!.]*"))]
         outputs = {output: digest([work / output]) for output in left if output not in others}
-        known.steps[step] = {"made_from": made_from, "outputs": outputs}
+        known.steps[step] = {"made_from": made_from, "outputs": outputs, "seconds": seconds}
         known.write(work / "manifest.json")
         print(f" {time.perf_counter() - start:.0f} s", flush=True)
 
@@ -209,4 +209,4 @@ def _put(path: Path, to: Path) -> None:
 def _report(work: Path) -> None:
     from ucf11lib import report
 
-    report.build(work / "runs", figures=work / "figures", to=work / "report")
+    report.build(work / "runs", figures=work / "figures", to=work / "report", manifest=work / "manifest.json")
