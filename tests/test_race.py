@@ -28,8 +28,8 @@ ROWS = [row("repaired", [9.0, 12.0, 10.0]), row("2019", [None, None]), row("peer
 
 def test_the_middle_of_three_counts_one_that_does_not_get_there_as_never():
     assert [race.middle(each) for each in ROWS] == [10.0, math.inf, 29.0]
-    assert race.ratios(ROWS) == {("synthetic data", "c3d"): 2.9}
-    assert race.ratios(ROWS[:2]) == {("synthetic data", "c3d"): math.inf}
+    assert race.ratios(ROWS) == {"C3D, synthetic data": 2.9}
+    assert race.ratios(ROWS[:2]) == {"C3D, synthetic data": math.inf}
 
 
 def test_the_table_says_who_got_there():
@@ -40,7 +40,9 @@ def test_the_table_says_who_got_there():
 
 
 def test_the_figure_has_a_line_a_seed_in_medians():
-    figure = figures_race.race({"C3D": ROWS}, {"C3D": 10.0}, cap=3.0, note="synthetic data")
+    panels = race.panels(ROWS)
+    assert panels == {"C3D, synthetic data": ROWS}
+    figure = figures_race.race(panels, {"C3D, synthetic data": 10.0}, cap=3.0, note="synthetic data")
     (axes,) = figure.axes
     curves = [line for line in axes.lines if len(line.get_xdata()) == 2 and line.get_marker() == "o"]
     assert len(curves) == 8

@@ -1,4 +1,4 @@
-"""What the report's section "Cost" reads: where the seconds of the main job go, and who gets to 75 % first."""
+"""What the report's section "Cost" shows."""
 
 from pathlib import Path
 
@@ -18,9 +18,3 @@ def seconds_table(file: Path) -> pd.DataFrame | None:
     shares = found["training"] / found["total"]
     table = found.map("{:.0f}".format).assign(**{"share of training": shares.map(percent)})
     return table.reset_index(names="notebook, seconds")
-
-
-def training_share(file: Path) -> float:
-    """Return the share of the notebooks' seconds that were training and validation, 0..1."""
-    found = manifest.seconds(file).sum()
-    return float(found["training"] / found.sum())

@@ -209,9 +209,15 @@ def sooner_table(rows: Sequence[dict]) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
-def ratios(rows: Sequence[dict]) -> dict[tuple[str, str], float]:
-    """Return, for each data and model, the best rival's median over the repaired one's; infinite if none got there."""
-    medians: dict[tuple[str, str], list[float]] = {}
+def panels(rows: Sequence[dict]) -> dict[str, list[dict]]:
+    """Return the rows of each model and data, the repaired recipe's first, under a title."""
+    found: dict[str, list[dict]] = {}
     for row in rows:
-        medians.setdefault((row["data"], row["model"]), []).append(middle(row))
-    return {key: min(rivals) / repaired for key, (repaired, *rivals) in medians.items()}
+        found.setdefault(f"{shown_name(row['model'])}, {row['data']}", []).append(row)
+    return found
+
+
+def ratios(rows: Sequence[dict]) -> dict[str, float]:
+    """Return, for each of `panels`, the best rival's median over the repaired one's; infinite if none got there."""
+    medians = {title: [middle(row) for row in raced] for title, raced in panels(rows).items()}
+    return {title: min(rivals) / repaired for title, (repaired, *rivals) in medians.items()}

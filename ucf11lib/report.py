@@ -20,6 +20,7 @@ from ucf11lib import (
     amplification,
     autopsy,
     cards,
+    costs,
     dissection,
     evaluation,
     experiments,
@@ -63,7 +64,7 @@ def build(
     figures, target = figures or paths.FIGURES, to or paths.REPORT
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(temporary)
-        text = render(found, figures, work)
+        text = render(found, figures, work, manifest or paths.REPORT / "notebooks" / "manifest.json")
         built = [_html(text, work), _pdf(text, work), _cards(found, work)]
         target.mkdir(parents=True, exist_ok=True)
         for path in built:
@@ -94,8 +95,9 @@ def choose(candidates: list[Run]) -> dict[str, Run]:
     return {model: chosen[model] for model in recipes.MODELS}
 
 
-def render(found: dict[str, Run], figures: Path, work: Path) -> str:
+def render(found: dict[str, Run], figures: Path, work: Path, manifest: Path) -> str:
     """Fill the template; the figures that it shows are copied to `work`."""
+    spent = costs.seconds_table(manifest)
     effects = normalisation.effects(experiments.load("inputs")["rows"])
     context = _autopsy() | {
         "runs": found,
@@ -115,6 +117,7 @@ def render(found: dict[str, Run], figures: Path, work: Path) -> str:
         "effects": pipe_table(effects),
         "effect": effects.set_index("data").to_dict("index"),
         "normalisation_seeds": ", ".join(map(str, normalisation.SEEDS)),
+        "spent": None if spent is None else pipe_table(spent),
         "share": lambda value: "none" if value is None else percent(value, 1),
         "seconds": lambda value: "never" if value is None else f"{value:.0f} s",
     }
