@@ -1,4 +1,7 @@
-"""Under nbval the notebooks run at `$UCF11_PROFILE`, `smoke` by default, in folders of their own."""
+"""Under nbval the notebooks run at `$UCF11_PROFILE`, `smoke` by default, in folders of their own.
+
+pytest-xdist's workers share those of the process that started them, so that each model is trained once.
+"""
 
 import atexit
 import os
@@ -6,10 +9,11 @@ import shutil
 import tempfile
 
 os.environ.setdefault("UCF11_PROFILE", "smoke")
-_folder = tempfile.mkdtemp(prefix="ucf11-nbval-")
-atexit.register(shutil.rmtree, _folder, ignore_errors=True)
-os.environ["UCF11_DATA"] = f"{_folder}/data"
-os.environ["UCF11_RUNS"] = f"{_folder}/runs"
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    _folder = tempfile.mkdtemp(prefix="ucf11-nbval-")
+    atexit.register(shutil.rmtree, _folder, ignore_errors=True)
+    os.environ["UCF11_DATA"] = f"{_folder}/data"
+    os.environ["UCF11_RUNS"] = f"{_folder}/runs"
 
 
 def pytest_collection_modifyitems(items):
