@@ -18,6 +18,7 @@ from pathlib import Path
 import psutil
 
 from ucf11lib import jobs, paths, recipes, runs, sweep
+from ucf11lib.backend import keras
 from ucf11lib.config import RunConfig
 from ucf11lib.data import sources
 from ucf11lib.errors import RunFailed
@@ -126,9 +127,10 @@ def training_killed(kills: int = 20, seed: int = 0) -> list[dict]:
             path, seconds, said = Path(folder) / str(number), draw.uniform(0, whole), []
             if _killed_training(path, seconds):
                 run = jobs.train(config, path, resume=True, say=said.append)
-                rows.append(
-                    {"seconds": seconds, "went_on": said[1] if said[1:] else said[0], "same": _same(alone, run)}
-                )
+                went_on = said[min(1, len(said) - 1)].replace(str(path), "run")  # behind the line that says what it is
+                rows.append({"seconds": seconds, "went_on": went_on, "same": _same(alone, run)})
+                print(f"kill {len(rows)} after {seconds:.0f} s: {went_on}; same: {rows[-1]['same']}", flush=True)
+                keras.utils.clear_session()  # or the graphs of all runs stay in memory
 
 
 def _killed_training(path: Path, seconds: float) -> bool:

@@ -8,6 +8,7 @@ best.weights.h5    the weights of the epoch with the best validation accuracy
 predictions.npz    index, y_true, y_prob of the validation part
 split.csv          one line a sequence of the store: index, clip, group, side (train or held out)
 metrics.json       written last: a folder without it is a run that did not finish
+checkpoint.npz     of such a run, and checkpoint-before.npz the one before: what `train --resume` goes on from
 """
 
 import json
