@@ -42,6 +42,7 @@ def refused(done, *words, code=2):
         (["predict", "nowhere.mp4", "--run", "nowhere"], ["nowhere: not a run folder"]),
         (["report", "--runs", "nowhere"], ["make report"]),
         (["reproduce", "--only", "99_none"], ["unknown notebook 99_none", "00_data"]),
+        (["bench", "--models", "resnet"], ["unknown model 'resnet'"]),
         (["experiments", "luck"], ["unknown experiment 'luck'"]),
         (["dance"], ["invalid choice: 'dance'"]),
     ],
@@ -66,6 +67,7 @@ def test_help_needs_no_tensorflow(cli):
         "evaluate",
         "predict",
         "report",
+        "bench",
         "experiments",
     ):
         assert command in done.stdout

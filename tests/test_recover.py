@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ucf11lib import bench
+from ucf11lib import bench_data
 from ucf11lib.data import course, recover, splits, synthetic
 from ucf11lib.data.recover import Recovery
 from ucf11lib.data.store import ClipStore
@@ -67,7 +67,7 @@ def test_clips_and_groups_of_ucf101_where_one_clip_goes_on_as_the_next(videos, t
 
 
 def test_the_more_frames_are_lost_in_a_video_the_more_cuts_are_told(videos):
-    rows = bench.gaps(sorted(videos.glob("ucf101_sample/**/*.avi")))
+    rows = bench_data.gaps(sorted(videos.glob("ucf101_sample/**/*.avi")))
     told = [row["told"] for row in rows if not row["coded"]]
     assert told[0] <= 0.01  # none is lost: told by mistake
     assert all(np.diff(told) > 0)
@@ -81,7 +81,7 @@ def test_the_more_frames_are_lost_in_a_synthetic_clip_the_more_cuts_are_told(lon
     told = []
     for lost in (0, 4, 15):
         pairs = [(frames[:30], frames[30 + lost : 60 + lost]) for frames in whole]
-        told.append(np.mean([bench.are_two(*pair) for pair in pairs]))
+        told.append(np.mean([bench_data.are_two(*pair) for pair in pairs]))
     assert told[0] <= 0.02
     assert told[1] >= 0.35
     assert told[2] >= 0.7

@@ -178,6 +178,17 @@ def _report(args: argparse.Namespace) -> None:
         print(paths.shown(path))
 
 
+def _bench(args: argparse.Namespace) -> None:
+    from ucf11lib import bench, paths
+
+    found, folder = bench.run(args.models, args.profile, args.out)
+    if args.json:
+        print(json.dumps(found))
+        return
+    print(bench.text(found))
+    print(f"bench: {paths.shown(folder)}/bench.json and bench.svg")
+
+
 def _experiments(args: argparse.Namespace) -> None:
     from ucf11lib import experiments
 
@@ -315,6 +326,13 @@ def parser() -> Parser:
 
     c = _add(commands, "report", _report, "Rebuild the report from run folders.", "report --runs runs")
     c.add_argument("--runs", metavar="DIR", help="the folder of run folders; runs/ by default")
+
+    c = _add(commands, "bench", _bench, "Hold the training's speed against the machine's own matrix product.",
+             "bench --models cnn_lstm --profile quick --json")  # fmt: skip
+    c.add_argument("--models", nargs="+", default=["c3d", "vgg9", "cnn_lstm"], metavar="MODEL")
+    c.add_argument("--profile", nargs="+", default=["full", "quick"], metavar="NAME", help="the widths to measure")
+    c.add_argument("--out", metavar="DIR", help="where table and figure go; under runs/ by default")
+    c.add_argument("--json", action="store_true", help="print JSON")
 
     c = _add(commands, "experiments", _experiments, "Run the long experiments of report/results/; resumes.",
              "experiments weizmann --videos my_videos")  # fmt: skip

@@ -1,239 +1,146 @@
-"""What things cost, each against what it has to beat, turn about in one run: an absolute time says little.
+"""How fast the training is, held against the machine's own matrix product in the same minutes.
 
-What is measured by its memory runs in a process of its own, into which nothing brings TensorFlow that does not need it.
+Each network is measured in a process of its own: its memory is its own, and so is what it costs to start.
 """
 
-import multiprocessing
-import pickle
-import shutil
+import itertools
+import platform
 import subprocess
-import tempfile
+import sys
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
+from tqdm import tqdm
 
-from ucf11lib.data import course, recover, videos
-from ucf11lib.data.store import WINDOW, ClipStore
+from ucf11lib import bench_data, paths, recipes
+from ucf11lib.bench_step import Effort, first_step, product_rate, training_step
+from ucf11lib.config import RunConfig
+from ucf11lib.data import sources
+from ucf11lib.style import percent, shown_name
+from ucf11lib.timing import alone, turn_about
 
-WORKERS = 2
-LOST = (0, 1, 2, 4, 8, 16, 29)  # frames between two clips of one video that are in neither's sequences
-FFMPEG_SCALE = "scale={size}:{size}:flags=area+accurate_rnd+full_chroma_int+bitexact"  # as `videos.AREA`
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What one call took: seconds, and the process's peak memory in MB, before it and in all."""
-
-    value: object
-    seconds: float
-    before: float
-    peak: float
+PROFILES = ("full", "quick")
 
 
-def alone(function: Callable, *arguments: object) -> Cost:
-    """Call a function in a fresh process."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(_measured, function, *arguments).result()
-
-
-def _measured(function: Callable, *arguments: object) -> Cost:
-    before, start = peak_mb(), time.perf_counter()
-    value = function(*arguments)
-    return Cost(value, time.perf_counter() - start, before, peak_mb())
-
-
-def peak_mb() -> float:
-    """Return this process's highest memory so far, MB; `getrusage` also counts that of the process it began in."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        return int(status.read_text().split("VmHWM:")[1].split()[0]) / 1024
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # bytes on macOS, which has no /proc
-
-
-def pickles(store: ClipStore) -> list[dict]:
-    """Read a store's pickles into a store again, against a plain copy of their bytes plus a plain `pickle.load`.
+def run(models: Sequence[str], profiles: Sequence[str], out: Path | str | None = None) -> tuple[dict, Path]:
+    """Measure, and leave `bench.json` and `bench.svg` in a folder, under `runs/` by default.
 
     Returns:
-        A row a pickle protocol (2 is what `course.export` writes, 4 what today's Python does by itself): the larger
-        part's size, peak memory of the reading process, seconds of it and of what it is held against, and their ratio.
+        What `measure` found, with commit, machine and date; and the folder.
+
+    Raises:
+        UserError: an unknown model or profile.
     """
-    rows = []
-    with tempfile.TemporaryDirectory(dir=store.path.parent) as scratch:
-        folder = Path(scratch)
-        course.export(store, folder / "2")
-        alone(_rewritten, folder / "2", folder / "4")
-        for protocol in (2, 4):
-            files = [folder / str(protocol) / name for name in course.PARTS]
-            plain = alone(_copied_and_loaded, files, folder / "copy")
-            made = alone(_prepared, folder / "made", folder / str(protocol))
-            same = made.value == store.info["sha256"]["frames"]
-            shutil.rmtree(folder / "made")
-            rows.append({"protocol": protocol, "larger_mb": max(f.stat().st_size for f in files) / 2**20,
-                         "peak_mb": made.peak, "seconds": made.seconds, "plain_seconds": plain.seconds,
-                         "ratio": made.seconds / plain.seconds, "same_bytes": same})  # fmt: skip
-    return rows
+    for model, name in itertools.product(models, profiles):
+        recipes.profile(name, model)
+    from ucf11lib import experiments, figures_bench, runs, style
+
+    folder = Path(out) if out else paths.runs_dir() / f"bench-{time.strftime('%Y%m%d-%H%M%S')}"
+    command = f"python -m ucf11lib bench --models {' '.join(models)} --profile {' '.join(profiles)}"
+    found = experiments.signed(command, measure(models, profiles))
+    runs.write_json(folder / "bench.json", found)
+    style.save(figures_bench.shares(found["rows"], note=note(found)), folder / "bench.svg")
+    return found, folder
 
 
-def _rewritten(folder: Path, to: Path) -> None:
-    to.mkdir()
-    for name in course.PARTS:
-        part = pickle.loads((folder / name).read_bytes())
-        with (to / name).open("wb") as file:
-            pickle.dump(part, file, 4)
+def note(found: dict) -> str:
+    """Return what a figure of a measurement says it comes from."""
+    first, last = found["product"]
+    machine = f"{found['processor']}, {found['machine']}"
+    return f"{found['source']} data; {machine}; matrix product {first:.0f} and {last:.0f} GFLOP/s"
 
 
-def _copied_and_loaded(files: list[Path], to: Path) -> None:
-    for file in files:
-        with file.open("rb") as source, to.open("wb") as target:
-            shutil.copyfileobj(source, target, 1 << 20)
-    for file in files:
-        with file.open("rb") as source:
-            pickle.load(source)
-    to.unlink()
+def measure(models: Sequence[str], profiles: Sequence[str], effort: Effort | None = None) -> dict:
+    """Measure training step, inference, input pipeline and start.
 
+    Args:
+        models: of `recipes.MODELS`.
+        profiles: whose widths to measure; the store is the quick profile's, or smoke's if that is all.
+        effort: how long.
 
-def _prepared(path: Path, folder: Path) -> str:
-    return course.prepare(path, folder).info["sha256"]["frames"]
-
-
-def epoch(path: Path, batch_size: int = 16) -> dict:
-    """Draw an epoch of batches: peak memory above TensorFlow's own, MB, and batches a second after the first."""
-    cost = alone(_drawn, path, batch_size)
+    Returns:
+        source, processor, batch_size, `effort`; `product` (GFLOP/s of the matrix product, first and last), `pipeline`
+        (as `bench_data.epoch`), `help_seconds`, `start` (a row a model, see `first_step`) and `rows` (a row a model and
+        width, see `training_step`).
+    """
+    effort = effort or Effort()
+    small = "smoke" if set(profiles) == {"smoke"} else "quick"
+    configs = [RunConfig(model, profile=name) for name in profiles for model in models]
+    starts = [RunConfig(model, profile=small) for model in models]
+    path = sources.ensure("synthetic", profile=recipes.profile(small, models[0])).path
+    product, rows, start = [alone(product_rate, effort.side).value], [], []
+    with tqdm(total=len(configs) + len(starts) + 1, desc="bench", leave=False, disable=None) as bar:
+        for config in configs:
+            bar.set_postfix_str(f"{shown_name(config.model)} {config.profile}")
+            rows.append(alone(training_step, config, path, effort).value)
+            bar.update()
+        for config in starts:
+            bar.set_postfix_str(f"start of {shown_name(config.model)}")
+            start.append(alone(first_step, config, path, time.time()).value)
+            bar.update()
+        pipeline = bench_data.epoch(path)
+        bar.update()
+    product.append(alone(product_rate, effort.side).value)
     return {
-        "batch_size": batch_size,
-        "above_mb": cost.peak - cost.value["before"],
-        "batches_a_second": cost.value["rate"],
+        "source": "synthetic",
+        "processor": processor(),
+        "effort": asdict(effort),
+        "product": product,
+        "pipeline": pipeline,
+        "help_seconds": _help_seconds(),
+        "start": start,
+        "rows": rows,
     }
 
 
-def _drawn(path: Path, batch_size: int) -> dict:
-    from ucf11lib.backend import tf
-    from ucf11lib.data import batches
-
-    tf.constant(0)
-    before, store = peak_mb(), ClipStore.open(path)
-    stream, steps = batches.Stream(np.arange(len(store)), 0), len(store) // batch_size
-    drawn = iter(batches.training_batches(store, stream, batch_size, first_step=0, steps=steps))
-    next(drawn)
-    start = time.perf_counter()
-    taken = sum(1 for _ in drawn)
-    return {"before": before, "rate": taken / (time.perf_counter() - start)}
+def _help_seconds() -> float:
+    """Return how long `python -m ucf11lib --help` takes, the median of five."""
+    command = [sys.executable, "-m", "ucf11lib", "--help"]
+    call = {"help": lambda: subprocess.run(command, stdout=subprocess.DEVNULL, check=True, cwd=paths.ROOT)}
+    return float(np.median(turn_about(call, 5)["help"]))
 
 
-def decoding(files: list[Path], turns: int = 3, size: int = 64) -> dict:
-    """Decode and scale videos with two workers, and with one `ffmpeg` process a file, two at a time.
-
-    Returns:
-        files, frames, and the median over `turns` of our seconds, ffmpeg's, and their ratio.
-    """
-
-    def by_ffmpeg(file: Path) -> int:
-        command = ["ffmpeg", "-v", "error", "-nostdin", "-threads", "1", "-i", file]
-        command += ["-vf", FFMPEG_SCALE.format(size=size), "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
-        return len(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout) // (3 * size * size)
-
-    taken = []
-    for _ in range(turns):
-        start = time.perf_counter()
-        ours = sum(len(frames) for frames, _ in videos.read_all(files, size, WORKERS))
-        middle = time.perf_counter()
-        with ThreadPoolExecutor(WORKERS) as pool:
-            theirs = sum(pool.map(by_ffmpeg, files))
-        taken.append((middle - start, time.perf_counter() - middle))
-        if ours != theirs:
-            raise AssertionError(f"{ours} frames here, {theirs} from ffmpeg")
-    seconds, ffmpeg = np.median(taken, axis=0)
-    ratio = np.median([ours / theirs for ours, theirs in taken])
-    return {"files": len(files), "frames": ours, "seconds": float(seconds), "ffmpeg_seconds": float(ffmpeg),
-            "ratio": float(ratio)}  # fmt: skip
+def processor() -> str:
+    """Return the processor's name, as far as the system tells."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return next(filter(None, [*names, platform.processor()]), platform.machine())
 
 
-def boundaries(store: ClipStore) -> dict:
-    """Forget a store's clips and groups, estimate them, and hold the estimates against the truth.
-
-    Returns:
-        sequences, and precision and recall of the boundaries between clips, and between groups, within a class.
-    """
-    found = recover.Recovery()
-    for i, label in enumerate(store.labels):
-        found.add(store.take([i])[0], int(label))
-    clips = recover.scores(store.clips, found.clips, store.labels)
-    groups = recover.scores(store.groups, found.groups(), store.labels)
-    return {"sequences": len(store), "clips": clips, "groups": groups}
-
-
-def gaps(files: list[Path]) -> list[dict]:
-    """Cut continuous videos into two sequences with frames lost between them, and count how many pass for two clips.
-
-    Returns:
-        A row per number of frames `lost`: `cuts`, and the share of them that is `told`, of none lost by mistake. The
-        last is for sequences that both begin where the coder drew a whole picture, as files do (`coded`).
-    """
-    clips = [videos.decode(file) for file in files]
-    rows = []
-    for lost, step in [*((lost, 7) for lost in LOST), (recover.REFRESH // 2, recover.REFRESH)]:
-        told = [are_two(*pair) for frames in clips for pair in _pairs(frames, lost, step)]
-        rows.append({"lost": lost, "coded": step == recover.REFRESH, "cuts": len(told), "told": float(np.mean(told))})
-    return rows
+def table(rows: Sequence[dict]) -> pd.DataFrame:
+    """Return the rows of `measure` as a reader wants them: a line a network and width."""
+    return pd.DataFrame(
+        {
+            "model": shown_name(row["model"]),
+            "width": f"{row['width']:g}",
+            "GFLOP a step": f"{row['flops'] / 1e9:.1f}",
+            "step, memory (s)": f"{row['memory_seconds']:.3f}",
+            "step, store (s)": f"{row['store_seconds']:.3f}",
+            "store / memory": f"{row['ratio']:.3f}",
+            "share of product": percent(row["share"], 1),
+            "sequences/s": f"{row['sequences_per_second']:.1f}",
+            "peak (MB)": f"{row['peak_mb']:.0f}",
+            "compile (s)": f"{row['compile_seconds']:.1f}",
+            **{f"inference, batch {n} (1/s)": f"{value:.1f}" for n, value in row["inference"].items()},
+        }
+        for row in rows
+    )
 
 
-def _pairs(frames: np.ndarray, lost: int, step: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    for start in range(0, len(frames) - 2 * WINDOW - lost + 1, step):
-        second = start + WINDOW + lost
-        yield frames[start : start + WINDOW], frames[second : second + WINDOW]
-
-
-def are_two(*sequences: np.ndarray) -> bool:
-    """Tell whether sequences that follow each other are taken for more than one clip."""
-    found = recover.Recovery()
-    for frames in sequences:
-        found.add(frames, 0)
-    return found.clips[-1] > 0
-
-
-def watching(config, store: ClipStore, steps: int) -> dict:
-    """Time watched and unwatched steps of one training, turn about, on one batch; the looks of the monitor included.
-
-    Returns:
-        model, width, the median seconds of either step, and `ratio`, the median over pairs of neighbours.
-    """
-    from ucf11lib import health, jobs, training
-    from ucf11lib.backend import tf
-    from ucf11lib.data import batches
-
-    recipe, profile = config.resolved()
-    split, strategy = config.parts(store), tf.distribute.get_strategy()
-    model = jobs.build(config, store, split, strategy)
-    optimizer = training.make_optimizer(recipe, steps)
-    optimizer.build(model.trainable_variables)
-    monitor = health.Monitor(len(store.classes), recipe.batch_size, lambda line: None)
-    kinds = {kind: training.make_step(model, optimizer, recipe, strategy, kind) for kind in (True, False)}
-    stream = batches.Stream(split.train, config.seed)
-    batch = next(iter(training.distribute(strategy, store, stream, recipe.batch_size, 0, 1)))
-    taken: dict[bool, list[float]] = {True: [], False: []}
-    rows: list = []
-    for number in range(steps + 2):  # the first two compile and warm up
-        for watched in ((True, False), (False, True))[number % 2]:
-            start = time.perf_counter()
-            row = kinds[watched](*batch)
-            if watched:
-                rows.append(row)
-                if len(rows) % health.EVERY == 0:
-                    monitor.steps(number, [np.asarray(row) for row in rows[-health.EVERY :]])
-            taken[watched].append(time.perf_counter() - start)
-    with_, without = np.array(taken[True][2:]), np.array(taken[False][2:])
-    return {
-        "model": config.model,
-        "width": profile.width,
-        "batch_size": recipe.batch_size,
-        "steps": steps,
-        "watched": float(np.median(with_)),
-        "unwatched": float(np.median(without)),
-        "ratio": float(np.median(with_ / without)),
-    }
+def text(found: dict) -> str:
+    """Return a measurement as lines to read."""
+    first, last = found["product"]
+    lines = [f"{found['processor']}, {found['machine']}",
+             f"matrix product: {first:.0f} GFLOP/s first, {last:.0f} last",
+             f"input pipeline alone: {found['pipeline']['batches_a_second']:.0f} batches a second, "
+             f"{found['pipeline']['above_mb']:.0f} MB",
+             f"--help: {found['help_seconds']:.2f} s"]  # fmt: skip
+    for row in found["start"]:
+        parts = ", ".join(f"{name} {row[name]:.1f}" for name in ("process", "imports", "build", "trace"))
+        lines.append(f"first step of {shown_name(row['model'])} after {row['seconds']:.1f} s: {parts}")
+    return "\n".join([*lines, table(found["rows"]).to_string(index=False)])

@@ -14,10 +14,13 @@ from ucf11lib import (
     ablation,
     baselines,
     bench,
+    bench_data,
+    bench_step,
     crossval,
     dissection,
     drills,
     explain,
+    growth,
     jobs,
     leak,
     normalisation,
@@ -54,20 +57,21 @@ def run(names: Sequence[str] = (), *, videos: str | None = None, force: bool = F
             print(f"{name}: has {paths.shown(path)} already; --force runs it again")
             continue
         print(f"{name}: {EXPERIMENTS[name].__doc__.splitlines()[0]}", flush=True)
-        table = EXPERIMENTS[name](folder)
-        environment = runs.environment()
-        runs.write_json(
-            path,
-            {
-                "command": f"python -m ucf11lib experiments {name} --force",
-                "commit": environment["commit"],
-                "machine": f"{environment['cores']} cores, {platform.machine()}, {_memory()} GiB, no GPU"
-                if not any("GPU" in device for device in environment["devices"])
-                else f"{environment['cores']} cores, {', '.join(environment['devices'])}",
-                "date": datetime.date.today().isoformat(),
-                **table,
-            },
-        )
+        runs.write_json(path, signed(f"python -m ucf11lib experiments {name} --force", EXPERIMENTS[name](folder)))
+
+
+def signed(command: str, table: dict) -> dict:
+    """Return a table with what it came from: command, commit, machine and date."""
+    environment = runs.environment()
+    return {
+        "command": command,
+        "commit": environment["commit"],
+        "machine": f"{environment['cores']} cores, {platform.machine()}, {_memory()} GiB, no GPU"
+        if not any("GPU" in device for device in environment["devices"])
+        else f"{environment['cores']} cores, {', '.join(environment['devices'])}",
+        "date": datetime.date.today().isoformat(),
+        **table,
+    }
 
 
 def load(name: str) -> dict:
@@ -156,7 +160,7 @@ def _store_of(folder: Path) -> ClipStore:
 def health_cost(videos: Path) -> dict:
     """Time the training step with and without the health checks, turn about."""
     store = _synthetic_store()
-    rows = [bench.watching(RunConfig(model), store, 96) for model in recipes.MODELS]
+    rows = [bench_step.watching(RunConfig(model), store, 96) for model in recipes.MODELS]
     return {"source": "synthetic", "rows": rows}
 
 
@@ -186,25 +190,25 @@ def leak_(videos: Path) -> dict:
 def data(videos: Path) -> dict:
     """Hold the data layer against its bars: memory, speed, and clips found again, at the course's size."""
     store = sources.ensure("synthetic", profile=recipes.profile("full", "c3d"))
-    drawn = bench.epoch(store.path)
-    step = min(bench.watching(RunConfig(model), _synthetic_store(), 16)["unwatched"] for model in recipes.MODELS)
+    drawn = bench_data.epoch(store.path)
+    step = min(bench_step.watching(RunConfig(model), _synthetic_store(), 16)["unwatched"] for model in recipes.MODELS)
     files = sorted(file for file in videos.glob("**/*") if file.suffix in (".avi", ".mpg"))
     found = {
-        "Weizmann": bench.boundaries(_weizmann_store(videos)),
-        "UCF-101, eleven clips": bench.boundaries(_store_of(videos / "ucf101_sample")),
-        "synthetic, the course's size": bench.boundaries(store),
+        "Weizmann": bench_data.boundaries(_weizmann_store(videos)),
+        "UCF-101, eleven clips": bench_data.boundaries(_store_of(videos / "ucf101_sample")),
+        "synthetic, the course's size": bench_data.boundaries(store),
     }
     return {
         "source": "synthetic, 7272 sequences; Weizmann and UCF-101 clips where it says so",
         "rows": [
-            *bench.pickles(store),
+            *bench_data.pickles(store),
             drawn | {"ratio": drawn["batches_a_second"] * step, "fastest_step": step},
-            bench.decoding((files * 200)[:200]),
+            bench_data.decoding((files * 200)[:200]),
         ],
         "boundaries": found,
         "gaps": {
-            "Weizmann": bench.gaps(sorted((videos / "weizmann").glob("**/*.avi"))),
-            "UCF-101": bench.gaps(sorted((videos / "ucf101_sample").glob("**/*.avi"))),
+            "Weizmann": bench_data.gaps(sorted((videos / "weizmann").glob("**/*.avi"))),
+            "UCF-101": bench_data.gaps(sorted((videos / "ucf101_sample").glob("**/*.avi"))),
         },
     }
 
@@ -240,6 +244,16 @@ def sooner(videos: Path) -> dict:
     return {"source": "synthetic", "model": config.model, "profile": config.profile, "rows": race.sooner(config)}
 
 
+def bench_(videos: Path) -> dict:
+    """Time start, step, inference and input of each model at full and quick width: on a quiet machine, 10 minutes."""
+    return bench.measure(recipes.MODELS, bench.PROFILES)
+
+
+def growth_(videos: Path) -> dict:
+    """Time a training, and weigh it, over the number of sequences, the width and the batch size."""
+    return {"source": "synthetic", "rows": growth.measure(_synthetic_store())}
+
+
 EXPERIMENTS: dict[str, Callable[[Path], dict]] = {
     "checks": checks,
     "ablation": ablation_,
@@ -253,6 +267,8 @@ EXPERIMENTS: dict[str, Callable[[Path], dict]] = {
     "survival": survival,
     "sooner": sooner,
     "time_to_75": time_to_75,
+    "bench": bench_,
+    "growth": growth_,
 }
 
 

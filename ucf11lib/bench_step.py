@@ -1,0 +1,214 @@
+"""What one network costs: its training step and inference, held against the machine's own matrix product.
+
+Nothing here brings TensorFlow before it is asked to measure: what it takes to start is one of the costs.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ucf11lib.config import RunConfig
+from ucf11lib.data.store import ClipStore
+from ucf11lib.timing import peak_mb, turn_about
+
+AHEAD = 4  # batches that the input pipeline has ready: two being read, two waiting
+INFERENCE = (1, 32)  # sequences a batch
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long to measure: `turns` blocks of `seconds` each, a step at least; the side of the matrix product."""
+
+    turns: int = 5
+    seconds: float = 3.0
+    side: int = 4096
+
+
+def training_step(config: RunConfig, path: Path, effort: Effort) -> dict:
+    """Time one network's training step, from memory and from the store, and the matrix product, turn about.
+
+    Returns:
+        model, profile, width, batch_size, parameters; `flops` of a step and `first_input_flops`, the part of them that
+        is not computed; `compile_seconds` (the first step less a later one), `memory_seconds` and `store_seconds` of a
+        step, `ratio` (of the two); `share` and `memory_share` of the product's rate, from the store and from memory;
+        `sequences_per_second` from the store, `peak_mb` of the training, `inference` (sequences a second, a batch
+        size). Each is a median over turns, ratios and shares within a turn.
+    """
+    from ucf11lib import flops
+
+    job = Job(config, ClipStore.open(path))
+    first, later = (_seconds(lambda: job.steps([job.batch])) for _ in range(2))
+    number = max(1, round(effort.seconds / later))
+    drawn = iter(job.draw((number + AHEAD) * effort.turns))
+    job.steps([job.batch] * 2)
+    peak, product = peak_mb(), _product(effort.side)
+    kinds = {
+        "memory": lambda: job.steps([job.batch] * number),
+        "store": lambda: job.steps(next(drawn) for _ in range(number)),
+        "product": product,
+    }
+
+    def drained(name: str) -> None:  # what was made ready while the others were timed was not waited for
+        if name == "store":
+            for _ in range(AHEAD):
+                next(drawn)
+
+    seconds = turn_about(kinds, effort.turns, drained)
+    flop, batch_size = flops.training_step(job.model, job.recipe.batch_size), job.recipe.batch_size
+    rate = 2 * effort.side**3 / seconds["product"]
+    memory, store = seconds["memory"] / number, seconds["store"] / number
+    return {
+        "model": config.model,
+        "profile": config.profile,
+        "width": job.profile.width,
+        "batch_size": batch_size,
+        "parameters": job.model.count_params(),
+        "flops": flop,
+        "first_input_flops": flops.first_input(job.model, batch_size),
+        "compile_seconds": first - later,
+        "memory_seconds": float(np.median(memory)),
+        "store_seconds": float(np.median(store)),
+        "ratio": float(np.median(store / memory)),
+        "share": float(np.median(flop / store / rate)),
+        "memory_share": float(np.median(flop / memory / rate)),
+        "sequences_per_second": float(batch_size / np.median(store)),
+        "peak_mb": peak,
+        "inference": {str(n): _inference(job, n, effort) for n in INFERENCE},
+    }
+
+
+class Job:
+    """A training at its first step: the network, its optimiser, the compiled step, and one batch in memory."""
+
+    def __init__(self, config: RunConfig, store: ClipStore):
+        from ucf11lib import jobs, training
+        from ucf11lib.backend import tf
+        from ucf11lib.data import batches
+
+        self.store, self.strategy = store, tf.distribute.get_strategy()
+        self.recipe, self.profile = config.resolved()
+        split = config.parts(store)
+        self.model = jobs.build(config, store, split, self.strategy)
+        self.optimizer = training.make_optimizer(self.recipe, 1000)
+        self.optimizer.build(self.model.trainable_variables)
+        self.step = self.made()
+        self._stream = batches.Stream(split.train, config.seed)
+        self.batch = next(iter(self.draw(1)))
+
+    def made(self, watched: bool = True) -> Callable:
+        """Return a compiled step."""
+        from ucf11lib import training
+
+        return training.make_step(self.model, self.optimizer, self.recipe, self.strategy, watched)
+
+    def draw(self, steps: int):
+        """Return the first `steps` batches from the store."""
+        from ucf11lib import training
+
+        return training.distribute(self.strategy, self.store, self._stream, self.recipe.batch_size, 0, steps)
+
+    def all_of(self, store: ClipStore):
+        """Return the batches of a pass over all sequences of a store."""
+        from ucf11lib import training
+        from ucf11lib.data import batches
+
+        stream, size = batches.Stream(np.arange(len(store)), 0), self.recipe.batch_size
+        return training.distribute(self.strategy, store, stream, size, 0, len(store) // size)
+
+    def steps(self, batches) -> None:
+        """Take a step on each batch and wait for the last."""
+        for batch in batches:
+            row = self.step(*batch)
+        np.asarray(row)
+
+
+def _inference(job: Job, n: int, effort: Effort) -> float:
+    """Return sequences a second in batches of `n` from memory."""
+    from ucf11lib.backend import tf
+
+    frames = tf.constant(job.store.take(np.arange(n) % len(job.store)))
+    forward = tf.function(lambda: job.model(frames, training=False))
+
+    def run(times: int) -> None:
+        for _ in range(times):
+            outputs = forward()
+        np.asarray(outputs)
+
+    run(1)
+    number = max(1, round(effort.seconds / 3 / _seconds(lambda: run(1))))
+    return float(n * number / np.median(turn_about({"forward": lambda: run(number)}, 3)["forward"]))
+
+
+def product_rate(side: int) -> float:
+    """Return the GFLOP/s of a float32 matrix product of that side, the median of five."""
+    return float(2 * side**3 / np.median(turn_about({"product": _product(side)}, 5)["product"]) / 1e9)
+
+
+def _product(side: int) -> Callable[[], object]:
+    from ucf11lib.backend import tf
+
+    a, b = (tf.random.stateless_normal((side, side), (0, seed)) for seed in (1, 2))
+    multiply = tf.function(lambda: tf.matmul(a, b)[0, 0])
+    multiply()
+    return lambda: np.asarray(multiply())
+
+
+def first_step(config: RunConfig, path: Path, since: float) -> dict:
+    """Return where the seconds from starting a process to its first training step go.
+
+    Args:
+        config: the training.
+        path: its store.
+        since: `time.time()` when the process was started.
+
+    Returns:
+        model, `process` (until Python runs this), `imports`, `build` (store opened, network and optimiser made, a batch
+        read), `trace` (the step compiled, and taken once) and `seconds`, their sum.
+    """
+    marks = [since, time.time()]
+    from ucf11lib import jobs, training  # noqa: F401 - timed
+
+    marks.append(time.time())
+    job = Job(config, ClipStore.open(path))
+    marks.append(time.time())
+    job.steps([job.batch])
+    marks.append(time.time())
+    parts = dict(zip(("process", "imports", "build", "trace"), np.diff(marks).tolist(), strict=True))
+    return {"model": config.model, **parts, "seconds": marks[-1] - since}
+
+
+def watching(config: RunConfig, store: ClipStore, turns: int) -> dict:
+    """Time watched and unwatched steps of one training, turn about, on one batch; the looks of the monitor included.
+
+    Returns:
+        model, width, batch_size, steps, the median seconds of either step, and `ratio`, the median within a turn.
+    """
+    from ucf11lib import health
+
+    job = Job(config, store)
+    monitor = health.Monitor(len(store.classes), job.recipe.batch_size, lambda line: None)
+    unwatched, rows = job.made(watched=False), []
+
+    def watched() -> None:
+        rows.append(job.step(*job.batch))
+        if len(rows) % health.EVERY == 0:
+            monitor.steps(len(rows), [np.asarray(row) for row in rows[-health.EVERY :]])
+
+    kinds = {"watched": watched, "unwatched": lambda: unwatched(*job.batch)}
+    turn_about(kinds, 2)  # compiles
+    seconds = turn_about(kinds, turns)
+    return {
+        "model": config.model,
+        "width": job.profile.width,
+        "batch_size": job.recipe.batch_size,
+        "steps": turns,
+        **{kind: float(np.median(seconds[kind])) for kind in kinds},
+        "ratio": float(np.median(seconds["watched"] / seconds["unwatched"])),
+    }
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    return float(turn_about({"call": call}, 1)["call"][0])
