@@ -144,7 +144,8 @@ def _killed_training(path: Path, seconds: float) -> bool:
     with contextlib.suppress(subprocess.TimeoutExpired):
         job.wait(seconds)
     job.kill()
-    return job.wait() == -signal.SIGKILL
+    job.wait()
+    return not (path / "metrics.json").exists()
 
 
 def _same(one: runs.Run, other: runs.Run) -> bool:
