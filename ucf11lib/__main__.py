@@ -3,6 +3,7 @@
 import argparse
 import errno
 import json
+import os
 import shlex
 import signal
 import sys
@@ -74,7 +75,9 @@ def _fetched(args: argparse.Namespace):
 
 
 def _train(args: argparse.Namespace) -> None:
-    from ucf11lib import jobs, paths
+    if args.strategy == "multiworker":  # a lost worker is reported in one line, and by TensorFlow in twenty
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    from ucf11lib import jobs, paths, strategies
     from ucf11lib.config import RunConfig
     from ucf11lib.data.store import ClipStore
 
@@ -88,8 +91,11 @@ def _train(args: argparse.Namespace) -> None:
     if args.overfit is not None:
         _overfit(args, config, store)
         return
+    strategy = strategies.make(args.strategy)
     options = {name: getattr(args, name) for name in ("resume", "checkpoint_minutes", "tensorboard")}
-    run = jobs.train(config, args.run, store=store, **options)
+    run = jobs.train(config, args.run, store=store, strategy=strategy, **options)
+    if not strategies.worker_of(strategy).chief:
+        return
     print(f"held out: {run.metrics['accuracy']:.1%} of {run.metrics['n_val']} sequences ({run.note})")
     print(f"run: {paths.shown(run.path)}")
     if run.metrics["status"].startswith("stopped"):
@@ -99,8 +105,10 @@ def _train(args: argparse.Namespace) -> None:
 def _overfit(args: argparse.Namespace, config, store) -> None:
     from ucf11lib.overfit import overfit
 
-    if args.run or args.resume:
-        raise UserError("--overfit leaves no run folder; leave --run and --resume away")
+    if args.run or args.resume or args.strategy != "one":
+        raise UserError(
+            "--overfit runs on one device and leaves no run folder; leave --strategy, --run and --resume away"
+        )
     found = overfit(config, args.overfit, store=store)
     if not found.fitted:
         raise RunFailed(f"{config.model}, recipe {config.recipe}, cannot learn {args.overfit} sequences by heart: "
@@ -298,6 +306,8 @@ def parser() -> Parser:
     c.add_argument("--checkpoint-minutes", type=float, default=5, metavar="N",
                    help="of training from one checkpoint to the next, beside that after each epoch")  # fmt: skip
     c.add_argument("--tensorboard", action="store_true", help="leave TensorBoard's event files in the run folder, too")
+    c.add_argument("--strategy", default="one", help="one device; mirrored over all GPUs here; or multiworker, over "
+                   "the processes that $TF_CONFIG or a Slurm step names")  # fmt: skip
     c.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE",
                    help="change a field of the recipe or profile; may be repeated")  # fmt: skip
     c.add_argument("--no-health", dest="health", action="store_false", help="let a training that cannot learn go on")

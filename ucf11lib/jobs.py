@@ -12,7 +12,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ucf11lib import checkpoints, evaluation, events, faults, health, models, paths, recipes, runs, training
+from ucf11lib import (
+    checkpoints,
+    evaluation,
+    events,
+    faults,
+    health,
+    models,
+    paths,
+    recipes,
+    runs,
+    strategies,
+    training,
+)
 from ucf11lib.backend import keras, tf
 from ucf11lib.config import RunConfig
 from ucf11lib.data import batches, sources, splits
@@ -46,7 +58,7 @@ def train(
         checkpoint_minutes: of training from one checkpoint to the next; there is one after each epoch in any case.
         tensorboard: leave TensorBoard's event files in the run folder, too.
         say: gets one line before the training, one an epoch, and one for each finding of `ucf11lib.health`.
-        strategy: one device by default.
+        strategy: one device by default; of several workers the first writes and says, and all see its folder.
 
     Returns:
         The run; its `status` says whether the health checks stopped it.
@@ -54,16 +66,24 @@ def train(
     Raises:
         UserError: the folder exists (and `resume` is off), another process trains in it, or data that cannot be
             trained on.
-        RunFailed: out of memory, or the store was changed meanwhile.
+        RunFailed: out of memory, the store was changed meanwhile, or another worker is gone.
         Interrupted: SIGINT or SIGTERM came; what was learnt until then is in the folder.
     """
-    path = Path(path) if path else paths.runs_dir() / config.name
-    with _alone(path, refuse=f"{path}: another process trains in it; wait for it, or choose another --run"):
-        if resume and finished(config, path):
-            say(f"{path}: finished already")
-            checkpoints.remove(path)
-            return Run.open(path)
-        return _train(config, path, store, resume, checkpoint_minutes, say, strategy, tensorboard)
+    path, strategy = Path(path) if path else paths.runs_dir() / config.name, strategy or tf.distribute.get_strategy()
+    with strategies.together(strategy) as worker:
+        if not worker.chief:
+            done = resume and finished(config, path)
+            return done or _train(config, path, store, resume, math.inf, _say_nothing, strategy)
+        with _alone(path, refuse=f"{path}: another process trains in it; wait for it, or choose another --run"):
+            if resume and finished(config, path):
+                say(f"{path}: finished already")
+                checkpoints.remove(path)
+                return Run.open(path)
+            return _train(config, path, store, resume, checkpoint_minutes, say, strategy, tensorboard)
+
+
+def _say_nothing(line: str) -> None:
+    pass
 
 
 def ensure(config: RunConfig, *, retrain: bool = False, say: Callable[[str], None] = print) -> Run:
@@ -84,7 +104,7 @@ def ensure(config: RunConfig, *, retrain: bool = False, say: Callable[[str], Non
         kept = runs.read_json(path / "config.json")
         if retrain or (kept is not None and _differences(kept, config)):
             shutil.rmtree(path, ignore_errors=True)
-        return _train(config, path, None, path.exists(), CHECKPOINT_MINUTES, say, None)
+        return _train(config, path, None, path.exists(), CHECKPOINT_MINUTES, say, tf.distribute.get_strategy())
 
 
 @contextlib.contextmanager
@@ -103,11 +123,13 @@ def _train(
     resume: bool,
     minutes: float,
     say: Callable[[str], None],
-    strategy: tf.distribute.Strategy | None,
+    strategy: tf.distribute.Strategy,
     tensorboard: bool = False,
 ) -> Run:
-    """Do what `train` says, in a folder that no other process has."""
-    _check_folder(path, config, resume)
+    """Do what `train` says, in a folder that no other process has; a worker that is not the chief writes nothing."""
+    chief = strategies.worker_of(strategy).chief
+    if chief:
+        _check_folder(path, config, resume)
     recipe, profile = config.resolved()
     store = store or sources.ensure(config.source, data=config.data, profile=profile)
     _check_store(store, config, path)
@@ -115,12 +137,8 @@ def _train(
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
     with faults.Stop() as stop, faults.in_one_line(store):
-        path.mkdir(parents=True, exist_ok=True)
-        for torn in path.glob(".partial-*"):  # of a process that was killed while it wrote
-            torn.unlink()
-        runs.write_json(path / "config.json", _resolved(config, recipe, profile, store))
-        runs.write_json(path / "environment.json", runs.environment())
-        strategy = strategy or tf.distribute.get_strategy()
+        if chief:
+            _begin(path, _resolved(config, recipe, profile, store) | strategies.described(strategy))
         model = build(config, store, parts, strategy)
         say(f"{config.name}: {len(parts.train)} training and {len(parts.validation)} held-out sequences, "
             f"{model.count_params():,} parameters")  # fmt: skip
@@ -130,12 +148,23 @@ def _train(
         )
         if resume:
             _restore(path, trainer, say)
+        if not chief:
+            _follow(trainer, stop)
+            return Run(path)
         curves = events.Events(path, recipe, profile) if tensorboard else None
         _fit(path, trainer, minutes, stop, say, curves)
         _finish(path, config, trainer)
         if curves:
             curves.finish(Run.open(path))
     return Run.open(path)
+
+
+def _begin(path: Path, resolved: dict) -> None:
+    path.mkdir(parents=True, exist_ok=True)
+    for torn in path.glob(".partial-*"):  # of a process that was killed while it wrote
+        torn.unlink()
+    runs.write_json(path / "config.json", resolved)
+    runs.write_json(path / "environment.json", runs.environment())
 
 
 def finished(config: RunConfig, path: Path | None = None) -> Run | None:
@@ -245,10 +274,15 @@ def monitor(config: RunConfig, store: ClipStore, say: Callable[[str], None]) -> 
 
 
 def _restore(path: Path, trainer: training.Trainer, say: Callable[[str], None]) -> None:
-    if not checkpoints.restore(path, trainer, say):
+    restored, progress = checkpoints.restore(path, trainer, say), trainer.progress
+    done = np.float32([len(progress.epochs) * trainer.steps + len(progress.rows)])
+    if strategies.total(trainer.strategy, done) != done * len(strategies.worker_of(trainer.strategy).addresses):
+        raise UserError(
+            f"{path}: not every worker finds the same checkpoint there; put it on a disk that all of them see"
+        )
+    if not restored:
         say("no checkpoint to resume from; beginning at the first step")
         return
-    progress = trainer.progress
     steps = f" and {len(progress.rows)} of {trainer.steps} steps" if progress.rows else ""
     say(f"resuming after epoch {len(progress.epochs)}{steps}")
 
@@ -286,6 +320,16 @@ def _fit(
         saved = time.monotonic()
         say(epoch.line(trainer.profile.epochs))
         stop.check()
+
+
+def _follow(trainer: training.Trainer, stop: faults.Stop) -> None:
+    """Run the epochs that are left along with the chief, which alone stops for a signal: it has to save first."""
+    try:
+        for _ in trainer.epochs():
+            trainer.store.check()
+    except strategies.GONE:
+        stop.check()
+        raise
 
 
 def _model_bytes(model: keras.Model) -> int:

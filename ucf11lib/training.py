@@ -13,13 +13,15 @@ from dataclasses import dataclass, field
 import numpy as np
 from tqdm import tqdm
 
-from ucf11lib import health, optimizers
+from ucf11lib import health, optimizers, strategies
 from ucf11lib.backend import keras, tf
 from ucf11lib.data import batches
 from ucf11lib.data.splits import Split
 from ucf11lib.data.store import ClipStore
 from ucf11lib.errors import UserError
 from ucf11lib.recipes import Profile, Recipe
+
+EVALUATED = 16  # sequences a batch where no weights move
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,7 @@ def make_predict(model: keras.Model) -> Callable[..., np.ndarray]:
         store: ClipStore, indices: np.ndarray, change: Callable | None = None, pause: Callable | None = None
     ) -> np.ndarray:
         outputs = []
-        for (frames,) in batches.evaluation_batches(store, indices, 16, change):
+        for (frames,) in batches.evaluation_batches(store, indices, EVALUATED, change):
             outputs.append(forward(frames).numpy())
             if pause:
                 pause()
@@ -200,6 +202,8 @@ class Trainer:
         if self.recipe.batch_size % replicas:
             raise UserError(f"batch size {self.recipe.batch_size} cannot be shared by {replicas} replicas; "
                             "choose a multiple")  # fmt: skip
+        if self.recipe.norm == "batch" and not strategies.worker_of(self.strategy).alone:
+            raise UserError("norm=batch: each worker would have statistics of its own; take norm=group")
         self.steps = self.profile.steps_per_epoch
         with self.strategy.scope():
             self.optimizer = make_optimizer(self.recipe, self.steps * self.profile.epochs, self.mixed_precision)
@@ -220,7 +224,7 @@ class Trainer:
         while not self._finished():
             loss, accuracy = self._train_epoch()
             stopped = self.monitor and self.monitor.stopped  # an epoch that is cut short is not gone on with
-            self.outputs = self.predict(self.store, self.split.validation, pause=None if stopped else self._pause)
+            self.outputs = self._validate(None if stopped else self._pause)
             val_loss, val_accuracy = score(self.outputs, self.store.labels[self.split.validation])
             progress.seconds, progress.rows = time.perf_counter() - self._start, []
             number = len(progress.epochs) + 1
@@ -272,6 +276,18 @@ class Trainer:
         if self.pause:
             self.pause()
 
+    def _validate(self, pause: Callable[[], None] | None) -> np.ndarray:
+        """Return the outputs of the validation part; each worker computes its share of batches, and all have the whole.
+
+        So the workers agree to the last digit on what decides when to stop, and the batches are those of one worker.
+        """
+        worker, indices = strategies.worker_of(self.strategy), self.split.validation
+        mine = np.arange(len(indices)) // EVALUATED % len(worker.addresses) == worker.index
+        outputs = np.zeros((len(indices), self.model.output_shape[-1]), np.float32)
+        if mine.any():
+            outputs[mine] = self.predict(self.store, indices[mine], pause=pause)
+        return strategies.total(self.strategy, outputs)
+
     def _watch_frames(self) -> None:
         """Show the monitor the first batch, before and after the normalisation."""
         first = batches.Stream(self.split.train, self.seed).positions(0, self.recipe.batch_size)
@@ -286,8 +302,10 @@ def distribute(
     replicas = strategy.num_replicas_in_sync
 
     def pipeline(context: tf.distribute.InputContext) -> tf.data.Dataset:
-        parts = batches.training_batches(store, stream, batch_size, first_step=first, steps=steps, replicas=replicas)
-        return parts.shard(context.num_input_pipelines, context.input_pipeline_id)
+        workers, worker = context.num_input_pipelines, context.input_pipeline_id
+        return batches.training_batches(
+            store, stream, batch_size, first_step=first, steps=steps, replicas=replicas, workers=workers, worker=worker
+        )
 
     return strategy.distribute_datasets_from_function(pipeline)
 

@@ -46,9 +46,19 @@ class Stream:
 
 
 def training_batches(
-    store: ClipStore, stream: Stream, batch_size: int, *, first_step: int, steps: int, replicas: int = 1
+    store: ClipStore,
+    stream: Stream,
+    batch_size: int,
+    *,
+    first_step: int,
+    steps: int,
+    replicas: int = 1,
+    workers: int = 1,
+    worker: int = 0,
 ) -> tf.data.Dataset:
     """Return `steps` global batches of `(frames, draws, labels)`, cut into `replicas` equal parts each.
+
+    Of several workers each reads its own parts and no others; together they have the global batch.
 
     Args:
         store: where the frames are.
@@ -56,7 +66,8 @@ def training_batches(
         batch_size: sequences a global batch, a multiple of `replicas`.
         first_step: the first batch's number, counted from the start of the training.
         steps: how many global batches.
-        replicas: parts of a global batch; the data set yields `steps * replicas` elements.
+        replicas: parts of a global batch, a multiple of `workers`.
+        workers, worker: how many share the parts, and whose share this is: `steps * replicas / workers` elements.
     """
     part = batch_size // replicas
 
@@ -66,6 +77,7 @@ def training_batches(
         return store.take(indices), stream.draws(start, part), store.labels[indices].astype(np.int32)
 
     numbers = tf.data.Dataset.range(first_step * replicas, (first_step + steps) * replicas)
+    numbers = numbers.shard(workers, worker)
     shapes = ((part, *store.frames.shape[1:]), (part, 4), (part,))
     return _mapped(numbers, load, (tf.uint8, tf.float32, tf.int32), shapes)
 
