@@ -70,19 +70,13 @@ def workers(count: int, store: ClipStore, run: Path, *more: str, slurm: bool = F
         "multiworker",
         *more,
     ]
-    describe = slurm_step if slurm else tf_config
-    processes = []
-    try:
+    describe, pipe, processes = slurm_step if slurm else tf_config, subprocess.PIPE, []
+    with contextlib.ExitStack() as stack:
         for variables in describe(free_port(count), count):
-            pipe = subprocess.PIPE
-            processes.append(
-                subprocess.Popen(command, env=_environment(variables), stdout=pipe, stderr=pipe, text=True)
-            )
+            process = subprocess.Popen(command, env=_environment(variables), stdout=pipe, stderr=pipe, text=True)
+            processes.append(stack.enter_context(process))
+            stack.callback(process.kill)
         yield processes
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait()
 
 
 def tf_config(port: int, count: int) -> list[dict[str, str]]:
@@ -114,7 +108,8 @@ def free_port(count: int) -> int:
 
 
 def _environment(variables: Mapping[str, str] | None = None) -> dict[str, str]:
-    own = {name: value for name, value in os.environ.items() if not name.startswith(("TF_CONFIG", "SLURM_"))}
+    others = ("TF_CONFIG", "SLURM_", "TF_CPP_MIN_LOG_LEVEL")  # the last is this process's own, set by `backend`
+    own = {name: value for name, value in os.environ.items() if not name.startswith(others)}
     return own | dict(variables or {})
 
 

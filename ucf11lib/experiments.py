@@ -17,6 +17,7 @@ from ucf11lib import (
     bench_data,
     bench_step,
     crossval,
+    devices,
     dissection,
     drills,
     explain,
@@ -254,6 +255,11 @@ def growth_(videos: Path) -> dict:
     return {"source": "synthetic", "rows": growth.measure(_synthetic_store())}
 
 
+def devices_(videos: Path) -> dict:
+    """Train on one device, on two, and by two and three processes; lose one of three and go on with two."""
+    return devices.measure(sources.ensure("synthetic", profile=recipes.profile("smoke", "cnn_lstm")))
+
+
 EXPERIMENTS: dict[str, Callable[[Path], dict]] = {
     "checks": checks,
     "ablation": ablation_,
@@ -269,6 +275,7 @@ EXPERIMENTS: dict[str, Callable[[Path], dict]] = {
     "time_to_75": time_to_75,
     "bench": bench_,
     "growth": growth_,
+    "devices": devices_,
 }
 
 
