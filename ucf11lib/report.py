@@ -109,7 +109,7 @@ def render(found: dict[str, Run], figures: Path, work: Path, manifest: Path) -> 
         "changes": changes_table(found),
         "measures": measures_table(found),
         "pairs": pairs_table(found),
-        "baselines": baselines_table(experiments.load("checks")["baselines"]),
+        "baselines": baselines_table,
         "leak": pipe_table(leak.table(experiments.load("leak")["rows"])),
         "subjects": subjects_table,
         "subject_folds": folds_table,
