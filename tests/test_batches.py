@@ -49,6 +49,21 @@ def test_batches_hold_the_stores_bytes(store):
     assert frames.dtype == "uint8"
 
 
+def test_the_disk_is_asked_for_batches_before_their_turn(store, monkeypatch):
+    stream, asked = batches.Stream(np.arange(40), 0), []
+    monkeypatch.setattr(type(store), "expect", lambda self, indices: asked.append(list(indices)))
+    list(batches.training_batches(store, stream, 8, first_step=2, steps=3))
+    list(batches.evaluation_batches(store, np.arange(50), 20))
+    lead = 8 * batches.EXPECTED
+    assert sorted(asked[:3]) == sorted(list(stream.positions(first, lead)) for first in (16, 24, 32))
+    assert sorted(asked[3:]) == [list(range(50)), list(range(20, 50)), list(range(40, 50))]
+
+
+def test_to_expect_sequences_changes_no_byte(store):
+    store.expect(np.array([3, 0, 131]))
+    assert np.array_equal(store.take(np.array([131, 3])), store.frames[[131, 3]])
+
+
 def test_evaluation_keeps_order_and_the_last_partial_batch(store):
     indices = np.array([7, 3, 99, 50, 0])
     found = [part.numpy() for (part,) in batches.evaluation_batches(store, indices, 2)]

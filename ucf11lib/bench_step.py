@@ -12,7 +12,7 @@ import numpy as np
 
 from ucf11lib.config import RunConfig
 from ucf11lib.data.store import ClipStore
-from ucf11lib.timing import peak_mb, turn_about
+from ucf11lib.timing import forget, peak_mb, turn_about
 
 AHEAD = 4  # batches that the input pipeline has ready: two being read, two waiting
 INFERENCE = (1, 32)  # sequences a batch
@@ -28,7 +28,7 @@ class Effort:
 
 
 def training_step(config: RunConfig, path: Path, effort: Effort) -> dict:
-    """Time one network's training step, from memory and from the store, and the matrix product, turn about.
+    """Time one network's training step, from memory and from the disk's store, and the matrix product, turn about.
 
     Returns:
         model, profile, width, batch_size, parameters; `flops` of a step and `first_input_flops`, the part of them that
@@ -40,6 +40,7 @@ def training_step(config: RunConfig, path: Path, effort: Effort) -> dict:
     from ucf11lib import flops
 
     job = Job(config, ClipStore.open(path))
+    forget(path / "frames.npy")
     first, later = (_seconds(lambda: job.steps([job.batch])) for _ in range(2))
     number = max(1, round(effort.seconds / later))
     drawn = iter(job.draw((number + AHEAD) * effort.turns))

@@ -18,6 +18,8 @@ from ucf11lib.data.store import ClipStore
 from ucf11lib.errors import UserError
 from ucf11lib.recipes import Recipe
 
+EXPECTED = 4  # batches that the disk is asked for together: what is read, and what comes next
+
 
 @dataclass(frozen=True)
 class Stream:
@@ -73,6 +75,7 @@ def training_batches(
 
     def load(number: np.ndarray):
         start = int(number) * part
+        store.expect(stream.positions(start, EXPECTED * part))
         indices = stream.positions(start, part)
         return store.take(indices), stream.draws(start, part), store.labels[indices].astype(np.int32)
 
@@ -95,6 +98,7 @@ def evaluation_batches(
 
     def load(start: np.ndarray):
         chosen = indices[start : start + batch_size]
+        store.expect(indices[start : start + EXPECTED * batch_size])
         frames = store.take(chosen)
         return (change(frames, chosen) if change else frames,)
 

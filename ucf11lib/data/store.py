@@ -135,6 +135,16 @@ class ClipStore:
         if (now.st_size, now.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
             raise RunFailed(f"{self.path}: frames.npy was changed while it was in use; prepare the store again")
 
+    def expect(self, indices: np.ndarray) -> None:
+        """Tell the system which sequences will be read soon, so that it fetches them side by side and meanwhile.
+
+        Read one after the other from a file that is not in memory, each waits for the disk, and so does the training.
+        """
+        if hasattr(os, "posix_fadvise"):  # macOS has none
+            size = int(np.prod(self.frames.shape[1:]))
+            for i in indices:
+                os.posix_fadvise(self._descriptor, self.frames.offset + int(i) * size, size, os.POSIX_FADV_WILLNEED)
+
     def take(self, indices: np.ndarray) -> np.ndarray:
         """Read sequences: uint8 (n, window, size, size, 3), in the order asked for.
 
