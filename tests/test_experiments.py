@@ -92,3 +92,11 @@ def test_every_seed_of_every_repaired_model_reaches_75_percent(tables):
     found = [row for row in tables["ablation"]["rows"] if row["recipe"] == "repaired" and not row["settings"]]
     assert [row["model"] for row in found] == list(recipes.MODELS)
     assert all(min(row["accuracy"]) >= 0.75 and len(row["accuracy"]) == 3 for row in found)
+
+
+def test_replicas_have_the_losses_of_one_and_a_lost_worker_costs_less_than_a_minute(tables):
+    rows, lost = tables["devices"]["rows"], tables["devices"]["lost"]
+    assert [(row["kind"], row["replicas"]) for row in rows] == [("mirrored", 2), ("multiworker", 2), ("multiworker", 3)]
+    assert all(row["steps"] == 20 and row["deviation"] <= 1e-4 for row in [*rows, lost | {"steps": 20}])
+    assert lost["seconds"] < 60
+    assert (lost["codes"], lost["resumed_codes"]) == ([1, 1], [0, 0])
