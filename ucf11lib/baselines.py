@@ -99,7 +99,7 @@ def frame_cnn(
     split: Split,
     *,
     bag: bool = False,
-    epochs: int = 12,
+    epochs: int = 6,
     width: float = recipes.profile("quick", "cnn_lstm").width,
     seed: int = 0,
 ) -> np.ndarray:
