@@ -87,12 +87,12 @@ def test_a_slurm_step_names_the_workers_in_the_order_of_its_tasks(environment):
 
 def test_the_worker_that_an_error_is_about_is_the_last_that_it_names():
     heard = "from /task:2 while calling RecvBuf: Socket closed, from /job:worker/replica:0/task:1"
-    assert strategies.lost(heard, own=0) == 1
+    assert strategies.named_in(heard, own=0) == 1
     assert (
-        strategies.lost("on device /job:worker/replica:0/task:2: RPC: /tensorflow.CoordinationService/Heartbeat", 2)
+        strategies.named_in("on device /job:worker/replica:0/task:2: RPC: /tensorflow.CoordinationService/Heartbeat", 2)
         == 0
     )
-    assert strategies.lost("{{node /task:1/add}}: assertion failed", own=1) is None
+    assert strategies.named_in("{{node /task:1/add}}: assertion failed", own=1) is None
 
 
 def test_the_slurm_script_of_the_readme_is_bash(tmp_path):

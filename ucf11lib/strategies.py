@@ -24,7 +24,8 @@ NAMES = ("one", "mirrored", "multiworker")
 EXAMPLE = '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}'
 PATIENCE = 600  # seconds: until all workers are there; a cluster may start them one after another
 JOINED = 120  # seconds: that they need to become one cluster, once they are all there
-GRACE = 15  # seconds: TensorFlow's destructors may wait for a dead worker, and for ever
+NOTICED = 15  # seconds: a worker that gives up waits until the others have noticed who is gone, or it would be blamed
+GRACE = 30  # seconds: TensorFlow's destructors may wait for a dead worker, and for ever
 # What a collective operation raises when a worker is gone; which one depends on who notices first.
 GONE = (
     tf.errors.UnavailableError,
@@ -218,20 +219,34 @@ def together(strategy: tf.distribute.Strategy) -> Iterator[Worker]:
         if worker.alone:
             raise
         faulthandler.dump_traceback_later(GRACE, exit=True, file=open(os.devnull, "w"))  # noqa: SIM115 - it keeps it
-        gone = lost(error.message, worker.index) if isinstance(error, GONE) else None
+        gone = _gone(error.message, worker) if isinstance(error, GONE) else None
         if gone is None:
             raise
+        if len(worker.addresses) > 2:
+            time.sleep(NOTICED)
         raise RunFailed(
             f"worker {gone} ({worker.addresses[gone]}) is gone, and worker {worker.index} ends with it; its own output "
             "says why; the last checkpoint is whole: start all workers, as many or others, with --resume"
         ) from None
 
 
-def lost(message: str, own: int) -> int | None:
-    """Return the worker that an error is about, None if it is about none.
+def _gone(message: str, worker: Worker) -> int | None:
+    """Return which other worker is gone, None if the error is about none.
 
-    Who hears of it from a neighbour has the neighbour's message, with the cause at its end. The chief is not named: it
-    is the one who tells who is well, and it no longer answers.
+    The message may name a neighbour that gave up for the same reason. That one still listens, and the one that is gone
+    does not, unless it was stopped: TensorFlow's heartbeat names it then.
+    """
+    if (named := named_in(message, worker.index)) is None:
+        return None
+    places = [address.rpartition(":") for address in worker.addresses]
+    deaf = [i for i, (host, _, port) in enumerate(places) if i != worker.index and not _answers(host, int(port))]
+    return named if named in deaf or not deaf else deaf[0]
+
+
+def named_in(message: str, own: int) -> int | None:
+    """Return the other worker that a message names last, which is the cause; None if it names none.
+
+    The chief is not named: it is the one who tells who is well, and it no longer answers.
     """
     others = [int(index) for index in re.findall(r"/task:(\d+)", message) if int(index) != own]
     return others[-1] if others else 0 if "CoordinationService" in message and own else None
