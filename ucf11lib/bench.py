@@ -63,7 +63,7 @@ def measure(models: Sequence[str], profiles: Sequence[str], effort: Effort | Non
         effort: how long.
 
     Returns:
-        source, processor, batch_size, `effort`; `product` (GFLOP/s of the matrix product, first and last), `pipeline`
+        source, processor, `effort`; `product` (GFLOP/s of the matrix product, first and last), `pipeline`
         (as `bench_data.epoch`), `help_seconds`, `start` (a row a model, see `first_step`) and `rows` (a row a model and
         width, see `training_step`).
     """
