@@ -108,10 +108,14 @@ def test_a_training_that_is_killed_again_and_again_comes_to_the_same(undisturbed
 def test_ctrl_c_finishes_the_step_and_a_clock_that_is_set_back_does_no_harm(undisturbed, store, tmp_path, monkeypatch):
     clock = itertools.count(2e9, -3600)
     monkeypatch.setattr(time, "time", lambda: next(clock))
-    with pytest.raises(Interrupted) as stopped:
-        jobs.train(CONFIG, tmp_path / "r", store=store, say=lambda line: signal.raise_signal(signal.SIGINT))
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore the signal
+    try:
+        with pytest.raises(Interrupted) as stopped:
+            jobs.train(CONFIG, tmp_path / "r", store=store, say=lambda line: signal.raise_signal(signal.SIGINT))
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert stopped.value.number == signal.SIGINT
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     lines = []
     run = jobs.train(CONFIG, tmp_path / "r", store=store, resume=True, say=lines.append)
     assert lines[1] == "resuming after epoch 0 and 1 of 12 steps"

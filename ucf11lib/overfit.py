@@ -54,7 +54,7 @@ def overfit(
     Raises:
         UserError: fewer training sequences than `count`.
     """
-    length = f"batch_size={count},steps_per_epoch={EVERY},epochs={most // EVERY}"
+    length = f"batch_size={count},steps_per_epoch={EVERY},epochs={-(-most // EVERY)}"
     config = config.having(PLAIN, length)
     recipe, profile = config.resolved()
     store = store or sources.ensure(config.source, data=config.data, profile=profile)
