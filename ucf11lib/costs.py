@@ -1,11 +1,86 @@
 """What the report's section "Cost" shows."""
 
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from ucf11lib import manifest
-from ucf11lib.style import percent
+from ucf11lib import bench, experiments, manifest, race
+from ucf11lib.style import percent, shown_name
+
+GROWS = {"sequences": "sequences", "width": "width of the network", "batch_size": "sequences a batch"}
+
+
+def tables(file: Path) -> dict:
+    """Return what the section reads.
+
+    Args:
+        file: the manifest that says where the notebooks' seconds went; it need not exist.
+
+    Raises:
+        UserError: an experiment of the section has not been run.
+    """
+    raced, tried, speed = (experiments.load(name) for name in ("time_to_75", "sooner", "bench"))
+    return {
+        "race": race.table(raced["rows"]),
+        "verdict": verdict(race.ratios(raced["rows"])),
+        "cap": race.CAP,
+        "every": race.EVERY,
+        "looked_at": race.HELD_OUT,
+        "seeds": ", ".join(map(str, race.SEEDS)),
+        "sooner": race.sooner_table(tried["rows"]),
+        "step": step_table(speed["rows"]),
+        "inference": inference_table(speed["rows"]),
+        "start": start_table(speed["start"]),
+        "growth": growth_table(experiments.load("growth")["rows"]),
+        "spent": seconds_table(file),
+    }
+
+
+def step_table(rows: Sequence[Mapping]) -> pd.DataFrame:
+    """Return the training steps of `bench.measure`, a network and width a row."""
+    return bench.table(rows).loc[:, :"compile (s)"]
+
+
+def inference_table(rows: Sequence[Mapping]) -> pd.DataFrame:
+    """Return the sequences a second that each network and width recognises, a batch size a column."""
+    whole = bench.table(rows)
+    return pd.concat([whole[["model", "width"]], whole.filter(like="inference")], axis=1)
+
+
+def start_table(rows: Sequence[Mapping]) -> pd.DataFrame:
+    """Return the seconds from the start of a process to its first training step, a model a row."""
+    parts = {"process": "process", "imports": "imports", "build": "store and network", "trace": "compilation"}
+    return pd.DataFrame(
+        {"model": shown_name(row["model"])}
+        | {shown: f"{row[part]:.1f}" for part, shown in (parts | {"seconds": "all, seconds"}).items()}
+        for row in rows
+    )
+
+
+def growth_table(rows: Sequence[Mapping]) -> pd.DataFrame:
+    """Return the exponents of `growth.measure`, with the cost of the least and of the most."""
+    return pd.DataFrame(
+        {
+            "against": GROWS[row["against"]],
+            "from, to": f"{min(row['values']):g}, {max(row['values']):g}",
+            "seconds": f"{row['seconds'][0]:.2f}, {row['seconds'][-1]:.2f}",
+            "exponent of time": f"{row['time_exponent']:.2f}",
+            "peak memory (MB)": f"{row['peak_mb'][0]:.0f}, {row['peak_mb'][-1]:.0f}",
+            "exponent of memory": f"{row['memory_exponent']:.3f}",
+        }
+        for row in rows
+    )
+
+
+def verdict(ratios: Mapping[str, float]) -> str:
+    """Return the ratios of `race.ratios` in words."""
+    said = [
+        f"{title}: " + (f"no other within {race.CAP:g} times" if ratio == math.inf else f"{ratio:.1f} times")
+        for title, ratio in ratios.items()
+    ]
+    return "; ".join(said)
 
 
 def seconds_table(file: Path) -> pd.DataFrame | None:

@@ -32,7 +32,8 @@ def race(
                     axes.plot(times, accuracy, "o-", color=COLOURS[row["recipe"]], linewidth=0.9, markersize=1.5)
             axes.axhline(target, color=GREY, linewidth=0.7, linestyle=":")
             axes.axvline(cap, color=GREY, linewidth=0.7, linestyle=":")
-            axes.set(title=title, xlabel="time, in repaired medians", xlim=(0, cap * 1.08), ylim=(0, 1))
+            axes.set_title(title.replace(", ", "\n", 1))
+            axes.set(xlabel="time, in repaired medians", xlim=(0, cap * 1.08), ylim=(0, 1))
             percent_axis(axes.yaxis)
         lines = [Line2D([], [], color=colour, label=name) for name, colour in COLOURS.items()]
         figure.legend(handles=lines, loc="outside upper center", ncols=len(lines))

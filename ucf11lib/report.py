@@ -97,7 +97,10 @@ def choose(candidates: list[Run]) -> dict[str, Run]:
 
 def render(found: dict[str, Run], figures: Path, work: Path, manifest: Path) -> str:
     """Fill the template; the figures that it shows are copied to `work`."""
-    spent = costs.seconds_table(manifest)
+    cost = {
+        key: pipe_table(value) if isinstance(value, pd.DataFrame) else value
+        for key, value in costs.tables(manifest).items()
+    }
     effects = normalisation.effects(experiments.load("inputs")["rows"])
     context = _autopsy() | {
         "runs": found,
@@ -117,7 +120,7 @@ def render(found: dict[str, Run], figures: Path, work: Path, manifest: Path) -> 
         "effects": pipe_table(effects),
         "effect": effects.set_index("data").to_dict("index"),
         "normalisation_seeds": ", ".join(map(str, normalisation.SEEDS)),
-        "spent": None if spent is None else pipe_table(spent),
+        "cost": cost,
         "share": lambda value: "none" if value is None else percent(value, 1),
         "seconds": lambda value: "never" if value is None else f"{value:.0f} s",
     }
