@@ -13,29 +13,24 @@ GROWS = {"sequences": "sequences", "width": "width of the network", "batch_size"
 
 
 def tables(file: Path) -> dict:
-    """Return what the section reads.
+    """Return what the section reads, as far as it has been measured.
 
     Args:
         file: the manifest that says where the notebooks' seconds went; it need not exist.
-
-    Raises:
-        UserError: an experiment of the section has not been run.
     """
-    raced, tried, speed = (experiments.load(name) for name in ("time_to_75", "sooner", "bench"))
-    return {
-        "race": race.table(raced["rows"]),
-        "verdict": verdict(race.ratios(raced["rows"])),
-        "cap": race.CAP,
-        "every": race.EVERY,
-        "looked_at": race.HELD_OUT,
-        "seeds": ", ".join(map(str, race.SEEDS)),
-        "sooner": race.sooner_table(tried["rows"]),
-        "step": step_table(speed["rows"]),
-        "inference": inference_table(speed["rows"]),
-        "start": start_table(speed["start"]),
-        "growth": growth_table(experiments.load("growth")["rows"]),
-        "spent": seconds_table(file),
-    }
+    found, shown = experiments.tables(), {"spent": seconds_table(file)}
+    if {"time_to_75", "sooner"} <= set(found):
+        raced, tried = found["time_to_75"]["rows"], found["sooner"]["rows"]
+        shown |= {"race": race.table(raced), "sooner": race.sooner_table(tried), "verdict": verdict(race.ratios(raced)),
+                  "cap": race.CAP, "every": race.EVERY, "looked_at": race.HELD_OUT,
+                  "seeds": ", ".join(map(str, race.SEEDS))}  # fmt: skip
+    if "bench" in found:
+        rows = found["bench"]["rows"]
+        start = start_table(found["bench"]["start"])
+        shown |= {"step": step_table(rows), "inference": inference_table(rows), "start": start}
+    if "growth" in found:
+        shown |= {"growth": growth_table(found["growth"]["rows"])}
+    return shown
 
 
 def step_table(rows: Sequence[Mapping]) -> pd.DataFrame:
