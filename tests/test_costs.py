@@ -11,7 +11,7 @@ def test_the_seconds_of_the_main_job_are_told_apart(tmp_path):
     file = tmp_path / "manifest.json"
     file.write_text(json.dumps({"plan": {}, "steps": {name: {"seconds": taken} for name, taken in seconds.items()}}))
     table = costs.seconds_table(file).set_index("notebook, seconds")
-    assert list(table.index) == ["01_m", "02_table", "all"]
+    assert list(table.index) == ["01 m", "02 table", "all"]
     assert list(table["training"]) == ["60", "0", "60"]
     assert list(table["other cells"]) == ["10", "3", "13"]
     assert list(table["total"]) == ["77", "10", "87"]

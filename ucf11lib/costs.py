@@ -87,4 +87,5 @@ def seconds_table(file: Path) -> pd.DataFrame | None:
     found["total"] = found.sum(axis=1)
     shares = found["training"] / found["total"]
     table = found.map("{:.0f}".format).assign(**{"share of training": shares.map(percent)})
+    table.index = [name.replace("_", " ") for name in table.index]  # a narrow column can break it
     return table.reset_index(names="notebook, seconds")
