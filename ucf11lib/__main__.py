@@ -276,22 +276,7 @@ def _add_many_runs(commands) -> None:
     _workers_options(c)
 
 
-def parser() -> Parser:
-    """Return the whole command line."""
-    top = Parser(prog="python -m ucf11lib", description="Three action recognisers on UCF-11, and the report on them.")
-    commands = top.add_subparsers(required=True, metavar="COMMAND")
-
-    c = _add(commands, "reproduce", _reproduce, "Run the notebooks in order; rebuild figures and report; resumes.",
-             "reproduce --profile smoke --only 01_c3d")  # fmt: skip
-    _data_options(c, "synthetic")
-    c.add_argument("--split", default="group", help="random, video or group")
-    c.add_argument(
-        "--only", nargs="+", default=[], metavar="NAME", help="these notebooks only; the report is not rebuilt"
-    )
-    c.add_argument("--force", action="store_true", help="do again what is up to date")
-
-    _add_stores(commands)
-
+def _add_train(commands) -> None:
     c = _add(commands, "train", _train, "Train a model and leave a run folder.",
              "train cnn_lstm --source videos --data my_videos --split group")  # fmt: skip
     c.add_argument("model", help="c3d, vgg9 or cnn_lstm")
@@ -316,6 +301,24 @@ def parser() -> Parser:
     c.add_argument("--deterministic", action="store_true",
                    help="operations with one result only, on GPUs too; slower, see ucf11lib/config.py")  # fmt: skip
 
+
+def parser() -> Parser:
+    """Return the whole command line."""
+    top = Parser(prog="python -m ucf11lib", description="Three action recognisers on UCF-11, and the report on them.")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+
+    c = _add(commands, "reproduce", _reproduce, "Run the notebooks in order; rebuild figures and report; resumes.",
+             "reproduce --profile smoke --only 01_c3d")  # fmt: skip
+    _data_options(c, "synthetic")
+    c.add_argument("--split", default="group", help="random, video or group")
+    c.add_argument(
+        "--only", nargs="+", default=[], metavar="NAME", help="these notebooks only; the report is not rebuilt"
+    )
+    c.add_argument("--force", action="store_true", help="do again what is up to date")
+
+    _add_stores(commands)
+
+    _add_train(commands)
     _add_many_runs(commands)
 
     c = _add(commands, "evaluate", _evaluate, "Measure a run on its held-out part, or on the whole of another store.",

@@ -13,7 +13,7 @@ from ucf11lib.errors import UserError
 from ucf11lib.training import Epoch, Progress, Trainer
 
 NEWEST, BEFORE = "checkpoint.npz", "checkpoint-before.npz"
-DAMAGED = (OSError, ValueError, KeyError, EOFError, NotImplementedError, zipfile.BadZipFile)
+DAMAGED = (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile)
 
 
 def save(folder: Path, trainer: Trainer) -> None:
