@@ -1,4 +1,7 @@
 import logging
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -35,10 +38,21 @@ def test_two_workers_do_four_runs_once_with_the_numbers_of_a_training_alone():
     assert drills.workers() == []
 
 
-def test_a_killed_worker_costs_no_run():
-    found = drills.swept(FOUR[:2], workers=1, kill_at=1)
-    assert (found["killed"], found["results"], found["twice"], len(found["numbers"])) == (1, 2, 0, 2)
+def test_a_killed_worker_costs_no_run_and_leaves_no_file(tmp_path):
+    program = """
+from ucf11lib import drills
+from ucf11lib.config import RunConfig
+
+if __name__ == "__main__":
+    configs = [RunConfig("cnn_lstm", profile="smoke", seed=seed) for seed in range(2)]
+    found = drills.swept(configs, workers=1, kill_at=1)
+    print(found["killed"], found["results"], found["twice"], len(found["numbers"]))
+"""
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("1 2 0 2\n", "")
     assert not [path.name for path in paths.runs_dir().iterdir() if path.name.startswith(".")]
+    assert not list(tmp_path.glob("*autograph*"))
 
 
 def test_a_failing_run_is_a_row_and_the_others_go_on(cli, tmp_path):

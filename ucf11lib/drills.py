@@ -69,8 +69,9 @@ class Watch:
 
 
 def workers() -> list[psutil.Process]:
-    """Return the processes of this one's Dask clusters."""
-    return [child for child in psutil.Process().children() if "spawn_main" in " ".join(child.cmdline())]
+    """Return the processes of this one's Dask clusters, which are forked from one that is its child."""
+    servers = [child for child in psutil.Process().children() if "forkserver" in " ".join(child.cmdline())]
+    return [worker for server in servers for worker in server.children()]
 
 
 def swept(configs: Sequence[RunConfig], workers: int, kill_at: int | None = None) -> dict:

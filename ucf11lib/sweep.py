@@ -12,6 +12,7 @@ that share processors wait for each other. `TF_NUM_INTRAOP_THREADS` sets the thr
 import contextlib
 import io
 import logging
+import multiprocessing
 import os
 import tempfile
 from collections import Counter
@@ -21,6 +22,7 @@ from dataclasses import dataclass
 
 import dask
 from distributed import Client, KilledWorker, LocalCluster, wait
+from distributed.utils import get_mp_context
 from tqdm import tqdm
 
 from ucf11lib import paths
@@ -33,6 +35,7 @@ from ucf11lib.errors import RunFailed, UserError
 CORES_A_RUN = 2
 SETTINGS = {
     "distributed.scheduler.allowed-failures": 2,  # workers may die under a run twice: a third time is no accident
+    "distributed.worker.profile.enabled": False,  # it looks at the stack a hundred times a second
     "distributed.scheduler.worker-saturation": 1.0,  # a run that waits in a killed worker would be suspected with it
     "distributed.worker.memory.target": False,  # the memory is TensorFlow's, which Dask can neither move to disk ...
     "distributed.worker.memory.spill": False,
@@ -147,6 +150,7 @@ def _cluster(workers: int, tasks: int, scheduler: str) -> Iterator[Client]:
     with contextlib.ExitStack() as stack:
         stack.enter_context(dask.config.set(SETTINGS))
         stack.enter_context(_silent())
+        stack.enter_context(_loaded_once())
         if scheduler:
             client = stack.enter_context(_connected(scheduler))
             _check_workers(client, scheduler)
@@ -163,6 +167,22 @@ def _cluster(workers: int, tasks: int, scheduler: str) -> Iterator[Client]:
             )
             client = stack.enter_context(Client(stack.enter_context(cluster)))
         yield client
+
+
+@contextlib.contextmanager
+def _loaded_once() -> Iterator[None]:
+    """Let the workers of this machine be forked from one process that has loaded TensorFlow, where none has a GPU.
+
+    A worker, also one that takes a killed one's place, then starts at once; loading takes longer than a small run. CUDA
+    does not survive a fork, so with a GPU each worker loads for itself.
+    """
+    from ucf11lib.backend import tf
+
+    method = "spawn" if tf.config.list_physical_devices("GPU") else "forkserver"
+    with dask.config.set({"distributed.worker.multiprocessing-method": method}):
+        get_mp_context()  # sets a list of its own, once
+        multiprocessing.set_forkserver_preload(["distributed", "ucf11lib.jobs"])
+        yield
 
 
 @contextlib.contextmanager
@@ -257,6 +277,7 @@ def _train(config: RunConfig, folder: str, environment: dict[str, str]) -> str:
     """
     os.environ.update(environment)
     os.chdir(folder)
+    tempfile.tempdir = None  # this process may be forked from one that remembers another
     from ucf11lib import jobs
     from ucf11lib.backend import keras
 

@@ -130,7 +130,7 @@ def make_step(
         predicted = tf.reduce_sum(tf.one_hot(answers, logits.shape[-1]), axis=0)
         return tf.concat([[squared, tf.reduce_sum(tf.cast(ones, tf.float32))], predicted], axis=0)
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(autograph=False, reduce_retracing=True)
     def step(frames, draws, labels):
         sums = strategy.run(replica_step, args=(frames, draws, labels))
         return strategy.reduce(tf.distribute.ReduceOp.SUM, sums, axis=None)
@@ -144,7 +144,7 @@ def make_predict(model: keras.Model) -> Callable[..., np.ndarray]:
     `change` is that of `batches.evaluation_batches`; `pause` is called after each batch.
     """
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(autograph=False, reduce_retracing=True)
     def forward(frames):
         return model(frames, training=False)
 
