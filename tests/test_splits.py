@@ -30,9 +30,10 @@ def index_sets(draw):
     return fake(labels, groups, clips)
 
 
-@settings(max_examples=150, deadline=None)
-@given(index_sets(), st.sampled_from(splits.SPLITS), st.integers(0, 5))
-def test_parts_are_disjoint_complete_and_repeatable(store, kind, seed):
+@pytest.mark.parametrize("kind", splits.SPLITS)
+@settings(max_examples=1000, deadline=None)
+@given(store=index_sets(), seed=st.integers(0, 5))
+def test_parts_are_disjoint_complete_and_repeatable(kind, store, seed):
     if len(store) < splits.FOLDS:
         return
     found, again = splits.split(store, kind, seed), splits.split(store, kind, seed)
@@ -74,9 +75,10 @@ def test_unknown_split(store):
         splits.split(store, "sorted")
 
 
-@settings(max_examples=200, deadline=None)
-@given(index_sets(), st.sampled_from(["video", "group"]), st.integers(0, 5))
-def test_each_class_holds_out_its_share_to_within_its_largest_unit(store, kind, seed):
+@pytest.mark.parametrize("kind", ["video", "group"])
+@settings(max_examples=1000, deadline=None)
+@given(store=index_sets(), seed=st.integers(0, 5))
+def test_each_class_holds_out_its_share_to_within_its_largest_unit(kind, store, seed):
     found = splits.split(store, kind, seed)
     units = {"video": store.clips, "group": store.groups}[kind]
     k = min(splits.FOLDS, *(len(set(units[store.labels == label])) for label in range(len(store.classes))))
@@ -97,6 +99,13 @@ def test_groups_that_span_classes_stay_on_one_side(n_classes, draws, seed):
     for found in (splits.split(store, "group", seed), *(splits.leave_out(store, f) for f in possible(store))):
         assert sorted([*found.train, *found.validation]) == list(range(len(store)))
         assert not set(store.groups[found.train]) & set(store.groups[found.validation])
+
+
+def test_five_seeds_hold_all_people_out_once():
+    people = np.repeat([f"person{i}" for i in range(9)], np.arange(4, 22, 2))
+    store = fake(np.arange(len(people)) % 2, people, people)
+    parts = [set(people[splits.split(store, "group", seed).validation]) for seed in range(splits.FOLDS)]
+    assert sum(map(len, parts)) == len(set.union(*parts)) == 9
 
 
 def possible(store):
@@ -120,7 +129,7 @@ def indexed_sets(draw):
     return fake(*(np.array(column)[order] for column in (labels, groups, clips)))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=1000, deadline=None)
 @given(indexed_sets())
 def test_every_sequence_is_left_out_once(store):
     held_out = []

@@ -168,9 +168,10 @@ def _by_unit(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the places in `indices` of a part to train on and of a fold, of whole units, that is held out.
 
-    StratifiedGroupKFold gives the largest units first, each to the fold that has least of its class. So where every
-    unit is of one class, no class's held-out sequences are further from their share than its largest unit has; where
-    units span classes, as Weizmann's subjects do, nothing so sharp holds.
+    StratifiedGroupKFold gives the largest units first, each to the fold that has least of its class; the seed shuffles
+    those of a size. So where every unit is of one class, no class's held-out sequences are further from their share
+    than its largest unit has. Where units span classes, as Weizmann's subjects do, nothing so sharp holds, and hardly
+    two are of a size: there the seed also says which of the folds it is, so that one after the other is held out.
     """
     labels, units = store.labels[indices], _units(store, kind)[indices]
     per_class = {name: len(set(units[labels == label])) for label, name in enumerate(store.classes)}
@@ -178,8 +179,11 @@ def _by_unit(
     if scarce:
         raise UserError(f"{store.path}: {what} needs at least 2 {kind}s of each class; too few of "
                         f"{', '.join(scarce)}; {remedy}")  # fmt: skip
-    splitter = StratifiedGroupKFold(min(FOLDS, *per_class.values()), shuffle=True, random_state=seed)
-    return next(splitter.split(np.zeros(len(indices)), labels, units))
+    n_folds, fold = min(FOLDS, *per_class.values()), 0
+    if sum(per_class.values()) > len(set(units)):
+        seed, fold = divmod(seed, n_folds)
+    splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
+    return list(splitter.split(np.zeros(len(indices)), labels, units))[fold]
 
 
 def _units(store: ClipStore, kind: str) -> np.ndarray | None:
