@@ -61,7 +61,8 @@ def test_maps_have_a_value_a_pixel_and_energies_one_a_frame(name):
     model = network(name)
     maps, energies = saliency.grad_cam(model, frames()), saliency.energy(model, frames())
     assert (maps.shape, maps.dtype) == ((3, 30, 64, 64), np.float32)
-    assert (maps.min(), maps.max()) == (0, 1)
+    assert maps.min() >= 0
+    assert maps.max() == 1
     assert (energies.shape, energies.dtype) == ((3, 30), np.float32)
     assert energies.min() >= 0
     assert energies.sum(axis=1) == pytest.approx(1, abs=1e-5)

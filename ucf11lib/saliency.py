@@ -38,12 +38,12 @@ def grad_cam(model: keras.Model, frames: np.ndarray, classes: np.ndarray | None 
     Returns:
         float32 (n, T, H, W) in 0..1: each sequence's maximum is 1, or all of it 0 if nothing speaks for the class.
     """
-    name = [layer.name for layer in model.layers if re.fullmatch(r"conv\d+_relu", layer.name)][-1]
+    name = [layer.name for layer in model.layers if re.fullmatch(r"conv\d+(_norm)?", layer.name)][-1]
     shape, maps = frames.shape[1:4], []
     for seen, gradient in _gradients(model, frames, name, classes):
         positions = tuple(range(1, seen.ndim - 1))
         weights = gradient.mean(axis=positions, keepdims=True)
-        coarse = np.maximum((weights * seen).sum(axis=-1), 0)
+        coarse = np.maximum((weights * np.maximum(seen, 0)).sum(axis=-1), 0)
         if seen.ndim == 4:
             coarse = coarse.reshape(-1, shape[0], *coarse.shape[1:])
         for axis, length in enumerate(shape, 1):

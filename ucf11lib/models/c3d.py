@@ -15,10 +15,10 @@ def c3d(x, make: Builder, classes: int):
     """
     number = 0
     for block, (channels, window) in enumerate(BLOCKS, 1):
-        for n in channels:
+        pools = [None] * (len(channels) - 1) + [(f"pool{block}", window)]
+        for n, pool in zip(channels, pools, strict=True):
             number += 1
-            x = make.conv(x, n, (3, 3, 3), f"conv{number}")
-        x = make.pool(x, window, f"pool{block}")
+            x = make.conv(x, n, (3, 3, 3), f"conv{number}", pool)
     x = keras.layers.Flatten(name="flatten")(x)
     x = make.dense(x, 1024, "dense1")
     x = make.dense(x, 1024, "dense2")

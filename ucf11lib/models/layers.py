@@ -63,8 +63,14 @@ class Builder:
         """Return `n` at this width, at least 4 and a multiple of 4."""
         return max(4, 4 * round(n * self.width / 4))
 
-    def conv(self, x, channels: int, kernel: tuple[int, ...], name: str):
-        """Convolution of stride 1, normalisation if the recipe has one, ReLU; (..., C) -> (..., channels * width)."""
+    def conv(
+        self, x, channels: int, kernel: tuple[int, ...], name: str, pool: tuple[str, tuple[int, ...]] | None = None
+    ):
+        """Convolution of stride 1, normalisation if the recipe has one, ReLU; (..., C) -> (..., channels * width).
+
+        `pool` is the name and the window of a max-pool. It stands before the ReLU, which changes no number, since the
+        larger of two is larger still after a ReLU; but so the ReLU and its gradient see a part of the pixels only.
+        """
         layer = keras.layers.Conv3D if len(kernel) == 3 else keras.layers.Conv2D
         x = layer(self.units(channels), kernel, padding="same", kernel_initializer=self.initializer(), name=name)(x)
         if self.recipe.norm == "batch":
@@ -72,12 +78,10 @@ class Builder:
         elif self.recipe.norm == "group":
             groups = min(8, x.shape[-1] // 4)
             x = keras.layers.GroupNormalization(groups, name=f"{name}_norm")(x)
+        if pool:
+            pool_layer = keras.layers.MaxPooling3D if len(kernel) == 3 else keras.layers.MaxPooling2D
+            x = pool_layer(pool[1], name=pool[0])(x)
         return keras.layers.ReLU(name=f"{name}_relu")(x)
-
-    def pool(self, x, window: tuple[int, ...], name: str):
-        """Max-pool with strides equal to `window`."""
-        layer = keras.layers.MaxPooling3D if len(window) == 3 else keras.layers.MaxPooling2D
-        return layer(window, name=name)(x)
 
     def dense(self, x, n: int, name: str, *, relu: bool = True, scaled: bool = True):
         """Dropout if the recipe has it, a dense layer of `n` units, ReLU if asked."""

@@ -19,10 +19,9 @@ def vgg9(x, make: Builder, classes: int):
     window, number = x.shape[1], 0
     x = fold_time(x)
     for block, (n_convs, channels) in enumerate(ARCH, 1):
-        for _ in range(n_convs):
+        for pool in [None] * (n_convs - 1) + [(f"pool{block}", (2, 2))]:
             number += 1
-            x = make.conv(x, channels, (3, 3), f"conv{number}")
-        x = make.pool(x, (2, 2), f"pool{block}")
+            x = make.conv(x, channels, (3, 3), f"conv{number}", pool)
     x = keras.layers.Flatten(name="flatten")(x)
     x = make.dense(x, 2048, "dense1")
     x = make.dense(x, 2048, "dense2")
