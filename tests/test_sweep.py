@@ -1,3 +1,4 @@
+import itertools
 import logging
 import os
 import subprocess
@@ -120,6 +121,45 @@ def test_crossval_holds_every_sequence_out_once_on_a_cluster_of_the_users():
     kept = pd.read_csv(folder / "summary.csv", dtype={"fold": str})
     assert kept["fold"].tolist() == [row["fold"] for row in summary["folds"]]
     assert any("each held out once" in line for line in said)
+
+
+def test_settings_are_chosen_by_trainings_that_have_not_seen_the_fold():
+    short, said = replace(SHORT.having("groups=3"), health=False), []
+    tried = ["", "learning_rate=0.01"]
+    folder = crossval.crossval(short, candidates=tried, workers=1, say=said.append)
+    summary = runs.read_json(folder / "summary.json")
+    folds = [row["fold"] for row in summary["folds"]]
+    for row in summary["folds"]:
+        scores = {}
+        for settings in tried:
+            answers = []
+            for block in crossval.blocks(folds):
+                if row["fold"] in block:
+                    run = jobs.finished(replace(short.having(settings), split="logo", fold="+".join(block)))
+                    sides = pd.read_csv(run.path / "split.csv", index_col="index")
+                    mine = sides["group"].str.endswith(row["fold"])
+                    assert set(sides["side"][mine]) == {"held out"}
+                    others = ~mine.loc[run.predictions["index"]].to_numpy()
+                    found = run.predictions["y_prob"].argmax(axis=1) == run.predictions["y_true"]
+                    answers += found[others].tolist()
+            scores[settings] = np.mean(answers)
+        assert summary["choice"][row["fold"]] == pytest.approx(scores)
+        best = max(tried, key=scores.get)
+        assert row["settings"] == ",".join(filter(None, [short.settings, best]))
+    assert summary["complete"]
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 9, 25])
+def test_every_fold_is_left_out_beside_others_and_no_two_twice(n):
+    made = crossval.blocks([f"{i:02d}" for i in range(n)])
+    pairs = [pair for block in made for pair in itertools.combinations(block, 2)]
+    assert len(set(pairs)) == len(pairs)
+    assert len({fold for pair in pairs for fold in pair}) == n
+
+
+def test_one_candidate_is_no_choice():
+    with pytest.raises(UserError, match="nothing to choose from"):
+        crossval.crossval(SMOKE, candidates=["shift=8"])
 
 
 def test_a_missing_fold_leaves_no_pooled_number():

@@ -125,7 +125,7 @@ def _crossval(args: argparse.Namespace) -> None:
         raise UserError(f"--split {args.split}: cross-validation holds one group index out at a time, --split logo")
     names = ("model", "recipe", "profile", "source", "data", "seed")
     config = RunConfig.of(**{name: getattr(args, name) for name in names}, settings=",".join(args.set))
-    crossval(config, workers=args.workers, scheduler=args.scheduler, out=args.out)
+    crossval(config, candidates=args.choose, workers=args.workers, scheduler=args.scheduler, out=args.out)
 
 
 def _sweep(args: argparse.Namespace) -> None:
@@ -266,6 +266,9 @@ def _add_many_runs(commands) -> None:
     c.add_argument("--seed", type=int, default=0, help="of weights, order, augmentation; the same for all folds")
     c.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE",
                    help="change a field of the recipe or profile; may be repeated")  # fmt: skip
+    c.add_argument("--choose", action="append", default=[], metavar="SETTINGS",
+                   help="changes such as dropout=0.5,shift=8, or '' for none; of two or more, each fold gets what does "
+                   "best on others")  # fmt: skip
     c.add_argument("--out", metavar="DIR", help="the folder of the summary; under runs/ by default")
     _workers_options(c)
 

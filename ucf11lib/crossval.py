@@ -1,8 +1,14 @@
 """Cross-validation: one group index held out at a time, a run each, so that every sequence is held out once.
 
 It is UCF-11's own protocol (Liu, Luo and Shah 2009), with 25 folds; its accuracy can be compared to the literature's.
+
+Settings can be chosen for each fold inside its training part (nested cross-validation; Varma and Simon, BMC
+Bioinformatics 2006). The folds stand in a square, and each row and each column is left out together; a fold's settings
+are those that do best on the others of its row and column, by trainings that have not seen the fold either. So 9 folds
+take 6 trainings a candidate, not the 72 of leaving one more out in each.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -14,8 +20,9 @@ from tqdm import tqdm
 from ucf11lib import evaluation, paths, sweep
 from ucf11lib.config import RunConfig
 from ucf11lib.data import sources, splits
+from ucf11lib.errors import RunFailed, UserError
 
-COLUMNS = ("fold", "n_val", "accuracy", "accuracy_clip", "status", "run")
+COLUMNS = ("fold", "n_val", "accuracy", "accuracy_clip", "settings", "status", "run")
 POOLED = ("accuracy", "accuracy_clip", "interval", "macro_f1", "per_class_accuracy", "confusion")
 
 
@@ -30,9 +37,59 @@ def configs(config: RunConfig) -> list[RunConfig]:
     return [replace(config, split=splits.LOGO, fold=fold) for fold in splits.folds(store)]
 
 
+def blocks(folds: Sequence[str]) -> list[list[str]]:
+    """Return the rows and columns of a square of folds, those of more than one; two of them share at most one fold."""
+    side = math.ceil(math.sqrt(len(folds)))
+    both = [folds[start : start + side] for start in range(0, len(folds), side)] + [folds[n::side] for n in range(side)]
+    return [list(block) for block in both if len(block) > 1]
+
+
+def choose(
+    config: RunConfig, candidates: Sequence[str], **options
+) -> tuple[list[RunConfig], dict[str, dict[str, float]]]:
+    """Choose each fold's settings inside its training part.
+
+    Args:
+        config: what each fold is; its split and fold are not looked at.
+        candidates: settings to choose from, on top of those of `config`; of equals the first is taken.
+        options: as for `sweep.run_all`.
+
+    Returns:
+        A run a fold, and for each fold the candidates' accuracies by sequence that it was chosen by.
+
+    Raises:
+        UserError: data without folds, fewer than two candidates, or what `sweep.run_all` refuses.
+        RunFailed: a training has no result.
+    """
+    if len(candidates) < 2:
+        raise UserError(f"--choose {candidates[0]!r}: nothing to choose from; give it twice or more, or take --set")
+    plain = configs(config)
+    tried = [(text, replace(config.having(text), split=splits.LOGO, fold="+".join(block)))
+             for text in candidates for block in blocks([fold.fold for fold in plain])]  # fmt: skip
+    outcomes = sweep.run_all([one for _, one in tried], **options)
+    if lost := [outcome for outcome in outcomes if not outcome.run]:
+        raise RunFailed(f"nothing is chosen: {len(lost)} of {len(outcomes)} trainings have no result; "
+                        f"{lost[0].config.name}: {lost[0].status}")  # fmt: skip
+    answers = []
+    for (text, one), outcome in zip(tried, outcomes, strict=True):
+        side = outcome.run.held_out
+        right = side["y_prob"].argmax(axis=1) == side["y_true"]
+        fold = [splits.fold_of(group) for group in side["groups"]]
+        answers.append(pd.DataFrame({"settings": text, "block": one.fold, "fold": fold, "right": right}))
+    table, chosen, scores = pd.concat(answers), [], {}
+    for one in plain:
+        unseen = np.array([one.fold in block.split("+") for block in table["block"]])
+        others = table[unseen & (table["fold"] != one.fold)]
+        found = others.groupby("settings", sort=False)["right"].mean()
+        chosen.append(one.having(found.idxmax()))
+        scores[one.fold] = found.to_dict()
+    return chosen, scores
+
+
 def crossval(
     config: RunConfig,
     *,
+    candidates: Sequence[str] = (),
     workers: int | None = None,
     scheduler: str = "",
     out: Path | str | None = None,
@@ -42,6 +99,7 @@ def crossval(
 
     Args:
         config: what each fold is; its split and fold are not looked at.
+        candidates: settings of which each fold is to have its own choice, see `choose`; none to choose nothing.
         workers, scheduler, say: as for `sweep.run_all`.
         out: the folder of the summary; `runs/crossval-...` by default.
 
@@ -52,10 +110,9 @@ def crossval(
         UserError: data without folds, or what `sweep.run_all` refuses.
         RunFailed: a fold did not succeed; the summary says which, and has no pooled numbers if one is missing.
     """
-    whole = replace(config, split=splits.LOGO, fold="all")
+    whole = replace(config, split=splits.LOGO, fold="chosen" if candidates else "all")
     folder = Path(out) if out else paths.runs_dir() / f"crossval-{whole.name}"
-    outcomes = sweep.run_all(configs(config), workers=workers, scheduler=scheduler, say=say)
-    summary = summarise(outcomes)
+    summary, outcomes = measure(config, candidates, workers=workers, scheduler=scheduler, say=say)
     from ucf11lib import runs  # loads TensorFlow, see `sweep`
 
     runs.write_json(folder / "summary.json", summary)
@@ -66,6 +123,21 @@ def crossval(
     say(f"summary: {paths.shown(folder)}")
     sweep.check(outcomes)
     return folder
+
+
+def measure(config: RunConfig, candidates: Sequence[str] = (), **options) -> tuple[dict, list[sweep.Outcome]]:
+    """Run all folds, with settings chosen for each if there are candidates; return the summary and the outcomes.
+
+    Args:
+        config, candidates: as for `crossval`.
+        options: as for `sweep.run_all`.
+
+    Raises:
+        UserError, RunFailed: as `choose`.
+    """
+    chosen, scores = choose(config, candidates, **options) if candidates else (configs(config), None)
+    outcomes = sweep.run_all(chosen, **options)
+    return summarise(outcomes) | {"settings": config.settings, "choice": scores}, outcomes
 
 
 def summarise(outcomes: Sequence[sweep.Outcome]) -> dict:
@@ -80,11 +152,11 @@ def summarise(outcomes: Sequence[sweep.Outcome]) -> dict:
 
     Returns:
         The fields of the configuration that the folds share, folds (a row each: fold, n_val, accuracy by sequence,
-        accuracy_clip, status, run) and complete (whether all have a run). Then, None unless complete: n_val,
+        accuracy_clip, settings, status, run) and complete (whether all have a run). Then, None unless complete: n_val,
         mean_accuracy (over folds), and over all held-out sequences accuracy, accuracy_clip, interval (95 %, over
         groups), macro_f1, per_class_accuracy, confusion; and classes and data_kind.
     """
-    shared = {key: value for key, value in asdict(outcomes[0].config).items() if key != "fold"}
+    shared = {key: value for key, value in asdict(outcomes[0].config).items() if key not in ("fold", "settings")}
     rows, found = [_row(outcome) for outcome in outcomes], [outcome.run for outcome in outcomes if outcome.run]
     complete = len(found) == len(outcomes)
     summary = shared | {"folds": rows, "complete": complete}
@@ -105,12 +177,13 @@ def summarise(outcomes: Sequence[sweep.Outcome]) -> dict:
 def _row(outcome: sweep.Outcome) -> dict:
     metrics = outcome.run.metrics if outcome.run else {}
     values = [metrics.get(key) for key in COLUMNS[1:4]]
-    return dict(zip(COLUMNS, (outcome.config.fold, *values, outcome.status, outcome.config.name), strict=True))
+    config = outcome.config
+    return dict(zip(COLUMNS, (config.fold, *values, config.settings, outcome.status, config.name), strict=True))
 
 
 def lines(summary: Mapping) -> list[str]:
     """Return the summary as a reader wants it, the numbers last."""
-    table = pd.DataFrame(summary["folds"])[list(COLUMNS[:5])]
+    table = pd.DataFrame(summary["folds"])[list(COLUMNS[:6])]
     shown = table.to_string(index=False, float_format="{:.3f}".format).splitlines()
     if not summary["complete"]:
         return [*shown, "no pooled accuracy: a fold is missing"]

@@ -78,18 +78,26 @@ def leave_out(store: ClipStore, fold: str) -> Split:
 
     Args:
         store: what to divide.
-        fold: one of `folds(store)`.
+        fold: one of `folds(store)`, or several with "+" between them.
 
     Raises:
         UserError: an unknown fold, one without which a class has no training sequences, or a store without folds.
     """
-    of_group = _fold_of_group(store)
-    check(fold, tuple(folds(store)), "fold")
-    out = np.array([of_group[group] == fold for group in store.groups])
+    of_group, names = _fold_of_group(store), fold.split("+")
+    for name in names:
+        check(name, tuple(folds(store)), "fold")
+    out = np.array([of_group[group] in names for group in store.groups])
     if bare := [name for label, name in enumerate(store.classes) if out[store.labels == label].all()]:
         raise UserError(f"{store.path}: all groups of {', '.join(bare)} are in fold {fold}, which leaves none to train "
                         "on; use --split group")  # fmt: skip
     return _checked(store, Split(np.flatnonzero(~out), np.flatnonzero(out)), "group", np.arange(len(store)))
+
+
+def fold_of(group: str) -> str:
+    """Return a group's index within its class, "" if it has none; the group itself if it is not a class's own."""
+    if "/" not in group:
+        return group
+    return match[1] if (match := INDEX.search(group)) else ""
 
 
 def choose(store: ClipStore, found: Split, seed: int = 0) -> Split:
@@ -145,18 +153,11 @@ def _fold_of_group(store: ClipStore) -> dict[str, str]:
     if np.array_equal(store.clips, store.groups):
         raise UserError(f"{store.path}: each clip is its own group; prepare it again with --group-pattern, or use "
                         "--split group")  # fmt: skip
-    found = {group: _fold(group) for group in sorted(set(store.groups.tolist()))}
+    found = {group: fold_of(group) for group in sorted(set(store.groups.tolist()))}
     if bare := [group for group, fold in found.items() if not fold]:
         raise UserError(f"{store.path}: {len(bare)} groups have no index at their end, the first: {bare[0]}; prepare "
                         "it again with --group-pattern, or use --split group")  # fmt: skip
     return found
-
-
-def _fold(group: str) -> str:
-    """Return a group's index within its class, "" if it has none; the group itself if it is not a class's own."""
-    if "/" not in group:
-        return group
-    return match[1] if (match := INDEX.search(group)) else ""
 
 
 def _natural(name: str) -> list:
