@@ -185,6 +185,7 @@ def _differences(kept: dict, config: RunConfig) -> list[str]:
     wanted = asdict(config) | {"recipe_fields": asdict(recipe), "profile_fields": asdict(profile)}
     known = _defaults(RunConfig) | kept  # an older version did not know each field
     known["recipe_fields"] = _defaults(recipes.Recipe) | kept.get("recipe_fields", {})
+    known["profile_fields"] = _defaults(recipes.Profile) | kept.get("profile_fields", {})
     return [key for key, value in wanted.items() if known.get(key) != value]
 
 

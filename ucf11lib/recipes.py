@@ -82,6 +82,7 @@ class Profile:
         epochs: at most this many.
         steps_per_epoch: batches an epoch, whatever the size of the data: the work is the same on any.
         groups, clips, sequences: of the synthetic data; None for the course files' 7272 sequences.
+        stride: frames from one sequence's start to the next's, where videos are decoded; None for no overlap.
     """
 
     name: str
@@ -91,6 +92,7 @@ class Profile:
     groups: int
     clips: int
     sequences: int | None
+    stride: int | None = None
 
 
 # What mends each model, beside the 2019 recipe; what each buys is in report/results/ablation.json.

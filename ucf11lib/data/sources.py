@@ -51,12 +51,16 @@ def prepare(source: str, path: Path | str, *, data: str = "", profile: Profile, 
 
 
 def ensure(source: str, *, data: str = "", profile: Profile) -> ClipStore:
-    """Open the store of this source, preparing it on first use under `data/`."""
+    """Open the store of this source, preparing it on first use under `data/`.
+
+    Raises:
+        UserError: as `prepare`.
+    """
     check(source, SOURCES, "source")
     path = default_path(source, data, profile)
     if not path.exists():
         try:
-            return prepare(source, path, data=data, profile=profile)
+            return prepare(source, path, data=data, profile=profile, **_decoding(profile))
         except UserError:
             if not path.exists():  # it does if another process, which had the first turn, has made it
                 raise
@@ -69,6 +73,11 @@ def default_path(source: str, data: str, profile: Profile, **decoding) -> Path:
         name, key = f"synthetic-{profile.name}", asdict(spec_of(profile))
     else:
         name, key = f"{source}-{Path(data).name}", str(Path(data).resolve())
+    decoding = _decoding(profile) | decoding
     key = [key, decoding] if decoding else key
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:8]
     return paths.data_dir() / f"{name}-{digest}"
+
+
+def _decoding(profile: Profile) -> dict:
+    return {} if profile.stride is None else {"stride": profile.stride}
