@@ -1,11 +1,12 @@
 """The notebooks' anatomy: thin, parametrised, stripped; that they run is nbval's and test_reproduce's business."""
 
 import ast
+import re
 
 import nbformat
 import pytest
 
-from ucf11lib import paths
+from ucf11lib import notebooks, paths
 
 NOTEBOOKS = sorted(paths.NOTEBOOKS.glob("*.ipynb"))
 
@@ -57,3 +58,20 @@ def test_stripped_but_for_the_compared_outputs(notebook):
         assert bool(cell.outputs) == ("keep_output" in tags)
     assert "papermill" not in notebook.metadata
     assert any("keep_output" in cell.metadata.get("tags", []) for cell in code(notebook))
+
+
+@pytest.mark.slow
+def test_a_notebook_that_is_run_twice_shows_the_same_numbers_and_figures(tmp_path):
+    shown = []
+    for work in (tmp_path / "one", tmp_path / "two"):
+        for name in ("runs", "figures", "notebooks"):
+            (work / name).mkdir(parents=True)
+        path = paths.NOTEBOOKS / "06_evaluation.ipynb"
+        notebooks.execute(path, work, {"profile": "smoke"}, failed=tmp_path / "failed.ipynb")
+        outputs = [output for cell in code(nbformat.read(work / path.name, 4)) for output in cell.outputs]
+        texts = [output.get("text") or output.data.get("text/html", output.data["text/plain"]) for output in outputs]
+        figures = {file.name: file.read_bytes() for file in (work / "figures").iterdir()}
+        new = r"[\d.]+ s\b|T_[0-9a-f]+"  # seconds, and a table's name
+        shown.append((re.sub(new, "", "\n".join(texts)).splitlines(), figures))
+    assert any("accuracy" in line for line in shown[0][0])
+    assert shown[0] == shown[1]
