@@ -8,7 +8,8 @@ import av
 import numpy as np
 import pytest
 
-from ucf11lib.data import store, videos
+from ucf11lib.config import RunConfig
+from ucf11lib.data import sources, store, videos
 from ucf11lib.data.motions import MOTIONS
 from ucf11lib.errors import UserError
 
@@ -291,6 +292,16 @@ def test_size_and_window_are_the_caller_s(tmp_path):
     assert made.frames.shape == (3, 8, 16, 16, 3)
     assert made.index["first_frame"].tolist() == [0, 8, 16]
     np.testing.assert_array_equal(made.frames.reshape(24, 16, 16, 3), videos.decode(tmp_path / "in/a/x.mpg", 16)[:24])
+
+
+def test_a_stride_is_a_setting_of_a_run_and_its_store_another(tmp_path):
+    write_video(tmp_path / "walk/a.mpg", 50)
+    write_video(tmp_path / "run/b.mpg", 40)
+    plain = RunConfig("cnn_lstm", source="videos", data=str(tmp_path))
+    profiles = [config.resolved()[1] for config in (plain, plain.having("stride=10"))]
+    stores = [sources.ensure("videos", data=str(tmp_path), profile=profile) for profile in profiles]
+    assert [len(made) for made in stores] == [2, 5]
+    assert [made.info["stride"] for made in stores] == [30, 10]
 
 
 def test_windows_follow_each_other_and_drop_the_rest():
