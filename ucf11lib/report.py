@@ -116,6 +116,7 @@ def render(found: dict[str, Run], figures: Path, work: Path, manifest: Path) -> 
         "leak": pipe_table(leak.table(experiments.load("leak")["rows"])),
         "subjects": subjects_table,
         "subject_folds": folds_table,
+        "choice": choice_table,
         "normalisations": pipe_table(normalisation.table(experiments.load("inputs")["rows"])),
         "effects": pipe_table(effects),
         "effect": effects.set_index("data").to_dict("index"),
@@ -273,6 +274,21 @@ def folds_table(rows: Sequence[Mapping]) -> str:
             {"model": shown_name(row["model"])}
             | {fold["fold"]: percent(fold["accuracy_clip"]) for fold in row["folds"]}
             for row in rows
+        )
+    )
+
+
+def choice_table(choice: Mapping[str, Mapping[str, float]]) -> str:
+    """Return what each fold's settings were chosen by, a fold a column, the chosen in bold, as a Markdown table."""
+    chosen = {fold: max(scores, key=scores.get) for fold, scores in choice.items()}
+    return pipe_table(
+        pd.DataFrame(
+            {"settings": text or "the recipe's"}
+            | {
+                fold: f"**{percent(scores[text])}**" if chosen[fold] == text else percent(scores[text])
+                for fold, scores in choice.items()
+            }
+            for text in next(iter(choice.values()))
         )
     )
 
