@@ -116,7 +116,6 @@ def render(found: dict[str, Run], figures: Path, work: Path, manifest: Path) -> 
         "leak": pipe_table(leak.table(experiments.load("leak")["rows"])),
         "subjects": subjects_table,
         "subject_folds": folds_table,
-        "choice": choice_table,
         "normalisations": pipe_table(normalisation.table(experiments.load("inputs")["rows"])),
         "effects": pipe_table(effects),
         "effect": effects.set_index("data").to_dict("index"),
@@ -267,30 +266,23 @@ def baselines_table(rows: Sequence[Mapping]) -> str:
     )
 
 
-def folds_table(rows: Sequence[Mapping]) -> str:
-    """Return each model's accuracy by clip on each fold, a fold a column, as a Markdown table."""
-    return pipe_table(
-        pd.DataFrame(
-            {"model": shown_name(row["model"])}
-            | {fold["fold"]: percent(fold["accuracy_clip"]) for fold in row["folds"]}
-            for row in rows
-        )
-    )
+def folds_table(rows: Sequence[Mapping], choice: Mapping[str, Mapping[str, float]]) -> str:
+    """Return each model's accuracy by clip, and what settings were chosen by, a fold a row, as a Markdown table.
 
-
-def choice_table(choice: Mapping[str, Mapping[str, float]]) -> str:
-    """Return what each fold's settings were chosen by, a fold a column, the chosen in bold, as a Markdown table."""
-    chosen = {fold: max(scores, key=scores.get) for fold, scores in choice.items()}
-    return pipe_table(
-        pd.DataFrame(
-            {"settings": text or "the recipe's"}
-            | {
-                fold: f"**{percent(scores[text])}**" if chosen[fold] == text else percent(scores[text])
-                for fold, scores in choice.items()
-            }
-            for text in next(iter(choice.values()))
+    Args:
+        rows: of `experiments.subjects`, with their folds.
+        choice: as `crossval.choose` returns it; what was chosen is bold.
+    """
+    found = []
+    for number, (fold, scores) in enumerate(choice.items()):
+        chosen = max(scores, key=scores.get)
+        shown = {text: f"**{percent(score)}**" if text == chosen else percent(score) for text, score in scores.items()}
+        found.append(
+            {"left out": fold}
+            | {shown_name(row["model"]): percent(row["folds"][number]["accuracy_clip"]) for row in rows}
+            | {f"choice: {text or 'recipe as it is'}": value for text, value in shown.items()}
         )
-    )
+    return pipe_table(pd.DataFrame(found))
 
 
 def _range(ends: Mapping) -> str:
