@@ -72,6 +72,6 @@ def test_a_notebook_that_is_run_twice_shows_the_same_numbers_and_figures(tmp_pat
         texts = [output.get("text") or output.data.get("text/html", output.data["text/plain"]) for output in outputs]
         figures = {file.name: file.read_bytes() for file in (work / "figures").iterdir()}
         new = r"[\d.]+ s\b|T_[0-9a-f]+"  # seconds, and a table's name
-        shown.append((re.sub(new, "", "\n".join(texts)).splitlines(), figures))
+        shown.append((re.sub(new, "", "".join(texts)).splitlines(), figures))
     assert any("accuracy" in line for line in shown[0][0])
     assert shown[0] == shown[1]
