@@ -3,10 +3,7 @@
 Nothing here brings TensorFlow before it is asked to measure: what it takes to start is one of the costs.
 """
 
-import os
-import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +16,6 @@ from ucf11lib.timing import forget, peak_mb, turn_about
 
 AHEAD = 4  # batches that the input pipeline has ready: two being read, two waiting
 INFERENCE = (1, 32)  # sequences a batch
-# Kinds of operations, and what is in the names of those of a kind.
-OPERATIONS = {"convolutions": "Conv", "matrix products": "MatMul", "pooling": "MaxPool", "optimiser": "ResourceApply"}
 
 
 @dataclass(frozen=True)
@@ -160,54 +155,6 @@ def _product(side: int) -> Callable[[], object]:
     multiply = tf.function(lambda: tf.matmul(a, b)[0, 0])
     multiply()
     return lambda: np.asarray(multiply())
-
-
-def operations(config: RunConfig, path: Path, effort: Effort) -> dict:
-    """Return where the seconds of one training step go, as TensorFlow's profiler has them.
-
-    One operation runs at a time here, so that they add up to the step; otherwise a layer's two gradients run side by
-    side. So this wants a process of its own.
-
-    Returns:
-        model, width, `seconds` (of the step), `kinds` (seconds of each of `OPERATIONS`, and of the rest), and
-        `convolution_share`, the rate of the convolutions over that of the matrix product.
-    """
-    os.environ["TF_NUM_INTEROP_THREADS"] = "1"
-    from ucf11lib import flops
-
-    job = Job(config, ClipStore.open(path))
-    job.steps([job.batch] * 2)
-    step = _seconds(lambda: job.steps([job.batch]))
-    taken, rate = _profiled(lambda: job.steps([job.batch])), 1e9 * product_rate(effort.side)
-    kinds = {kind: sum(seconds for name, seconds in taken.items() if part in name) for kind, part in OPERATIONS.items()}
-    forward = sum(flop for layer, flop in flops.layers(job.model).items() if layer.startswith("conv"))
-    flop = 3 * job.recipe.batch_size * forward
-    return {
-        "model": config.model,
-        "width": job.profile.width,
-        "seconds": step,
-        "kinds": kinds | {"the rest": step - sum(kinds.values())},
-        "convolution_share": flop / kinds["convolutions"] / rate,
-    }
-
-
-def _profiled(call: Callable[[], object]) -> Counter:
-    """Return the seconds of each kind of operation that a call runs."""
-    from tensorflow.tsl.profiler.protobuf.xplane_pb2 import XSpace
-
-    from ucf11lib.backend import tf
-
-    with tempfile.TemporaryDirectory() as folder:
-        with tf.profiler.experimental.Profile(folder):
-            call()
-        (file,) = Path(folder).glob("**/*.xplane.pb")
-        found = XSpace.FromString(file.read_bytes())
-    seconds = Counter()
-    for plane in found.planes:
-        for event in (event for line in plane.lines for event in line.events):
-            name = plane.event_metadata[event.metadata_id].name  # "layer:operation"
-            seconds[name.rpartition(":")[2]] += event.duration_ps / 1e12
-    return seconds
 
 
 def first_step(config: RunConfig, path: Path, since: float) -> dict:
