@@ -113,7 +113,11 @@ def _mapped(numbers: tf.data.Dataset, load, dtypes: tuple, shapes: tuple) -> tf.
             part.set_shape(shape)
         return tuple(parts)
 
-    return numbers.map(fetch, num_parallel_calls=threads(), deterministic=True).prefetch(2)
+    # There is nothing left to tune, and the thread that would sleeps twice as long each time, up to a minute; the end of
+    # an epoch may have to wait until it wakes.
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return numbers.map(fetch, num_parallel_calls=threads(), deterministic=True).prefetch(2).with_options(options)
 
 
 def threads() -> int:
