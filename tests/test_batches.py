@@ -75,6 +75,11 @@ def picture(n=6, size=16):
     return np.random.default_rng(1).integers(0, 256, (n, 3, size, size, 3), dtype=np.uint8)
 
 
+def test_no_thread_tunes_a_pipeline_since_its_end_may_wait_until_that_wakes(store):
+    """It sleeps 10 ms, 20, 40, ...: epochs took up to twice as long. When it holds an iterator up is chance."""
+    assert batches.evaluation_batches(store, np.arange(4), 2).options().autotune.enabled is False
+
+
 def test_no_augmentation_changes_nothing():
     frames = picture()
     assert np.array_equal(np.asarray(batches.augment(frames, np.zeros((6, 4), np.float32), PLAIN)), frames)

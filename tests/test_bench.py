@@ -20,6 +20,7 @@ def here(monkeypatch):
 def test_a_bench_says_what_it_measured_and_on_what(here, monkeypatch, tmp_path):
     measure = bench.measure
     monkeypatch.setattr(bench, "measure", lambda models, profiles: measure(models, profiles, QUICKLY))
+    monkeypatch.setenv("TF_NUM_INTEROP_THREADS", "1")  # which it sets, in a process of its own
     found, folder = bench.run(["cnn_lstm"], ["smoke"], tmp_path / "b")
     assert json.loads((folder / "bench.json").read_text()) == found
     assert "<svg" in (folder / "bench.svg").read_text()
@@ -30,6 +31,10 @@ def test_a_bench_says_what_it_measured_and_on_what(here, monkeypatch, tmp_path):
     assert all(np.isfinite(row[key]) and row[key] > 0 for key in STEP)
     assert row["sequences_per_second"] == pytest.approx(16 / row["store_seconds"])
     assert set(row["inference"]) == {"1", "32"}
+    (parts,) = found["operations"]
+    assert sum(parts["kinds"].values()) == pytest.approx(parts["seconds"])
+    assert all(parts["kinds"][kind] > 0 for kind in bench_step.OPERATIONS)
+    assert parts["convolution_share"] > 0
     (start,) = found["start"]
     parts = [start[part] for part in ("process", "imports", "build", "trace")]
     assert sum(parts) == pytest.approx(start["seconds"])

@@ -1,6 +1,9 @@
 import json
+import os
 import re
+import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -102,6 +105,23 @@ def test_the_slurm_script_of_the_readme_is_bash(tmp_path):
     assert "--resume" in script
     (tmp_path / "job.sh").write_text(script)
     subprocess.run(["bash", "-n", tmp_path / "job.sh"], check=True)
+
+
+def test_a_worker_that_meets_the_others_and_does_not_join_them_ends_them_with_one_line():
+    """The chief here answers, as one does that hangs, and says nothing; TensorFlow lets no signal through meanwhile."""
+    program = "from ucf11lib import strategies; strategies.JOINED = 3; strategies.make('multiworker')"
+    with socket.create_server(("127.0.0.1", 0)) as deaf, socket.create_server(("127.0.0.1", 0)) as free:
+        addresses = [f"127.0.0.1:{s.getsockname()[1]}" for s in (deaf, free)]
+        free.close()
+        environment = os.environ | tf_config({"worker": addresses}, index=1)
+        done = subprocess.run(
+            [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False, timeout=60
+        )
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"error: worker 1 ({addresses[1]}) could not join the others within 3 seconds, though all were there; "
+        "start all of them again\n"
+    )
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from ucf11lib import bench_data, paths, recipes
-from ucf11lib.bench_step import Effort, first_step, product_rate, training_step
+from ucf11lib.bench_step import Effort, first_step, operations, product_rate, training_step
 from ucf11lib.config import RunConfig
 from ucf11lib.data import sources
 from ucf11lib.style import percent, shown_name
@@ -64,19 +64,21 @@ def measure(models: Sequence[str], profiles: Sequence[str], effort: Effort | Non
 
     Returns:
         source, processor, `effort`; `product` (GFLOP/s of the matrix product, first and last), `pipeline`
-        (as `bench_data.epoch`), `help_seconds`, `start` (a row a model, see `first_step`) and `rows` (a row a model and
-        width, see `training_step`).
+        (as `bench_data.epoch`), `help_seconds`, `start` (a row a model, see `first_step`), and, a row a model and
+        width, `rows` (see `training_step`) and `operations` (see there).
     """
     effort = effort or Effort()
     small = "smoke" if set(profiles) == {"smoke"} else "quick"
     configs = [RunConfig(model, profile=name) for name in profiles for model in models]
     starts = [RunConfig(model, profile=small) for model in models]
     path = sources.ensure("synthetic", profile=recipes.profile(small, models[0])).path
-    product, rows, start = [alone(product_rate, effort.side).value], [], []
-    with tqdm(total=len(configs) + len(starts) + 1, desc="bench", leave=False, disable=None) as bar:
+    product, rows, start, parts = [alone(product_rate, effort.side).value], [], [], []
+    with tqdm(total=2 * len(configs) + len(starts) + 1, desc="bench", leave=False, disable=None) as bar:
         for config in configs:
             bar.set_postfix_str(f"{shown_name(config.model)} {config.profile}")
             rows.append(alone(training_step, config, path, effort).value)
+            bar.update()
+            parts.append(alone(operations, config, path, effort).value)
             bar.update()
         for config in starts:
             bar.set_postfix_str(f"start of {shown_name(config.model)}")
@@ -94,6 +96,7 @@ def measure(models: Sequence[str], profiles: Sequence[str], effort: Effort | Non
         "help_seconds": _help_seconds(),
         "start": start,
         "rows": rows,
+        "operations": parts,
     }
 
 
@@ -132,6 +135,16 @@ def table(rows: Sequence[dict]) -> pd.DataFrame:
     )
 
 
+def operations_table(rows: Sequence[dict]) -> pd.DataFrame:
+    """Return where the seconds of a step go, in percent, a line a network and width."""
+    return pd.DataFrame(
+        {"model": shown_name(row["model"]), "width": f"{row['width']:g}"}
+        | {kind: percent(seconds / row["seconds"], 1) for kind, seconds in row["kinds"].items()}
+        | {"rate of the convolutions": percent(row["convolution_share"])}
+        for row in rows
+    )
+
+
 def text(found: dict) -> str:
     """Return a measurement as lines to read."""
     first, last = found["product"]
@@ -144,4 +157,5 @@ def text(found: dict) -> str:
     for row in found["start"]:
         parts = ", ".join(f"{name} {row[name]:.1f}" for name in ("process", "imports", "build", "trace"))
         lines.append(f"first step of {shown_name(row['model'])} after {row['seconds']:.1f} s: {parts}")
-    return "\n".join([*lines, table(found["rows"]).to_string(index=False)])
+    tables = table(found["rows"]), operations_table(found["operations"])
+    return "\n".join([*lines, *(one.to_string(index=False) for one in tables)])

@@ -3,8 +3,12 @@
 Nothing here brings TensorFlow before it is asked to measure: what it takes to start is one of the costs.
 """
 
+import os
+import re
+import tempfile
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +20,9 @@ from ucf11lib.timing import forget, peak_mb, turn_about
 
 AHEAD = 4  # batches that the input pipeline has ready: two being read, two waiting
 INFERENCE = (1, 32)  # sequences a batch
+# Kinds of operations, and what is in the names of those of a kind.
+OPERATIONS = {"convolutions": "Conv", "matrix products": "MatMul", "pooling": "MaxPool", "optimiser": "ResourceApply"}
+OPERATION = re.compile(r"[^:]+:(\w+)")  # "layer:operation", as the profiler names what an operation takes
 
 
 @dataclass(frozen=True)
@@ -155,6 +162,73 @@ def _product(side: int) -> Callable[[], object]:
     multiply = tf.function(lambda: tf.matmul(a, b)[0, 0])
     multiply()
     return lambda: np.asarray(multiply())
+
+
+def operations(config: RunConfig, path: Path, effort: Effort) -> dict:
+    """Return where the seconds of a training step go, as TensorFlow's profiler has them.
+
+    One operation runs at a time here, so that they add up to the step that was profiled; otherwise a layer's two
+    gradients run side by side. So this wants a process of its own.
+
+    Returns:
+        model, width, `seconds` (of a step), `kinds` (seconds of each of `OPERATIONS`, and of the rest), and
+        `convolution_share`, the rate of the convolutions over that of the matrix product, counted as `share` is.
+    """
+    os.environ["TF_NUM_INTEROP_THREADS"] = "1"
+    from ucf11lib import flops
+
+    job = Job(config, ClipStore.open(path))
+    job.steps([job.batch] * 2)
+    number = max(1, round(effort.seconds / _seconds(lambda: job.steps([job.batch]))))
+    before = product_rate(effort.side)
+    seconds, taken = _profiled(lambda: job.steps([job.batch] * number))
+    rate = 1e9 * (before + product_rate(effort.side)) / 2
+    kinds = {kind: sum(seconds for name, seconds in taken.items() if part in name) for kind, part in OPERATIONS.items()}
+    forward = sum(flop for layer, flop in flops.layers(job.model).items() if layer.startswith("conv"))
+    flop = 3 * job.recipe.batch_size * forward * number
+    return {
+        "model": config.model,
+        "width": job.profile.width,
+        "seconds": seconds / number,
+        "kinds": {
+            kind: spent / number for kind, spent in (kinds | {"the rest": seconds - sum(kinds.values())}).items()
+        },
+        "convolution_share": flop / kinds["convolutions"] / rate,
+    }
+
+
+def _profiled(call: Callable[[], object]) -> tuple[float, Counter]:
+    """Return the seconds of a call, and of them those of each kind of operation, without what it runs in its turn."""
+    from tensorflow.tsl.profiler.protobuf.xplane_pb2 import XSpace
+
+    from ucf11lib.backend import tf
+
+    with tempfile.TemporaryDirectory() as folder:
+        with tf.profiler.experimental.Profile(folder):
+            seconds = _seconds(call)
+        (file,) = Path(folder).glob("**/*.xplane.pb")
+        found = XSpace.FromString(file.read_bytes())
+    spent = Counter()
+    for plane in found.planes:
+        names = {number: OPERATION.fullmatch(kind.name) for number, kind in plane.event_metadata.items()}
+        for line in plane.lines:
+            spent.update(_own(line.events, {number: match[1] for number, match in names.items() if match}))
+    return seconds, spent
+
+
+def _own(events: Iterable, names: Mapping[int, str]) -> Counter:
+    """Return the seconds of each of `names` on one thread, without those of what began and ended meanwhile."""
+    spent, under_way = Counter(), []  # a loop is an operation, and runs others
+    known = [(event.offset_ps, event.duration_ps, names[event.metadata_id]) for event in events
+             if event.metadata_id in names]  # fmt: skip
+    for start, duration, name in sorted(known, key=lambda event: (event[0], -event[1])):
+        while under_way and under_way[-1][0] <= start:
+            under_way.pop()
+        if under_way:
+            spent[under_way[-1][1]] -= duration / 1e12
+        spent[name] += duration / 1e12
+        under_way.append((start + duration, name))
+    return spent
 
 
 def first_step(config: RunConfig, path: Path, since: float) -> dict:

@@ -39,7 +39,7 @@ from ucf11lib.errors import UserError
 from ucf11lib.style import shown_name
 
 # Settings that each of Weizmann's subjects has a choice of; it is made with the quickest model, for all three.
-CANDIDATES = ("", "stride=10")
+CANDIDATES = ("", "stride=10", "stride=10,dropout=0.5")
 WEIZMANN = "real video: Weizmann actions (Blank et al., ICCV 2005)"
 
 
@@ -247,7 +247,7 @@ def inputs(videos: Path) -> dict:
 
 def sweep_(videos: Path) -> dict:
     """Sweep twelve smoke runs with one worker, and with two of which one is killed in the middle."""
-    return drills.sweep_with_a_kill()
+    return {"source": "synthetic", "profile": "smoke", "rows": drills.sweep_with_a_kill()}
 
 
 def survival(videos: Path) -> dict:

@@ -10,6 +10,8 @@ import json
 import os
 import re
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -90,14 +92,28 @@ def make(name: str, say: Callable[[str], None] = print) -> tf.distribute.Strateg
         num_accelerators={"GPU": len(tf.config.list_physical_devices("GPU"))},
         rpc_layer="grpc",
     )
-    faulthandler.dump_traceback_later(JOINED, exit=True)  # a thread could not: TensorFlow waits with the interpreter
+    who = f"worker {worker.index} ({worker.addresses[worker.index]}) could not join the others"
     try:
-        return tf.distribute.MultiWorkerMirroredStrategy(resolver)
+        with _in_time(JOINED, f"{who} within {JOINED} seconds, though all were there; start all of them again"):
+            return tf.distribute.MultiWorkerMirroredStrategy(resolver)
     except (tf.errors.OpError, RuntimeError) as error:
-        raise RunFailed(f"worker {worker.index} ({worker.addresses[worker.index]}) could not join the others: "
-                        f"{str(error).splitlines()[0]}") from None  # fmt: skip
-    finally:
-        faulthandler.cancel_dump_traceback_later()
+        raise RunFailed(f"{who}: {str(error).splitlines()[0]}") from None
+
+
+@contextlib.contextmanager
+def _in_time(seconds: float, complaint: str) -> Iterator[None]:
+    """End this process with one line, and exit code 1, if the block takes longer.
+
+    TensorFlow waits with the interpreter locked, which no thread or signal handler gets past. What does is the thread
+    that `faulthandler` has; but all that it can say is a traceback, so another process reads that and says the line.
+    """
+    program = "import sys; sys.stdin.buffer.read(1) and print('error:', sys.argv[1], file=sys.stderr)"
+    with subprocess.Popen([sys.executable, "-c", program, complaint], stdin=subprocess.PIPE) as speaker:
+        faulthandler.dump_traceback_later(seconds, exit=True, file=speaker.stdin)
+        try:
+            yield
+        finally:
+            faulthandler.cancel_dump_traceback_later()
 
 
 def _meet(worker: Worker) -> None:

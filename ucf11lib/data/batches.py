@@ -113,7 +113,7 @@ def _mapped(numbers: tf.data.Dataset, load, dtypes: tuple, shapes: tuple) -> tf.
             part.set_shape(shape)
         return tuple(parts)
 
-    # There is nothing left to tune, and the thread that would sleeps twice as long each time, up to a minute; the end of
+    # Nothing is left to tune, and the thread that would do it sleeps twice as long each time, up to a minute; the end of
     # an epoch may have to wait until it wakes.
     options = tf.data.Options()
     options.autotune.enabled = False
