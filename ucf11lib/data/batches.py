@@ -113,8 +113,8 @@ def _mapped(numbers: tf.data.Dataset, load, dtypes: tuple, shapes: tuple) -> tf.
             part.set_shape(shape)
         return tuple(parts)
 
-    # Nothing is left to tune, and the thread that would do it sleeps twice as long each time, up to a minute; the end of
-    # an epoch may have to wait until it wakes.
+    # Nothing is left to tune, and the thread that would do it sleeps twice as long each time, up to a minute; the end
+    # of an epoch may have to wait until it wakes.
     options = tf.data.Options()
     options.autotune.enabled = False
     return numbers.map(fetch, num_parallel_calls=threads(), deterministic=True).prefetch(2).with_options(options)
