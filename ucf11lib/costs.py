@@ -27,7 +27,8 @@ def tables(file: Path) -> dict:
     if "bench" in found:
         rows = found["bench"]["rows"]
         start = start_table(found["bench"]["start"])
-        shown |= {"operations": bench.operations_table(found["bench"]["operations"])}
+        if "operations" in found["bench"]:
+            shown |= {"operations": bench.operations_table(found["bench"]["operations"])}
         shown |= {"step": step_table(rows), "inference": inference_table(rows), "start": start}
     if "growth" in found:
         shown |= {"growth": growth_table(found["growth"]["rows"])}
