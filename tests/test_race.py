@@ -35,7 +35,7 @@ def test_the_middle_of_three_counts_one_that_does_not_get_there_as_never():
 def test_the_table_says_who_got_there():
     table = race.table(ROWS)
     assert list(table["reached"]) == ["3 of 3", "0 of 2", "2 of 3"]
-    assert list(table["median seconds to 75 %"]) == ["10", "never", "29"]
+    assert list(table["median seconds to 75 %"]) == ["10", "not in time", "29"]
     assert list(table["against repaired"]) == ["1.0", "more than 3", "2.9"]
 
 

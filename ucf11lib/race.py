@@ -190,7 +190,7 @@ def table(rows: Sequence[dict]) -> pd.DataFrame:
                 "model": shown_name(row["model"]),
                 "recipe": row["recipe"],
                 "reached": f"{len(reached)} of {len(row['seconds'])}",
-                "median seconds to 75 %": f"{median:.0f}" if median < math.inf else "; ".join(stopped) or "never",
+                "median seconds to 75 %": f"{median:.0f}" if median < math.inf else "; ".join(stopped) or "not in time",
                 "against repaired": f"{median / base:.1f}" if median < math.inf else f"more than {CAP:g}",
                 "best accuracy seen": percent(max(max(trace) for trace in row["trace_accuracy"])),
             }
