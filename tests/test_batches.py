@@ -77,7 +77,10 @@ def picture(n=6, size=16):
 
 def test_no_thread_tunes_a_pipeline_since_its_end_may_wait_until_that_wakes(store):
     """It sleeps 10 ms, 20, 40, ...: epochs took up to twice as long. When it holds an iterator up is chance."""
-    assert batches.evaluation_batches(store, np.arange(4), 2).options().autotune.enabled is False
+    stream = batches.Stream(np.arange(4), 0)
+    training = batches.training_batches(store, stream, 2, first_step=0, steps=1)
+    for pipeline in (training, batches.evaluation_batches(store, np.arange(4), 2)):
+        assert pipeline.options().autotune.enabled is False
 
 
 def test_no_augmentation_changes_nothing():

@@ -112,7 +112,10 @@ def crossval(
     """
     whole = replace(config, split=splits.LOGO, fold="chosen" if candidates else "all")
     folder = Path(out) if out else paths.runs_dir() / f"crossval-{whole.name}"
-    summary, outcomes = measure(config, candidates, workers=workers, scheduler=scheduler, say=say)
+    options = {"workers": workers, "scheduler": scheduler, "say": say}
+    chosen, scores = choose(config, candidates, **options) if candidates else (configs(config), None)
+    outcomes = sweep.run_all(chosen, **options)
+    summary = summarise(outcomes) | {"settings": config.settings, "choice": scores}
     from ucf11lib import runs  # loads TensorFlow, see `sweep`
 
     runs.write_json(folder / "summary.json", summary)
@@ -123,21 +126,6 @@ def crossval(
     say(f"summary: {paths.shown(folder)}")
     sweep.check(outcomes)
     return folder
-
-
-def measure(config: RunConfig, candidates: Sequence[str] = (), **options) -> tuple[dict, list[sweep.Outcome]]:
-    """Run all folds, with settings chosen for each if there are candidates; return the summary and the outcomes.
-
-    Args:
-        config, candidates: as for `crossval`.
-        options: as for `sweep.run_all`.
-
-    Raises:
-        UserError, RunFailed: as `choose`.
-    """
-    chosen, scores = choose(config, candidates, **options) if candidates else (configs(config), None)
-    outcomes = sweep.run_all(chosen, **options)
-    return summarise(outcomes) | {"settings": config.settings, "choice": scores}, outcomes
 
 
 def summarise(outcomes: Sequence[sweep.Outcome]) -> dict:

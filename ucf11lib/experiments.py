@@ -39,7 +39,7 @@ from ucf11lib.errors import UserError
 from ucf11lib.style import shown_name
 
 # Settings that each of Weizmann's subjects has a choice of; it is made with the quickest model, for all three.
-CANDIDATES = ("", "stride=10", "stride=10,dropout=0.5")
+CANDIDATES = ("", "stride=10")
 WEIZMANN = "real video: Weizmann actions (Blank et al., ICCV 2005)"
 
 
