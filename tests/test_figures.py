@@ -174,6 +174,12 @@ def test_another_process_writes_the_same_bytes(tmp_path):
     assert other == digest(tmp_path / "here")
 
 
+def test_what_a_figure_says_is_not_shortened_with_its_coordinates(tmp_path):
+    with style.page(3, 2, NOTE) as figure:
+        figure.subplots().set_title("width 0.125")
+    assert ">width 0.125<" in style.save(figure, tmp_path / "a.svg").read_text()
+
+
 def test_saved_whole_or_not_at_all(tmp_path):
     figure = FIGURES["comparison"]()
     assert style.save(figure, tmp_path / "new" / "a.png") == tmp_path / "new" / "a.png"

@@ -37,8 +37,8 @@ def tables(file: Path) -> dict:
 
 
 def step_table(rows: Sequence[Mapping]) -> pd.DataFrame:
-    """Return the training steps of `bench.measure`, a network and width a row."""
-    return bench.table(rows).loc[:, :"compile (s)"]
+    """Return the training steps of `bench.measure`, a network and width a row, without what `start_table` says."""
+    return bench.table(rows).loc[:, :"peak (MB)"]
 
 
 def inference_table(rows: Sequence[Mapping]) -> pd.DataFrame:

@@ -47,6 +47,7 @@ STYLE = {
     "svg.fonttype": "none",  # text stays text: it can be searched, and letters as paths take most of a file
     "svg.hashsalt": "ucf11",
 }
+TAG = re.compile(r"<[^>]*>")
 LONG_NUMBER = re.compile(r"(\.\d\d)\d+")  # a hundredth of a point is finer than a screen
 COLOURS = 96  # of a figure with video frames: more than that is noise, and doubles the file
 
@@ -103,7 +104,7 @@ def save(figure: Figure, path: Path) -> Path:
     with matplotlib.rc_context(STYLE), paths.whole_file(path) as partial:
         if path.suffix == ".svg":
             figure.savefig(partial, metadata={"Date": None})
-            partial.write_text(LONG_NUMBER.sub(r"\1", partial.read_text()))
+            partial.write_text(TAG.sub(lambda tag: LONG_NUMBER.sub(r"\1", tag[0]), partial.read_text()))
         else:
             _pixels(figure).save(partial, optimize=True)
     return path
