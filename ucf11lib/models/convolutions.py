@@ -1,0 +1,67 @@
+"""Keras's convolutions with gradients that oneDNN computes sooner; outputs and gradients are the same but for rounding.
+
+Measured on two cores with AVX512, batch 16, full width. What holds for oneDNN only is left out where there is a GPU.
+"""
+
+from ucf11lib.backend import keras, tf
+
+# With so many channels on both sides, the sums that the gradient of a 2D kernel needs leave a processor's cache.
+WIDE = 512
+PARTS = 4
+
+
+@tf.custom_gradient
+def add_bias(x: tf.Tensor, bias: tf.Tensor):
+    """Add a number a channel: (..., C) + (C,) -> (..., C).
+
+    Its gradient is a product with ones. TensorFlow lets its own be computed together with that of the convolution's
+    kernel, which takes oneDNN two to six times as long as the product: 5 % of CNN+LSTM's step.
+    """
+
+    def gradient(upstream):
+        rows = tf.reshape(upstream, (-1, upstream.shape[-1]))
+        return upstream, tf.linalg.matvec(rows, tf.ones(tf.shape(rows)[:1], rows.dtype), transpose_a=True)
+
+    return tf.nn.bias_add(x, bias), gradient
+
+
+@tf.custom_gradient
+def convolve_wide(x: tf.Tensor, kernel: tf.Tensor):
+    """Convolve with stride 1 and padding "same": (N, H, W, C) * (h, w, C, D) -> (N, H, W, D).
+
+    The kernel's gradient is computed for a part of the outputs at a time: 0.74 of the time for VGG9's last one.
+    """
+    how = {"strides": [1, 1, 1, 1], "padding": "SAME"}
+
+    def gradient(upstream):
+        sizes = (*kernel.shape[:3], kernel.shape[3] // PARTS)
+        parts = [tf.raw_ops.Conv2DBackpropFilter(input=x, filter_sizes=sizes, out_backprop=part, **how)
+                 for part in tf.split(upstream, PARTS, axis=-1)]  # fmt: skip
+        before = tf.raw_ops.Conv2DBackpropInput(input_sizes=tf.shape(x), filter=kernel, out_backprop=upstream, **how)
+        return before, tf.concat(parts, axis=-1)
+
+    return tf.nn.conv2d(x, kernel, **how), gradient
+
+
+class _Biased:
+    """A convolution of stride 1 and padding "same" that adds its bias by `add_bias`."""
+
+    def call(self, x):
+        """Convolve; (..., C) -> (..., filters)."""
+        x = self.convolution_op(x, keras.ops.convert_to_tensor(self.kernel))
+        return add_bias(x, keras.ops.convert_to_tensor(self.bias))
+
+
+@keras.saving.register_keras_serializable("ucf11lib")
+class Conv2D(_Biased, keras.layers.Conv2D):
+    """`keras.layers.Conv2D` with `add_bias`, and on a processor `convolve_wide` where it is wide."""
+
+    def convolution_op(self, inputs, kernel):
+        """Convolve without the bias."""
+        wide = min(kernel.shape[-2:]) >= WIDE and not tf.config.list_physical_devices("GPU")
+        return convolve_wide(inputs, kernel) if wide else super().convolution_op(inputs, kernel)
+
+
+@keras.saving.register_keras_serializable("ucf11lib")
+class Conv3D(_Biased, keras.layers.Conv3D):
+    """`keras.layers.Conv3D` with `add_bias`."""
