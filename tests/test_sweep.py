@@ -132,19 +132,21 @@ def test_settings_are_chosen_by_trainings_that_have_not_seen_the_fold():
     for row in summary["folds"]:
         scores = {}
         for settings in tried:
-            answers = []
+            losses = []
             for block in crossval.blocks(folds):
                 if row["fold"] in block:
                     run = jobs.finished(replace(short.having(settings), split="logo", fold="+".join(block)))
                     sides = pd.read_csv(run.path / "split.csv", index_col="index")
                     mine = sides["group"].str.endswith(row["fold"])
                     assert set(sides["side"][mine]) == {"held out"}
-                    others = ~mine.loc[run.predictions["index"]].to_numpy()
-                    found = run.predictions["y_prob"].argmax(axis=1) == run.predictions["y_true"]
-                    answers += found[others].tolist()
-            scores[settings] = np.mean(answers)
+                    kept = run.predictions
+                    of_true = kept["y_prob"][np.arange(len(kept["index"])), kept["y_true"]]
+                    found = sides.loc[kept["index"]].assign(of_true=of_true)
+                    others = found[~found["group"].str.endswith(row["fold"])]
+                    losses += (-np.log(others.groupby("clip")["of_true"].mean())).tolist()
+            scores[settings] = np.mean(losses)
         assert summary["choice"][row["fold"]] == pytest.approx(scores)
-        best = max(tried, key=scores.get)
+        best = min(tried, key=scores.get)
         assert row["settings"] == ",".join(filter(None, [short.settings, best]))
     assert summary["complete"]
 

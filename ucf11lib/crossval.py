@@ -5,7 +5,8 @@ It is UCF-11's own protocol (Liu, Luo and Shah 2009), with 25 folds; its accurac
 Settings can be chosen for each fold inside its training part (nested cross-validation; Varma and Simon, BMC
 Bioinformatics 2006). The folds stand in a square, and each row and each column is left out together; a fold's settings
 are those that do best on the others of its row and column, by trainings that have not seen the fold either. So 9 folds
-take 6 trainings a candidate, not the 72 of leaving one more out in each.
+take 6 trainings a candidate, not the 72 of leaving one more out in each. Best is the lowest log loss by clip:
+candidates may cut clips into other sequences, and of few clips as many may be right by chance.
 """
 
 import math
@@ -55,7 +56,7 @@ def choose(
         options: as for `sweep.run_all`.
 
     Returns:
-        A run a fold, and for each fold the candidates' accuracies by sequence that it was chosen by.
+        A run a fold, and for each fold the candidates' log losses by clip that it was chosen by.
 
     Raises:
         UserError: data without folds, fewer than two candidates, or what `sweep.run_all` refuses.
@@ -70,18 +71,20 @@ def choose(
     if lost := [outcome for outcome in outcomes if not outcome.run]:
         raise RunFailed(f"nothing is chosen: {len(lost)} of {len(outcomes)} trainings have no result; "
                         f"{lost[0].config.name}: {lost[0].status}")  # fmt: skip
-    answers = []
+    losses = []
     for (text, one), outcome in zip(tried, outcomes, strict=True):
         side = outcome.run.held_out
-        right = side["y_prob"].argmax(axis=1) == side["y_true"]
-        fold = [splits.fold_of(group) for group in side["groups"]]
-        answers.append(pd.DataFrame({"settings": text, "block": one.fold, "fold": fold, "right": right}))
-    table, chosen, scores = pd.concat(answers), [], {}
+        clips, y_true, y_prob = evaluation.by_clip(side["y_true"], side["y_prob"], side["clips"])
+        group_of = dict(zip(side["clips"], side["groups"], strict=True))
+        fold = [splits.fold_of(group_of[clip]) for clip in clips]
+        loss = -np.log(np.maximum(y_prob[np.arange(len(clips)), y_true], np.finfo(np.float32).tiny))
+        losses.append(pd.DataFrame({"settings": text, "block": one.fold, "fold": fold, "loss": loss}))
+    table, chosen, scores = pd.concat(losses), [], {}
     for one in plain:
         unseen = np.array([one.fold in block.split("+") for block in table["block"]])
         others = table[unseen & (table["fold"] != one.fold)]
-        found = others.groupby("settings", sort=False)["right"].mean()
-        chosen.append(one.having(found.idxmax()))
+        found = others.groupby("settings", sort=False)["loss"].mean()
+        chosen.append(one.having(found.idxmin()))
         scores[one.fold] = found.to_dict()
     return chosen, scores
 

@@ -39,7 +39,7 @@ from ucf11lib.errors import UserError
 from ucf11lib.style import shown_name
 
 # Settings that each of Weizmann's subjects has a choice of; it is made with the quickest model, for all three.
-CANDIDATES = ("", "stride=10")
+CANDIDATES = ("", "stride=10", "stride=10,dropout=0.5", "stride=5,dropout=0.5")
 WEIZMANN = "real video: Weizmann actions (Blank et al., ICCV 2005)"
 
 
@@ -186,9 +186,9 @@ def weizmann(videos: Path) -> dict:
 def subjects(videos: Path) -> dict:
     """Leave each of Weizmann's nine subjects out once, with settings chosen on the other eight: all three models."""
     folder = _weizmann_folder(videos)
-    chosen, scores = crossval.choose(RunConfig("cnn_lstm", source="videos", data=str(folder)), CANDIDATES)
+    chosen, scores = crossval.choose(RunConfig("cnn_lstm", source="videos", data=str(folder)), CANDIDATES, workers=2)
     summaries = [
-        crossval.summarise(sweep.run_all([replace(config, model=model) for config in chosen]))
+        crossval.summarise(sweep.run_all([replace(config, model=model) for config in chosen], workers=2))
         for model in recipes.MODELS
     ]
     keys = ("model", "recipe", "profile", "seed", "n_val", "mean_accuracy", *crossval.POOLED)
