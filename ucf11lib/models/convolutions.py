@@ -48,8 +48,8 @@ class _Biased:
 
     def call(self, x):
         """Convolve; (..., C) -> (..., filters)."""
-        x = self.convolution_op(x, keras.ops.convert_to_tensor(self.kernel))
-        return add_bias(x, keras.ops.convert_to_tensor(self.bias))
+        x = self.convolution_op(x, tf.convert_to_tensor(self.kernel))
+        return add_bias(x, tf.convert_to_tensor(self.bias))
 
 
 @keras.saving.register_keras_serializable("ucf11lib")
