@@ -18,6 +18,7 @@ from ucf11lib.config import RunConfig
 from ucf11lib.data.store import ClipStore
 from ucf11lib.timing import forget, peak_mb, turn_about
 
+WARM = 5  # steps before any is timed: the first are given memory that the system has yet to provide
 AHEAD = 4  # batches that the input pipeline has ready: two being read, two waiting
 INFERENCE = (1, 32)  # sequences a batch
 # Kinds of operations, and what is in the names of those of a kind.
@@ -48,10 +49,9 @@ def training_step(config: RunConfig, path: Path, effort: Effort) -> dict:
 
     job = Job(config, ClipStore.open(path))
     forget(path / "frames.npy")
-    first, later = (_seconds(lambda: job.steps([job.batch])) for _ in range(2))
+    first, *_, later = (_seconds(lambda: job.steps([job.batch])) for _ in range(WARM))
     number = max(1, round(effort.seconds / later))
-    drawn = iter(job.draw((number + AHEAD) * effort.turns))
-    job.steps([job.batch] * 2)
+    drawn = iter(job.draw((number + AHEAD + 1) * effort.turns))
     peak, product = peak_mb(), _product(effort.side)
     kinds = {
         "memory": lambda: job.steps([job.batch] * number),
@@ -59,12 +59,14 @@ def training_step(config: RunConfig, path: Path, effort: Effort) -> dict:
         "product": product,
     }
 
-    def drained(name: str) -> None:  # what was made ready while the others were timed was not waited for
+    def under_way(name: str) -> None:
+        """Forget what was made ready while others were timed; then one step, so that as much is ready as in a run."""
         if name == "store":
             for _ in range(AHEAD):
                 next(drawn)
+            job.steps([next(drawn)])
 
-    seconds = turn_about(kinds, effort.turns, drained)
+    seconds = turn_about(kinds, effort.turns, under_way)
     flop, batch_size = flops.training_step(job.model, job.recipe.batch_size), job.recipe.batch_size
     rate = 2 * effort.side**3 / seconds["product"]
     memory, store = seconds["memory"] / number, seconds["store"] / number
@@ -178,7 +180,7 @@ def operations(config: RunConfig, path: Path, effort: Effort) -> dict:
     from ucf11lib import flops
 
     job = Job(config, ClipStore.open(path))
-    job.steps([job.batch] * 2)
+    job.steps([job.batch] * (WARM - 1))
     number = max(1, round(effort.seconds / _seconds(lambda: job.steps([job.batch]))))
     before = product_rate(effort.side)
     seconds, taken = _profiled(lambda: job.steps([job.batch] * number))

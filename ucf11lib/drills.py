@@ -25,7 +25,6 @@ from ucf11lib.errors import RunFailed
 
 MEASURED = ("seconds", "seconds_to_75", "sequences_per_second", "peak_rss_mb")  # of metrics.json, new each time
 TIMED = "comparison.svg"  # the one figure that shows seconds
-LONGER = "epochs=4,steps_per_epoch=10"  # than 2 epochs of 3 steps, which take less than to start TensorFlow
 LENGTH = ("epochs=4", "steps_per_epoch=40", "dropout=0.3")  # of the training that is killed
 FINISHED = re.compile(r"\] (\w+) \.\.\. \d+ s$", re.MULTILINE)
 
@@ -99,33 +98,31 @@ def swept(configs: Sequence[RunConfig], workers: int, kill_at: int | None = None
 def sweep_with_a_kill() -> list[dict]:
     """Do the same twelve smoke runs with one worker, and with two of which one is killed in the middle.
 
-    Either sweep is one of a process of its own, so that both start TensorFlow, and each worker has one thread.
+    Either sweep is one of a process of its own, so that both start TensorFlow. Two workers have twice the processors of
+    one where each worker has one thread; where a worker has as many as there are processors, which is the default, one
+    alone uses most of what there is.
 
     Returns:
-        A row each for runs as long as the smoke profile has them and for longer ones: `settings`, `runs`, `sweeps` (as
+        A row each with one thread a worker and with all: `threads` (a worker's, None for all), `runs`, `sweeps` (as
         `swept`), `ratio` (of the seconds, two workers' to one's) and `same` (whether all numbers are).
     """
     sources.ensure("synthetic", profile=recipes.profile("smoke", "c3d"))
-    rows = []
-    for settings in ("", LONGER):
-        configs = [
-            RunConfig(model, profile="smoke", seed=seed, settings=settings)
-            for seed in range(4)
-            for model in recipes.MODELS
-        ]
+    configs, rows = [RunConfig(model, profile="smoke", seed=seed) for seed in range(4) for model in recipes.MODELS], []
+    for threads in (1, None):
         cases = (1, None), (2, len(configs) // 2 + 1)
-        sweeps = [timing.alone(_swept, configs, *case).value for case in cases]
+        sweeps = [timing.alone(_swept, configs, threads, *case).value for case in cases]
         alone, disturbed = (found.pop("numbers") for found in sweeps)
         ratio = sweeps[1]["seconds"] / sweeps[0]["seconds"]
         rows.append(
-            {"settings": settings, "runs": len(configs), "sweeps": sweeps, "ratio": ratio, "same": alone == disturbed}
+            {"threads": threads, "runs": len(configs), "sweeps": sweeps, "ratio": ratio, "same": alone == disturbed}
         )
     return rows
 
 
-def _swept(configs: Sequence[RunConfig], workers: int, kill_at: int | None) -> dict:
-    """Sweep into a folder that goes afterwards, one thread a worker."""
-    os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
+def _swept(configs: Sequence[RunConfig], threads: int | None, workers: int, kill_at: int | None) -> dict:
+    """Sweep into a folder that goes afterwards, with so many threads a worker, or all."""
+    if threads:
+        os.environ |= {"TF_NUM_INTRAOP_THREADS": str(threads), "TF_NUM_INTEROP_THREADS": str(threads)}
     with tempfile.TemporaryDirectory(prefix="ucf11-") as folder, paths.runs_in(Path(folder)):
         return swept(configs, workers, kill_at)
 

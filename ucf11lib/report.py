@@ -274,13 +274,13 @@ def folds_table(rows: Sequence[Mapping], choice: Mapping[str, Mapping[str, float
         choice: as `crossval.choose` returns it; what was chosen is bold.
     """
     found = []
-    for number, (fold, scores) in enumerate(choice.items()):
-        chosen = max(scores, key=scores.get)
-        shown = {text: f"**{percent(score)}**" if text == chosen else percent(score) for text, score in scores.items()}
+    for number, (fold, losses) in enumerate(choice.items()):
+        chosen = min(losses, key=losses.get)
+        shown = {text: f"**{loss:.2f}**" if text == chosen else f"{loss:.2f}" for text, loss in losses.items()}
         found.append(
             {"left out": fold}
             | {shown_name(row["model"]): percent(row["folds"][number]["accuracy_clip"]) for row in rows}
-            | {f"choice: {text or 'recipe as it is'}": value for text, value in shown.items()}
+            | {text.replace(",", ", ") or "recipe as it is": value for text, value in shown.items()}
         )
     return pipe_table(pd.DataFrame(found))
 
