@@ -12,6 +12,7 @@ from distributed import LocalCluster
 
 from ucf11lib import crossval, drills, evaluation, grids, jobs, paths, runs, sweep
 from ucf11lib.config import RunConfig
+from ucf11lib.data.store import ClipStore
 from ucf11lib.errors import RunFailed, UserError
 
 SMOKE = RunConfig("cnn_lstm", profile="smoke")
@@ -43,6 +44,7 @@ def test_a_killed_worker_costs_no_run_and_leaves_no_file(tmp_path):
     program = """
 from ucf11lib import drills
 from ucf11lib.config import RunConfig
+from ucf11lib.data.store import ClipStore
 
 if __name__ == "__main__":
     configs = [RunConfig("cnn_lstm", profile="smoke", seed=seed) for seed in range(2)]
@@ -123,32 +125,55 @@ def test_crossval_holds_every_sequence_out_once_on_a_cluster_of_the_users():
     assert any("each held out once" in line for line in said)
 
 
+def mirrored(run):
+    """Probabilities of a run's held-out part, seen in a mirror."""
+    store = ClipStore.open(run.config["store"])
+    frames = store.take(run.predictions["index"])[:, :, :, ::-1]
+    return evaluation.probabilities(np.asarray(run.model()(np.ascontiguousarray(frames))), "logits")
+
+
 def test_settings_are_chosen_by_trainings_that_have_not_seen_the_fold():
     short, said = replace(SHORT.having("groups=3"), health=False), []
-    tried = ["", "learning_rate=0.01"]
+    tried = ["", "learning_rate=0.01", "flip=false"]
     folder = crossval.crossval(short, candidates=tried, workers=1, say=said.append)
     summary = runs.read_json(folder / "summary.json")
     folds = [row["fold"] for row in summary["folds"]]
     for row in summary["folds"]:
-        scores = {}
+        losses = {}
         for settings in tried:
-            losses = []
             for block in crossval.blocks(folds):
                 if row["fold"] in block:
                     run = jobs.finished(replace(short.having(settings), split="logo", fold="+".join(block)))
-                    sides = pd.read_csv(run.path / "split.csv", index_col="index")
+                    kept, sides = run.predictions, pd.read_csv(run.path / "split.csv", index_col="index")
                     mine = sides["group"].str.endswith(row["fold"])
                     assert set(sides["side"][mine]) == {"held out"}
-                    kept = run.predictions
-                    of_true = kept["y_prob"][np.arange(len(kept["index"])), kept["y_true"]]
-                    found = sides.loc[kept["index"]].assign(of_true=of_true)
-                    others = found[~found["group"].str.endswith(row["fold"])]
-                    losses += (-np.log(others.groupby("clip")["of_true"].mean())).tolist()
-            scores[settings] = np.mean(losses)
-        assert summary["choice"][row["fold"]] == pytest.approx(scores)
-        best = min(tried, key=scores.get)
-        assert row["settings"] == ",".join(filter(None, [short.settings, best]))
+                    asked = {settings: kept["y_prob"]}
+                    if settings != "flip=false":
+                        both = (kept["y_prob"] + mirrored(run)) / 2
+                        asked[",".join(filter(None, [settings, "test flip"]))] = both
+                    for name, prob in asked.items():
+                        of_true = prob[np.arange(len(prob)), kept["y_true"]]
+                        found = sides.loc[kept["index"]].assign(of_true=of_true)
+                        others = found[~found["group"].str.endswith(row["fold"])]
+                        losses.setdefault(name, []).extend(-np.log(others.groupby("clip")["of_true"].mean()))
+        scores = {name: np.mean(values) for name, values in losses.items()}
+        assert summary["choice"][row["fold"]] == pytest.approx(scores, rel=1e-4)
+        best = min(summary["choice"][row["fold"]], key=summary["choice"][row["fold"]].get)
+        assert row["test_flip"] == best.endswith("test flip")
+        settings = best.removesuffix("test flip").removesuffix(",")
+        assert row["settings"] == ",".join(filter(None, [short.settings, settings]))
     assert summary["complete"]
+
+
+def test_a_fold_is_counted_as_it_is_asked():
+    config = replace(SMOKE, split="logo", fold="01")
+    run = jobs.ensure(config, say=silent)
+    outcome = sweep.Outcome(config, run)
+    plain, both = (crossval.summarise([outcome], [crossval.Fold(config, flip)]) for flip in (False, True))
+    assert plain["accuracy"] == plain["folds"][0]["accuracy"] == run.metrics["accuracy"]
+    assert plain["accuracy_clip"] == plain["folds"][0]["accuracy_clip"] == run.metrics["accuracy_clip"]
+    prob = (run.predictions["y_prob"] + mirrored(run)) / 2
+    assert both["accuracy"] == both["folds"][0]["accuracy"] == (prob.argmax(axis=1) == run.predictions["y_true"]).mean()
 
 
 @pytest.mark.parametrize("n", [2, 3, 5, 9, 25])
@@ -166,7 +191,7 @@ def test_one_candidate_is_no_choice():
 
 def test_a_missing_fold_leaves_no_pooled_number():
     lost = sweep.Outcome(replace(SMOKE, split="logo", fold="01"), None, "its disk was full")
-    summary = crossval.summarise([lost])
+    summary = crossval.summarise([lost], [crossval.Fold(lost.config)])
     assert (summary["complete"], summary["accuracy"], summary["interval"]) == (False, None, None)
     assert summary["folds"][0]["status"] == "failed: its disk was full"
     assert crossval.lines(summary)[-1] == "no pooled accuracy: a fold is missing"

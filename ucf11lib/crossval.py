@@ -6,12 +6,13 @@ Settings can be chosen for each fold inside its training part (nested cross-vali
 Bioinformatics 2006). The folds stand in a square, and each row and each column is left out together; a fold's settings
 are those that do best on the others of its row and column, by trainings that have not seen the fold either. So 9 folds
 take 6 trainings a candidate, not the 72 of leaving one more out in each. Best is the lowest log loss by clip:
-candidates may cut clips into other sequences, and of few clips as many may be right by chance.
+candidates may cut clips into other sequences, and of few clips as many may be right by chance. A network that was
+trained on mirrored sequences too may be asked about both, as is usual; whether it is, is chosen like a setting.
 """
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +24,23 @@ from ucf11lib.config import RunConfig
 from ucf11lib.data import sources, splits
 from ucf11lib.errors import RunFailed, UserError
 
-COLUMNS = ("fold", "n_val", "accuracy", "accuracy_clip", "settings", "status", "run")
+COLUMNS = ("fold", "n_val", "accuracy", "accuracy_clip", "settings", "test_flip", "status", "run")
 POOLED = ("accuracy", "accuracy_clip", "interval", "macro_f1", "per_class_accuracy", "confusion")
+
+
+@dataclass(frozen=True)
+class Fold:
+    """How one fold is recognised.
+
+    Attributes:
+        config: of the run that holds it out.
+        test_flip: whether the answer is the mean over each sequence and its mirror image.
+        losses: the log losses by clip that this was chosen by, a candidate each; empty if nothing was chosen.
+    """
+
+    config: RunConfig
+    test_flip: bool = False
+    losses: Mapping[str, float] = field(default_factory=dict)
 
 
 def configs(config: RunConfig) -> list[RunConfig]:
@@ -45,18 +61,14 @@ def blocks(folds: Sequence[str]) -> list[list[str]]:
     return [list(block) for block in both if len(block) > 1]
 
 
-def choose(
-    config: RunConfig, candidates: Sequence[str], **options
-) -> tuple[list[RunConfig], dict[str, dict[str, float]]]:
+def choose(config: RunConfig, candidates: Sequence[str], **options) -> list[Fold]:
     """Choose each fold's settings inside its training part.
 
     Args:
         config: what each fold is; its split and fold are not looked at.
-        candidates: settings to choose from, on top of those of `config`; of equals the first is taken.
+        candidates: settings to choose from, on top of those of `config`; each that trains on mirrored sequences is two,
+            with and without `Fold.test_flip`. Of equals the first is taken.
         options: as for `sweep.run_all`.
-
-    Returns:
-        A run a fold, and for each fold the candidates' log losses by clip that it was chosen by.
 
     Raises:
         UserError: data without folds, fewer than two candidates, or what `sweep.run_all` refuses.
@@ -71,22 +83,37 @@ def choose(
     if lost := [outcome for outcome in outcomes if not outcome.run]:
         raise RunFailed(f"nothing is chosen: {len(lost)} of {len(outcomes)} trainings have no result; "
                         f"{lost[0].config.name}: {lost[0].status}")  # fmt: skip
-    losses = []
-    for (text, one), outcome in zip(tried, outcomes, strict=True):
-        side = outcome.run.held_out
-        clips, y_true, y_prob = evaluation.by_clip(side["y_true"], side["y_prob"], side["clips"])
-        group_of = dict(zip(side["clips"], side["groups"], strict=True))
-        fold = [splits.fold_of(group_of[clip]) for clip in clips]
-        loss = -np.log(np.maximum(y_prob[np.arange(len(clips)), y_true], np.finfo(np.float32).tiny))
-        losses.append(pd.DataFrame({"settings": text, "block": one.fold, "fold": fold, "loss": loss}))
-    table, chosen, scores = pd.concat(losses), [], {}
+    table = pd.concat(
+        _losses(outcome.run, flip).assign(settings=text, test_flip=flip)
+        for (text, _), outcome in zip(tried, outcomes, strict=True)
+        for flip in (False, True)[: 1 + outcome.run.recipe.flip]
+    )
+    chosen = []
     for one in plain:
         unseen = np.array([one.fold in block.split("+") for block in table["block"]])
         others = table[unseen & (table["fold"] != one.fold)]
-        found = others.groupby("settings", sort=False)["loss"].mean()
-        chosen.append(one.having(found.idxmin()))
-        scores[one.fold] = found.to_dict()
-    return chosen, scores
+        found = others.groupby(["settings", "test_flip"], sort=False)["loss"].mean()
+        text, flip = found.idxmin()
+        named = {candidate_name(*key): float(loss) for key, loss in found.items()}
+        chosen.append(Fold(one.having(text), bool(flip), named))
+    return chosen
+
+
+def candidate_name(settings: str, test_flip: bool) -> str:
+    """Return how the losses of a fold name a candidate."""
+    return ",".join(filter(None, [settings, "test flip" if test_flip else ""]))
+
+
+def _losses(run, flip: bool) -> pd.DataFrame:
+    """Return block (the folds that a run held out), fold and log loss of each clip."""
+    from ucf11lib import jobs
+
+    side = jobs.answers(run, flip)
+    clips, y_true, y_prob = evaluation.by_clip(side["y_true"], side["y_prob"], side["clips"])
+    group_of = dict(zip(side["clips"], side["groups"], strict=True))
+    fold = [splits.fold_of(group_of[clip]) for clip in clips]
+    loss = -np.log(np.maximum(y_prob[np.arange(len(clips)), y_true], np.finfo(np.float32).tiny))
+    return pd.DataFrame({"block": run.config["fold"], "fold": fold, "loss": loss})
 
 
 def crossval(
@@ -116,9 +143,10 @@ def crossval(
     whole = replace(config, split=splits.LOGO, fold="chosen" if candidates else "all")
     folder = Path(out) if out else paths.runs_dir() / f"crossval-{whole.name}"
     options = {"workers": workers, "scheduler": scheduler, "say": say}
-    chosen, scores = choose(config, candidates, **options) if candidates else (configs(config), None)
-    outcomes = sweep.run_all(chosen, **options)
-    summary = summarise(outcomes) | {"settings": config.settings, "choice": scores}
+    folds = choose(config, candidates, **options) if candidates else [Fold(one) for one in configs(config)]
+    outcomes = sweep.run_all([fold.config for fold in folds], **options)
+    choice = {fold.config.fold: fold.losses for fold in folds} if candidates else None
+    summary = summarise(outcomes, folds) | {"settings": config.settings, "choice": choice}
     from ucf11lib import runs  # loads TensorFlow, see `sweep`
 
     runs.write_json(folder / "summary.json", summary)
@@ -131,7 +159,7 @@ def crossval(
     return folder
 
 
-def summarise(outcomes: Sequence[sweep.Outcome]) -> dict:
+def summarise(outcomes: Sequence[sweep.Outcome], folds: Sequence[Fold]) -> dict:
     """Return what the folds found.
 
     The interval takes the pooled predictions as they are: groups were drawn, networks were not. Folds share most of
@@ -140,20 +168,27 @@ def summarise(outcomes: Sequence[sweep.Outcome]) -> dict:
 
     Args:
         outcomes: one a fold.
+        folds: what `test_flip` is taken from, in the same order.
 
     Returns:
         The fields of the configuration that the folds share, folds (a row each: fold, n_val, accuracy by sequence,
-        accuracy_clip, settings, status, run) and complete (whether all have a run). Then, None unless complete: n_val,
-        mean_accuracy (over folds), and over all held-out sequences accuracy, accuracy_clip, interval (95 %, over
-        groups), macro_f1, per_class_accuracy, confusion; and classes and data_kind.
+        accuracy_clip, settings, test_flip, status, run) and complete (whether all have a run). Then, None unless
+        complete: n_val, mean_accuracy (over folds), and over all held-out sequences accuracy, accuracy_clip, interval
+        (95 %, over groups), macro_f1, per_class_accuracy, confusion; and classes and data_kind.
     """
     shared = {key: value for key, value in asdict(outcomes[0].config).items() if key not in ("fold", "settings")}
-    rows, found = [_row(outcome) for outcome in outcomes], [outcome.run for outcome in outcomes if outcome.run]
+    from ucf11lib import jobs
+
+    sides = [
+        jobs.answers(outcome.run, fold.test_flip) if outcome.run else None
+        for outcome, fold in zip(outcomes, folds, strict=True)
+    ]
+    rows = [_row(outcome, fold, side) for outcome, fold, side in zip(outcomes, folds, sides, strict=True)]
+    found = [outcome.run for outcome in outcomes if outcome.run]
     complete = len(found) == len(outcomes)
     summary = shared | {"folds": rows, "complete": complete}
     if not complete:
         return summary | dict.fromkeys(("n_val", "mean_accuracy", *POOLED, "classes", "data_kind"))
-    sides = [run.held_out for run in found]
     pooled = {key: np.concatenate([side[key] for side in sides]) for key in sides[0]}
     measured = evaluation.measure(**pooled)
     return summary | {
@@ -165,16 +200,20 @@ def summarise(outcomes: Sequence[sweep.Outcome]) -> dict:
     }
 
 
-def _row(outcome: sweep.Outcome) -> dict:
-    metrics = outcome.run.metrics if outcome.run else {}
-    values = [metrics.get(key) for key in COLUMNS[1:4]]
+def _row(outcome: sweep.Outcome, fold: Fold, side: Mapping | None) -> dict:
+    values = [None] * 3
+    if side:
+        _, y_true, y_prob = evaluation.by_clip(side["y_true"], side["y_prob"], side["clips"])
+        answers = (side["y_true"], side["y_prob"]), (y_true, y_prob)
+        values = [len(side["y_true"]), *(float((prob.argmax(axis=1) == true).mean()) for true, prob in answers)]
     config = outcome.config
-    return dict(zip(COLUMNS, (config.fold, *values, config.settings, outcome.status, config.name), strict=True))
+    last = config.settings, fold.test_flip, outcome.status, config.name
+    return dict(zip(COLUMNS, (config.fold, *values, *last), strict=True))
 
 
 def lines(summary: Mapping) -> list[str]:
     """Return the summary as a reader wants it, the numbers last."""
-    table = pd.DataFrame(summary["folds"])[list(COLUMNS[:6])]
+    table = pd.DataFrame(summary["folds"])[list(COLUMNS[:7])]
     shown = table.to_string(index=False, float_format="{:.3f}".format).splitlines()
     if not summary["complete"]:
         return [*shown, "no pooled accuracy: a fold is missing"]

@@ -186,22 +186,22 @@ def weizmann(videos: Path) -> dict:
 def subjects(videos: Path) -> dict:
     """Leave each of Weizmann's nine subjects out once, with settings chosen on the other eight: all three models."""
     folder = _weizmann_folder(videos)
-    chosen, scores = crossval.choose(RunConfig("cnn_lstm", source="videos", data=str(folder)), CANDIDATES, workers=2)
+    folds = crossval.choose(RunConfig("cnn_lstm", source="videos", data=str(folder)), CANDIDATES, workers=2)
     summaries = [
-        crossval.summarise(sweep.run_all([replace(config, model=model) for config in chosen], workers=2))
+        crossval.summarise(sweep.run_all([replace(fold.config, model=model) for fold in folds], workers=2), folds)
         for model in recipes.MODELS
     ]
     keys = ("model", "recipe", "profile", "seed", "n_val", "mean_accuracy", *crossval.POOLED)
     rows = [
         {key: summary[key] for key in keys}
-        | {"folds": [{key: fold[key] for key in crossval.COLUMNS[:5]} for fold in summary["folds"]]}
+        | {"folds": [{key: fold[key] for key in crossval.COLUMNS[:6]} for fold in summary["folds"]]}
         for summary in summaries
     ]
     return {
         "source": WEIZMANN,
         "split": "leave one subject out",
         "candidates": list(CANDIDATES),
-        "choice": scores,
+        "choice": {fold.config.fold: fold.losses for fold in folds},
         "classes": summaries[0]["classes"],
         "rows": rows,
     }

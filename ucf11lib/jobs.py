@@ -382,9 +382,7 @@ def evaluate(run: Run, store_path: Path | str | None = None) -> dict:
     Raises:
         UserError: a store of other classes, or one that changed since the run.
     """
-    store = ClipStore.open(store_path or run.config["store"])
-    if store_path is None and store.info["sha256"] != run.config["store_sha256"]:
-        raise UserError(f"{store.path}: changed since {run.path} was trained; train again")
+    store = ClipStore.open(store_path) if store_path else own_store(run)
     if list(store.classes) != run.config["classes"]:
         raise UserError(f"{store.path}: its classes are not those of {run.path}; give a store of the same classes")
     index = np.arange(len(store)) if store_path else run.predictions["index"]
@@ -392,3 +390,30 @@ def evaluate(run: Run, store_path: Path | str | None = None) -> dict:
     y_prob = evaluation.probabilities(outputs, run.recipe.head)
     found = evaluation.measure(store.labels[index], y_prob, store.clips[index], store.groups[index])
     return {"store": str(store.path), "n": len(index), "classes": list(store.classes), **found}
+
+
+def own_store(run: Run) -> ClipStore:
+    """Open the store that a run was trained on.
+
+    Raises:
+        UserError: it changed since.
+    """
+    store = ClipStore.open(run.config["store"])
+    if store.info["sha256"] != run.config["store_sha256"]:
+        raise UserError(f"{store.path}: changed since {run.path} was trained; train again")
+    return store
+
+
+def answers(run: Run, flip: bool = False) -> dict[str, np.ndarray]:
+    """Return `run.held_out`; with `flip`, probabilities are means over each sequence and its mirror image.
+
+    Raises:
+        UserError: with `flip`, a store that changed since the run.
+    """
+    side = run.held_out
+    if not flip:
+        return side
+    outputs = training.make_predict(run.model())(
+        own_store(run), run.predictions["index"], lambda frames, _: np.ascontiguousarray(frames[..., ::-1, :])
+    )
+    return side | {"y_prob": (side["y_prob"] + evaluation.probabilities(outputs, run.recipe.head)) / 2}
