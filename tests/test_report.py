@@ -104,3 +104,14 @@ def test_tables_are_pipe_tables():
     assert lines[0] == "| setting | recipe 2019 | recipe repaired |"
     assert lines[1] == "| :--- | :--- | :--- |"
     assert len(lines) == 2 + len(table)
+
+
+def test_what_each_fold_chose_is_shown_with_its_loss():
+    rows = [{"model": "cnn_lstm", "folds": [{"accuracy_clip": 0.9}, {"accuracy_clip": 1.0}]}]
+    choice = {"ido": {"": 0.5, "test flip": 0.625, "stride=5,dropout=0.5": 0.25}, "ira": {"": 0.125, "test flip": 0.25}}
+    lines = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in report.folds_table(rows, choice).splitlines()
+    ]
+    assert lines[0] == ["left out", "CNN+LSTM", "chosen", "log loss", "of the recipe as it is"]
+    assert lines[-2] == ["ido", "90 %", "stride=5, dropout=0.5", "0.25", "0.50"]
+    assert lines[-1] == ["ira", "100 %", "recipe as it is", "0.12", "0.12"]

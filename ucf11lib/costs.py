@@ -13,26 +13,29 @@ GROWS = {"sequences": "sequences", "width": "width of the network", "batch_size"
 
 
 def tables(file: Path) -> dict:
-    """Return what the section reads, as far as it has been measured.
+    """Return what the section reads.
 
     Args:
         file: the manifest that says where the notebooks' seconds went; it need not exist.
     """
-    found, shown = experiments.tables(), {"spent": seconds_table(file)}
-    if "time_to_75" in found:
-        raced = found["time_to_75"]["rows"]
-        shown |= {"race": race.table(raced), "verdict": verdict(race.ratios(raced)), "cap": race.CAP}
-        shown |= {"every": race.EVERY, "looked_at": race.HELD_OUT, "seeds": ", ".join(map(str, race.SEEDS))}
+    found = experiments.tables()
+    raced, measured = found["time_to_75"]["rows"], found["bench"]
+    shown = {
+        "spent": seconds_table(file),
+        "race": race.table(raced),
+        "verdict": verdict(race.ratios(raced)),
+        "cap": race.CAP,
+        "every": race.EVERY,
+        "looked_at": race.HELD_OUT,
+        "seeds": ", ".join(map(str, race.SEEDS)),
+        "step": step_table(measured["rows"]),
+        "operations": bench.operations_table(measured["operations"]),
+        "inference": inference_table(measured["rows"]),
+        "start": start_table(measured["start"]),
+        "growth": growth_table(found["growth"]["rows"]),
+    }
     if "sooner" in found:
         shown |= {"sooner": race.sooner_table(found["sooner"]["rows"])}
-    if "bench" in found:
-        rows = found["bench"]["rows"]
-        start = start_table(found["bench"]["start"])
-        if "operations" in found["bench"]:
-            shown |= {"operations": bench.operations_table(found["bench"]["operations"])}
-        shown |= {"step": step_table(rows), "inference": inference_table(rows), "start": start}
-    if "growth" in found:
-        shown |= {"growth": growth_table(found["growth"]["rows"])}
     return shown
 
 

@@ -267,20 +267,20 @@ def baselines_table(rows: Sequence[Mapping]) -> str:
 
 
 def folds_table(rows: Sequence[Mapping], choice: Mapping[str, Mapping[str, float]]) -> str:
-    """Return each model's accuracy by clip, and what settings were chosen by, a fold a row, as a Markdown table.
+    """Return each model's accuracy by clip, what was chosen and by which losses, a fold a row, as a Markdown table.
 
     Args:
         rows: of `experiments.subjects`, with their folds.
-        choice: as `crossval.choose` returns it; what was chosen is bold.
+        choice: the losses of each fold's candidates, see `crossval.Fold`; the first is the recipe as it is.
     """
     found = []
     for number, (fold, losses) in enumerate(choice.items()):
         chosen = min(losses, key=losses.get)
-        shown = {text: f"**{loss:.2f}**" if text == chosen else f"{loss:.2f}" for text, loss in losses.items()}
         found.append(
             {"left out": fold}
             | {shown_name(row["model"]): percent(row["folds"][number]["accuracy_clip"]) for row in rows}
-            | {text.replace(",", ", ") or "recipe as it is": value for text, value in shown.items()}
+            | {"chosen": chosen.replace(",", ", ") or "recipe as it is", "log loss": f"{losses[chosen]:.2f}"}
+            | {"of the recipe as it is": f"{next(iter(losses.values())):.2f}"}
         )
     return pipe_table(pd.DataFrame(found))
 

@@ -1,4 +1,4 @@
-"""Keras's convolutions with gradients that oneDNN computes sooner; outputs and gradients are the same but for rounding.
+"""Keras's 2D convolution with gradients that oneDNN computes sooner; all numbers are the same but for rounding.
 
 Measured on two cores with AVX512, batch 16, full width. What holds for oneDNN only is left out where there is a GPU.
 """
@@ -43,25 +43,16 @@ def convolve_wide(x: tf.Tensor, kernel: tf.Tensor):
     return tf.nn.conv2d(x, kernel, **how), gradient
 
 
-class _Biased:
-    """A convolution of stride 1 and padding "same" that adds its bias by `add_bias`."""
+@keras.saving.register_keras_serializable("ucf11lib")
+class Conv2D(keras.layers.Conv2D):
+    """`keras.layers.Conv2D` of stride 1 and padding "same", by `add_bias`, and by `convolve_wide` where that is sooner.
+
+    There is none in three dimensions: TensorFlow keeps that bias's gradient apart, and a wide kernel is as fast whole.
+    """
 
     def call(self, x):
-        """Convolve; (..., C) -> (..., filters)."""
-        x = self.convolution_op(x, tf.convert_to_tensor(self.kernel))
-        return add_bias(x, tf.convert_to_tensor(self.bias))
-
-
-@keras.saving.register_keras_serializable("ucf11lib")
-class Conv2D(_Biased, keras.layers.Conv2D):
-    """`keras.layers.Conv2D` with `add_bias`, and on a processor `convolve_wide` where it is wide."""
-
-    def convolution_op(self, inputs, kernel):
-        """Convolve without the bias."""
+        """Convolve; (N, H, W, C) -> (N, H, W, filters)."""
+        kernel = tf.convert_to_tensor(self.kernel)
         wide = min(kernel.shape[-2:]) >= WIDE and not tf.config.list_physical_devices("GPU")
-        return convolve_wide(inputs, kernel) if wide else super().convolution_op(inputs, kernel)
-
-
-@keras.saving.register_keras_serializable("ucf11lib")
-class Conv3D(_Biased, keras.layers.Conv3D):
-    """`keras.layers.Conv3D` with `add_bias`."""
+        x = convolve_wide(x, kernel) if wide else self.convolution_op(x, kernel)
+        return add_bias(x, tf.convert_to_tensor(self.bias))
