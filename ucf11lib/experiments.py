@@ -38,7 +38,7 @@ from ucf11lib.data.store import ClipStore
 from ucf11lib.errors import UserError
 from ucf11lib.style import shown_name
 
-# Settings that each of Weizmann's subjects has a choice of; it is made with the quickest model, for all three.
+# Settings that each of Weizmann's subjects has a choice of; it is made with the quickest model.
 CANDIDATES = ("", "stride=10", "stride=10,dropout=0.5", "stride=5,dropout=0.5")
 WEIZMANN = "real video: Weizmann actions (Blank et al., ICCV 2005)"
 
@@ -184,26 +184,37 @@ def weizmann(videos: Path) -> dict:
 
 
 def subjects(videos: Path) -> dict:
-    """Leave each of Weizmann's nine subjects out once, with settings chosen on the other eight: all three models."""
-    folder = _weizmann_folder(videos)
-    folds = crossval.choose(RunConfig("cnn_lstm", source="videos", data=str(folder)), CANDIDATES, workers=2)
-    summaries = [
-        crossval.summarise(sweep.run_all([replace(fold.config, model=model) for fold in folds], workers=2), folds)
-        for model in recipes.MODELS
-    ]
+    """Leave each of Weizmann's nine subjects out once, with settings chosen on the other eight: CNN+LSTM."""
+    config = RunConfig("cnn_lstm", source="videos", data=str(_weizmann_folder(videos)))
+    folds = crossval.choose(config, CANDIDATES, workers=2)
+    choice = {fold.config.fold: fold.losses for fold in folds}
+    return _left_out(folds) | {"candidates": list(CANDIDATES), "choice": choice}
+
+
+def subjects_others(videos: Path) -> dict:
+    """The same for C3D and VGG9, with the settings that were chosen with CNN+LSTM."""
+    data, rows = str(_weizmann_folder(videos)), []
+    for model in ("c3d", "vgg9"):
+        config = RunConfig(model, source="videos", data=data, split=splits.LOGO)
+        folds = [
+            crossval.Fold(replace(config, fold=kept["fold"], settings=kept["settings"]), kept["test_flip"])
+            for kept in load("subjects")["rows"][0]["folds"]
+        ]
+        found = _left_out(folds)
+        rows += found["rows"]
+    return found | {"rows": rows}
+
+
+def _left_out(folds: Sequence[crossval.Fold]) -> dict:
+    """Hold each fold out, and return what came of it as a table of one row."""
+    summary = crossval.summarise(sweep.run_all([fold.config for fold in folds], workers=2), folds)
     keys = ("model", "recipe", "profile", "seed", "n_val", "mean_accuracy", *crossval.POOLED)
-    rows = [
-        {key: summary[key] for key in keys}
-        | {"folds": [{key: fold[key] for key in crossval.COLUMNS[:6]} for fold in summary["folds"]]}
-        for summary in summaries
-    ]
+    kept = [{key: fold[key] for key in crossval.COLUMNS[:6]} for fold in summary["folds"]]
     return {
         "source": WEIZMANN,
         "split": "leave one subject out",
-        "candidates": list(CANDIDATES),
-        "choice": {fold.config.fold: fold.losses for fold in folds},
-        "classes": summaries[0]["classes"],
-        "rows": rows,
+        "classes": summary["classes"],
+        "rows": [{key: summary[key] for key in keys} | {"folds": kept}],
     }
 
 
@@ -292,6 +303,7 @@ EXPERIMENTS: dict[str, Callable[[Path], dict]] = {
     "health": health_cost,
     "weizmann": weizmann,
     "subjects": subjects,
+    "subjects_others": subjects_others,
     "leak": leak_,
     "inputs": inputs,
     "data": data,
