@@ -20,7 +20,7 @@ def tables(file: Path) -> dict:
     """
     found = experiments.tables()
     raced, measured = found["time_to_75"]["rows"], found["bench"]
-    shown = {
+    return {
         "spent": seconds_table(file),
         "race": race.table(raced),
         "verdict": verdict(race.ratios(raced)),
@@ -33,15 +33,15 @@ def tables(file: Path) -> dict:
         "inference": inference_table(measured["rows"]),
         "start": start_table(measured["start"]),
         "growth": growth_table(found["growth"]["rows"]),
+        "sooner": race.sooner_table(found["sooner"]["rows"]),
     }
-    if "sooner" in found:
-        shown |= {"sooner": race.sooner_table(found["sooner"]["rows"])}
-    return shown
 
 
 def step_table(rows: Sequence[Mapping]) -> pd.DataFrame:
     """Return the training steps of `bench.measure`, a network and width a row, without what `start_table` says."""
-    return bench.table(rows).loc[:, :"peak (MB)"]
+    whole = bench.table(rows).loc[:, :"peak (MB)"]
+    named = whole["model"] + ", " + whole["width"]  # one column, which may break
+    return pd.concat([named.rename("model, width"), whole.drop(columns=["model", "width"])], axis=1)
 
 
 def inference_table(rows: Sequence[Mapping]) -> pd.DataFrame:
