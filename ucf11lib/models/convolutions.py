@@ -15,7 +15,7 @@ def add_bias(x: tf.Tensor, bias: tf.Tensor):
     """Add a number a channel: (..., C) + (C,) -> (..., C).
 
     Its gradient is a product with ones. TensorFlow lets its own be computed together with that of the convolution's
-    kernel, which takes oneDNN two to six times as long as the product: 5 % of CNN+LSTM's step.
+    kernel, which takes oneDNN three times as long as the product and more: 4 % of CNN+LSTM's step.
     """
 
     def gradient(upstream):
