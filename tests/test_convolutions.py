@@ -49,7 +49,7 @@ def test_both_sides_wide_take_the_gradient_in_parts_and_no_others(monkeypatch):
     monkeypatch.setattr(convolutions, "convolve_wide", lambda *args: taken.append(1) or plain(*args))
     for case in CASES.values():
         learnt(convolutions.Conv2D, *case, compiled=False)
-    assert len(taken) == 1
+    assert len(taken) == (0 if tf.config.list_physical_devices("GPU") else 1)
 
 
 def test_half_precision_stays_half_precision():

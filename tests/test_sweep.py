@@ -44,7 +44,6 @@ def test_a_killed_worker_costs_no_run_and_leaves_no_file(tmp_path):
     program = """
 from ucf11lib import drills
 from ucf11lib.config import RunConfig
-from ucf11lib.data.store import ClipStore
 
 if __name__ == "__main__":
     configs = [RunConfig("cnn_lstm", profile="smoke", seed=seed) for seed in range(2)]
