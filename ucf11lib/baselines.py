@@ -120,8 +120,8 @@ def frame_cnn(
     mean, deviation = batches.channel_statistics(store, split.train)
     make, classes = Builder(recipe, width, seed), len(store.classes)
     frames = keras.Input(store.frames.shape[1:], dtype="uint8")
-    x = Normalise("dataset", mean, deviation)(frames)
-    x = fold_time(x) if bag else OneFrame(seed)(x)
+    x = fold_time(frames) if bag else OneFrame(seed)(frames)
+    x = Normalise("dataset", mean, deviation)(x)
     x = make.head(keras.layers.ReLU()(frame_features(x, make)), classes)
     if bag:
         x = keras.ops.mean(keras.ops.reshape(x, (-1, store.info["window"], classes)), axis=1)

@@ -63,7 +63,10 @@ def run(names: Sequence[str] = (), *, videos: str | None = None, force: bool = F
             print(f"{name}: has {paths.shown(path)} already; --force runs it again")
             continue
         print(f"{name}: {EXPERIMENTS[name].__doc__.splitlines()[0]}", flush=True)
-        runs.write_json(path, signed(f"python -m ucf11lib experiments {name} --force", EXPERIMENTS[name](folder)))
+        # TensorFlow adds up in another order with another number of threads, so whoever sets it is to be told.
+        threads = "".join(f"{name}={os.environ[name]} " for name in sweep.THREADS if name in os.environ)
+        command = f"{threads}python -m ucf11lib experiments {name} --force"
+        runs.write_json(path, signed(command, EXPERIMENTS[name](folder)))
 
 
 def signed(command: str, table: dict) -> dict:

@@ -33,6 +33,7 @@ from ucf11lib.errors import RunFailed, UserError
 # `jobs` loads TensorFlow. A worker unpickles its task from this module, and must set the threads first.
 
 CORES_A_RUN = 2
+THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 SETTINGS = {
     "distributed.scheduler.allowed-failures": 2,  # workers may die under a run twice: a third time is no accident
     "distributed.worker.profile.enabled": False,  # it looks at the stack a hundred times a second
@@ -264,9 +265,7 @@ def _error(future) -> str:
 
 def _environment() -> dict[str, str]:
     """Return what a worker needs to do what this process would: its folders and its threads."""
-    threads = {
-        name: os.environ.get(name, str(_cores())) for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
-    }
+    threads = {name: os.environ.get(name, str(_cores())) for name in THREADS}
     return threads | {"UCF11_DATA": str(paths.data_dir()), "UCF11_RUNS": str(paths.runs_dir())}
 
 
