@@ -198,9 +198,11 @@ def subjects_others(videos: Path) -> dict:
     """The same for C3D and VGG9, with the settings that were chosen with CNN+LSTM."""
     data, rows = str(_weizmann_folder(videos)), []
     for model in ("c3d", "vgg9"):
-        config = RunConfig(model, source="videos", data=data, split=splits.LOGO)
+        config = RunConfig(model, source="videos", data=data)
         folds = [
-            crossval.Fold(replace(config, fold=kept["fold"], settings=kept["settings"]), kept["test_flip"])
+            crossval.Fold(
+                replace(config.having(kept["settings"]), split=splits.LOGO, fold=kept["fold"]), kept["test_flip"]
+            )
             for kept in load("subjects")["rows"][0]["folds"]
         ]
         found = _left_out(folds)
