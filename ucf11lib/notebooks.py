@@ -57,6 +57,7 @@ def execute(path: Path, work: Path, parameters: dict, *, failed: Path) -> dict[s
                 kernel_name="python3",
                 cwd=path.parent,
                 progress_bar=False,
+                shutdown_kernel="immediate",  # asked to end, it takes seconds; what it leaves is on disk by then
                 config=Config({"KernelManager": {"transport_encryption": "auto"}}),  # without it every kernel warns
             )
     except papermill.PapermillExecutionError as error:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from ucf11lib.backend import keras
-from ucf11lib.models.convolutions import Conv2D
+from ucf11lib.models.convolutions import Conv2D, Conv3D
 from ucf11lib.recipes import Recipe
 
 GREY_FLOOR = 4.0  # grey levels: a still sequence is noise, and is not blown up to full contrast
@@ -72,7 +72,7 @@ class Builder:
         `pool` is the name and the window of a max-pool. It stands before the ReLU, which changes no number, since the
         larger of two is larger still after a ReLU; but so the ReLU and its gradient see a part of the pixels only.
         """
-        layer = keras.layers.Conv3D if len(kernel) == 3 else Conv2D
+        layer = Conv3D if len(kernel) == 3 else Conv2D
         x = layer(self.units(channels), kernel, padding="same", kernel_initializer=self.initializer(), name=name)(x)
         if self.recipe.norm == "batch":
             x = keras.layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
