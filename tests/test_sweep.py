@@ -175,6 +175,15 @@ def test_a_fold_is_counted_as_it_is_asked():
     assert both["accuracy"] == both["folds"][0]["accuracy"] == (prob.argmax(axis=1) == run.predictions["y_true"]).mean()
 
 
+def test_another_model_can_have_what_was_chosen():
+    summary = crossval.summarise([sweep.Outcome(SMOKE, None, "killed")], [crossval.Fold(SMOKE, True)])
+    chosen = {**summary["folds"][0], "fold": "07", "settings": "stride=5,dropout=0.5"}
+    fold = crossval.Fold.like(RunConfig("vgg9", source="videos", data="people"), chosen)
+    assert (fold.config.model, fold.config.split, fold.config.fold) == ("vgg9", "logo", "07")
+    assert fold.config.resolved()[0].dropout == 0.5
+    assert fold.test_flip
+
+
 @pytest.mark.parametrize("n", [2, 3, 5, 9, 25])
 def test_every_fold_is_left_out_beside_others_and_no_two_twice(n):
     made = crossval.blocks([f"{i:02d}" for i in range(n)])

@@ -42,6 +42,12 @@ class Fold:
     test_flip: bool = False
     losses: Mapping[str, float] = field(default_factory=dict)
 
+    @classmethod
+    def like(cls, config: RunConfig, row: Mapping) -> "Fold":
+        """Return the fold of a row of `summarise` for `config`, with the settings and the test flip that it had."""
+        settings = config.having(row["settings"])
+        return cls(replace(settings, split=splits.LOGO, fold=row["fold"]), row["test_flip"])
+
 
 def configs(config: RunConfig) -> list[RunConfig]:
     """Return a run a fold of the data of `config`, otherwise like it; all have one seed.

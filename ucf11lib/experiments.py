@@ -8,7 +8,6 @@ import datetime
 import os
 import platform
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from ucf11lib import (
@@ -199,12 +198,7 @@ def subjects_others(videos: Path) -> dict:
     data, rows = str(_weizmann_folder(videos)), []
     for model in ("c3d", "vgg9"):
         config = RunConfig(model, source="videos", data=data)
-        folds = [
-            crossval.Fold(
-                replace(config.having(kept["settings"]), split=splits.LOGO, fold=kept["fold"]), kept["test_flip"]
-            )
-            for kept in load("subjects")["rows"][0]["folds"]
-        ]
+        folds = [crossval.Fold.like(config, kept) for kept in load("subjects")["rows"][0]["folds"]]
         found = _left_out(folds)
         rows += found["rows"]
     return found | {"rows": rows}
