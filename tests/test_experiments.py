@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from ucf11lib import experiments, paths, recipes
+from ucf11lib import experiments, paths, recipes, sweep
 from ucf11lib.errors import UserError
 
 
@@ -21,11 +21,17 @@ def counted(tmp_path, monkeypatch):
     return calls
 
 
-def test_a_table_says_where_it_came_from(counted, tmp_path):
+@pytest.mark.parametrize("threads", [{}, {"TF_NUM_INTRAOP_THREADS": "1"}])
+def test_a_table_says_where_it_came_from(threads, counted, tmp_path, monkeypatch):
+    for name in sweep.THREADS:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in threads.items():
+        monkeypatch.setenv(name, value)
     experiments.run(["cheap"])
     table = json.loads((tmp_path / "results" / "cheap.json").read_text())
     assert set(table) == {"command", "commit", "machine", "date", "source", "rows"}
-    assert table["command"] == "python -m ucf11lib experiments cheap --force"
+    set_first = "TF_NUM_INTRAOP_THREADS=1 " if threads else ""
+    assert table["command"] == f"{set_first}python -m ucf11lib experiments cheap --force"
     assert "cores" in table["machine"]
 
 
