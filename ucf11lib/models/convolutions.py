@@ -49,8 +49,8 @@ def convolve_wide(x: tf.Tensor, kernel: tf.Tensor):
 def convolve_narrow(x: tf.Tensor, kernel: tf.Tensor):
     """Convolve with stride 1 and padding "same": (N, T, H, W, C) * (t, h, w, C, D) -> (N, T, H, W, D), t odd.
 
-    The kernel's gradient is computed in two dimensions, a frame of the kernel at a time: C3D's first two layers at the
-    quick width, where theirs are a third of the step, take half of the time for it.
+    The kernel's gradient is computed in two dimensions, a frame of the kernel at a time: C3D's step at the quick width,
+    of which the first two layers' took a third, takes 0.84 of the time without AVX512. With 32 outputs it is slower.
     """
     how = {"strides": [1] * 5, "padding": "SAME"}
 
