@@ -63,7 +63,7 @@ def run(names: Sequence[str] = (), *, videos: str | None = None, force: bool = F
             continue
         print(f"{name}: {EXPERIMENTS[name].__doc__.splitlines()[0]}", flush=True)
         # TensorFlow adds up in another order with another number of threads, so whoever sets it is to be told.
-        threads = "".join(f"{name}={os.environ[name]} " for name in sweep.THREADS if name in os.environ)
+        threads = "".join(f"{each}={os.environ[each]} " for each in sweep.THREADS if each in os.environ)
         command = f"{threads}python -m ucf11lib experiments {name} --force"
         runs.write_json(path, signed(command, EXPERIMENTS[name](folder)))
 
