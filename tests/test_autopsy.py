@@ -121,7 +121,8 @@ def test_the_ladder_leads_from_2019_to_repaired():
         rungs = ablation.ladder(model)
         original, *_, last = [rung.config(0).resolved()[0] for rung in rungs]
         assert original == replace(recipes.recipe("2019", model), target_accuracy=None)
-        assert last == recipes.recipe("repaired", model)
+        assert last == replace(recipes.recipe("repaired", model), batch_size=16)
+        assert len({rung.config(0).resolved()[1] for rung in rungs}) == 1  # all are equally long
         for before, after in itertools.pairwise(rungs):
             differ = set(recipes.changes(before.config(0).resolved()[0], after.config(0).resolved()[0])["setting"])
             assert differ <= {name.replace("_", " ") for name in ablation.CHANGES[after.change]}

@@ -65,10 +65,13 @@ def test_features_do_not_depend_on_how_they_are_read(copies, monkeypatch):
         assert np.array_equal(whole, parts)
 
 
-def test_one_frame_sees_one_frame(store):
-    layer = baselines.OneFrame(0)
-    frames = store.frames[:4]
-    assert np.array_equal(np.asarray(layer(frames)), frames[:, 15])
-    drawn = np.asarray(layer(frames, training=True))
-    for picture, sequence in zip(drawn, frames, strict=True):
-        assert any(np.array_equal(picture, frame) for frame in sequence)
+def test_single_frames_are_some_of_the_training_part_and_the_middle_ones_of_the_other(store, tmp_path):
+    split = splits.Split(np.array([7, 2, 11]), np.array([5, 30]))
+    single, parts = baselines.single_frames(store, split, 4, 0, tmp_path / "frames")
+    assert single.frames.shape == (3 * 4 + 2, 1, 64, 64, 3)
+    for part, own, count in zip((split.train, split.validation), (parts.train, parts.validation), (4, 1), strict=True):
+        assert np.array_equal(single.labels[own], store.labels[part].repeat(count))
+        assert np.array_equal(single.groups[own], store.groups[part].repeat(count))
+    assert np.array_equal(single.frames[parts.validation, 0], store.frames[split.validation, 15])
+    for i, sequence in zip(parts.train, split.train.repeat(4), strict=True):
+        assert any(np.array_equal(single.frames[i, 0], frame) for frame in store.frames[sequence])

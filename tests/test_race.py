@@ -56,7 +56,7 @@ def test_the_same_looks_at_equal_numbers_of_sequences_for_every_batch_size():
         assert recipe.batch_size * profile.steps_per_epoch == race.EVERY
         assert recipe.target_accuracy == 0.75
     repaired = race._paced(RunConfig("cnn_lstm")).resolved()[1]
-    assert repaired.epochs * repaired.steps_per_epoch == 6 * 80  # the schedule is that of the reported run
+    assert repaired.epochs * repaired.steps_per_epoch == 5 * 120  # the schedule is that of the reported run
 
 
 def test_a_race_is_run_once_and_the_rivals_have_the_cap(store, monkeypatch):
@@ -115,7 +115,7 @@ def test_variants_are_tried_on_the_training_side_alone(store, monkeypatch):
         whole = splits.split(store, "group", seed)
         assert set(parts.train) | set(parts.validation) == set(whole.train)
     lengths = {r.batch_size * p.epochs * p.steps_per_epoch for r, p in map(variant, race.VARIANTS)}
-    assert lengths == {7680, 3840}
+    assert lengths == {4800, 9600}
 
 
 def variant(name):

@@ -1,7 +1,8 @@
 """What each repair buys: from the 2019 recipe to the repaired one, a change at a time.
 
-Every row is a training of the same length on the same data; three seeds each, and a seed moves split, weights, order
-and augmentation together. The 2019 recipe's stop at 75 % is left out everywhere, so that all runs are equally long.
+Every row is a training of the same length on the same data, in the 2019 report's batches (`recipes.LONGER`); three
+seeds each, and a seed moves split, weights, order and augmentation together. The 2019 recipe's stop at 75 % is left out
+everywhere, so that all runs are equally long.
 """
 
 from collections.abc import Callable, Sequence
@@ -43,13 +44,15 @@ class Row:
 
 def ladder(model: str) -> list[Row]:
     """Return the rungs from 2019 to repaired."""
-    before, after = recipes.recipe("2019", model), recipes.recipe("repaired", model)
-    settings, rungs = ["target_accuracy=none"], [Row(model, "2019", "2019", "target_accuracy=none")]
+    length = recipes.LONGER[model]
+    before, after = (RunConfig(model, recipe=name, settings=length).resolved()[0] for name in ("2019", "repaired"))
+    settings = [length, "target_accuracy=none"]
+    rungs = [Row(model, "2019", "2019", ",".join(settings))]
     for change, names in CHANGES.items():
         if differ := [name for name in names if getattr(before, name) != getattr(after, name)]:
             settings += [f"{name}={getattr(after, name)}" for name in differ]
             rungs.append(Row(model, change, "2019", ",".join(settings)))
-    return [*rungs[:-1], Row(model, rungs[-1].change, "repaired", "")]
+    return [*rungs[:-1], Row(model, rungs[-1].change, "repaired", length)]
 
 
 def measure(models: Sequence[str] = recipes.MODELS, say: Callable[[str], None] = print) -> list[dict]:

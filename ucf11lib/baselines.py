@@ -1,7 +1,9 @@
 """What can be had without looking at motion: the yardsticks that a video model must beat."""
 
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,6 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from ucf11lib import recipes, training
 from ucf11lib.backend import keras, tf
 from ucf11lib.data import batches
+from ucf11lib.data import store as stores
 from ucf11lib.data.splits import Split
 from ucf11lib.data.store import ClipStore
 from ucf11lib.intervals import estimate
@@ -77,21 +80,21 @@ def nearest(store: ClipStore, split: Split) -> np.ndarray:
     return model.predict(thumbnails(store, split.validation))
 
 
-@keras.saving.register_keras_serializable("ucf11lib")
-class OneFrame(keras.layers.Layer):
-    """(N, T, H, W, C) -> (N, H, W, C): any one frame of each sequence while training, the middle one afterwards."""
+def single_frames(store: ClipStore, split: Split, count: int, seed: int, path: Path) -> tuple[ClipStore, Split]:
+    """Write single frames as a store of their own: `count` of each training sequence, the middle one of the others.
 
-    def __init__(self, seed: int, **kwargs):
-        super().__init__(**kwargs)
-        self.seed, self.draws = seed, keras.random.SeedGenerator(seed)
-
-    def call(self, frames, training=False):
-        """Choose the frames."""
-        window = frames.shape[1]
-        if not training:
-            return frames[:, window // 2]
-        chosen = keras.random.randint((keras.ops.shape(frames)[0],), 0, window, seed=self.draws)
-        return tf.gather(frames, chosen, axis=1, batch_dims=1)
+    Returns:
+        The store at `path`, whose sequences are one frame long, and the two parts of it in the order of `split`.
+    """
+    rng, window = np.random.default_rng([seed, 3]), store.info["window"]
+    made = {"source": store.source, "classes": store.info["classes"], "origin": store.info["origin"]}
+    with stores.create(path, **made, window=1, size=store.info["size"]) as writer:
+        for place, i in enumerate(np.concatenate([split.train, split.validation])):
+            chosen = rng.integers(window, size=count) if place < len(split.train) else [window // 2]
+            frames = store.take([i])[0][chosen, None]
+            writer.add(frames, label=int(store.labels[i]), group=str(store.groups[i]), clip=f"{store.clips[i]} {i}")
+    single = ClipStore.open(path)
+    return single, Split(*np.split(np.arange(len(single)), [count * len(split.train)]))
 
 
 def frame_cnn(
@@ -108,7 +111,7 @@ def frame_cnn(
     Args:
         store, split: the data.
         bag: average the class scores of all frames, instead of looking at one.
-        epochs: passes over the training part.
+        epochs: passes over the training part, by other frames each time where it looks at one.
         width: the CNN+LSTM's.
         seed: of weights and order.
 
@@ -118,19 +121,19 @@ def frame_cnn(
     recipe = replace(recipes.recipe("repaired", "cnn_lstm"), inputs="dataset", learning_rate=2e-3 if bag else 1e-3)
     recipe = replace(recipe, batch_size=16 if bag else 64)
     mean, deviation = batches.channel_statistics(store, split.train)
-    make, classes = Builder(recipe, width, seed), len(store.classes)
-    frames = keras.Input(store.frames.shape[1:], dtype="uint8")
-    x = fold_time(frames) if bag else OneFrame(seed)(frames)
-    x = Normalise("dataset", mean, deviation)(x)
-    x = make.head(keras.layers.ReLU()(frame_features(x, make)), classes)
-    if bag:
-        x = keras.ops.mean(keras.ops.reshape(x, (-1, store.info["window"], classes)), axis=1)
     steps = epochs * -(-len(split.train) // recipe.batch_size)  # in one go: only the last answers are wanted
     profile = replace(recipes.profile("quick", "cnn_lstm"), epochs=1, steps_per_epoch=steps)
-    trainer = training.Trainer(
-        keras.Model(frames, x), store, split, recipe, profile, seed, tf.distribute.get_strategy()
-    )
-    list(trainer.epochs())
+    make, classes = Builder(recipe, width, seed), len(store.classes)
+    with tempfile.TemporaryDirectory() as scratch:
+        if not bag:  # all frames of a sequence would be read and moved about for the sake of one
+            store, split = single_frames(store, split, epochs, seed, Path(scratch) / "frames")
+        frames = keras.Input(store.frames.shape[1:], dtype="uint8")
+        x = Normalise("dataset", mean, deviation)(fold_time(frames))
+        x = make.head(keras.layers.ReLU()(frame_features(x, make)), classes)
+        x = keras.ops.mean(keras.ops.reshape(x, (-1, store.info["window"], classes)), axis=1)
+        model = keras.Model(frames, x)
+        trainer = training.Trainer(model, store, split, recipe, profile, seed, tf.distribute.get_strategy())
+        list(trainer.epochs())
     return trainer.outputs.argmax(axis=1)
 
 

@@ -187,33 +187,36 @@ def weizmann(videos: Path) -> dict:
 
 def subjects(videos: Path) -> dict:
     """Leave each of Weizmann's nine subjects out once, with settings chosen on the other eight: CNN+LSTM."""
-    config = RunConfig("cnn_lstm", source="videos", data=str(_weizmann_folder(videos)))
+    model, data = "cnn_lstm", str(_weizmann_folder(videos))
+    config = RunConfig(model, source="videos", data=data, settings=recipes.LONGER[model])
     folds = crossval.choose(config, CANDIDATES, workers=2)
     choice = {fold.config.fold: fold.losses for fold in folds}
-    return _left_out(folds) | {"candidates": list(CANDIDATES), "choice": choice}
+    return _left_out(config, folds) | {"candidates": list(CANDIDATES), "choice": choice}
 
 
 def subjects_others(videos: Path) -> dict:
     """The same for C3D and VGG9, with the settings that were chosen with CNN+LSTM."""
     data, rows = str(_weizmann_folder(videos)), []
     for model in ("c3d", "vgg9"):
-        config = RunConfig(model, source="videos", data=data)
+        config = RunConfig(model, source="videos", data=data, settings=recipes.LONGER[model])
         folds = [crossval.Fold.like(config, kept) for kept in load("subjects")["rows"][0]["folds"]]
-        found = _left_out(folds)
+        found = _left_out(config, folds)
         rows += found["rows"]
     return found | {"rows": rows}
 
 
-def _left_out(folds: Sequence[crossval.Fold]) -> dict:
-    """Hold each fold out, and return what came of it as a table of one row."""
+def _left_out(config: RunConfig, folds: Sequence[crossval.Fold]) -> dict:
+    """Hold each fold out, and return what came of it as a table of one row; a fold's settings are beside `config`'s."""
     summary = crossval.summarise(sweep.run_all([fold.config for fold in folds], workers=2), folds)
     keys = ("model", "recipe", "profile", "seed", "n_val", "mean_accuracy", *crossval.POOLED)
     kept = [{key: fold[key] for key in crossval.COLUMNS[:6]} for fold in summary["folds"]]
+    for fold in kept:
+        fold["settings"] = fold["settings"].removeprefix(config.settings).removeprefix(",")
     return {
         "source": WEIZMANN,
         "split": "leave one subject out",
         "classes": summary["classes"],
-        "rows": [{key: summary[key] for key in keys} | {"folds": kept}],
+        "rows": [{key: summary[key] for key in keys} | {"settings": config.settings, "folds": kept}],
     }
 
 
@@ -227,7 +230,8 @@ def data(videos: Path) -> dict:
     """Hold the data layer against its bars: memory, speed, and clips found again, at the course's size."""
     store = sources.ensure("synthetic", profile=recipes.profile("full", "c3d"))
     drawn = bench_data.epoch(store.path)
-    step = min(bench_step.watching(RunConfig(model), _synthetic_store(), 16)["unwatched"] for model in recipes.MODELS)
+    configs = [RunConfig(model, settings=bench.BATCH) for model in recipes.MODELS]
+    step = min(bench_step.watching(config, _synthetic_store(), 16)["unwatched"] for config in configs)
     files = sorted(file for file in videos.glob("**/*") if file.suffix in (".avi", ".mpg"))
     found = {
         "Weizmann": bench_data.boundaries(_weizmann_store(videos)),

@@ -17,7 +17,7 @@ from ucf11lib.data import store as stores
 from ucf11lib.data.store import ClipStore
 from ucf11lib.timing import alone, peak_mb, turn_about
 
-CONFIG = RunConfig("cnn_lstm")
+CONFIG = RunConfig("cnn_lstm", settings="batch_size=16")
 NARROW = "width=0.0625"
 # Sequences in whole batches of 16, so that each epoch is all of them.
 VALUES = {"sequences": (160, 320, 640, 1280, 2560), "width": (0.125, 0.25, 0.5, 1.0), "batch_size": (4, 8, 16, 32, 64)}

@@ -29,10 +29,11 @@ EVERY = 320  # sequences between two looks at the held-out part, whatever the ba
 VARIANTS = {
     "as it is": "",
     "twice the learning rate": "learning_rate=0.004",
-    "half the length": "epochs=3",
+    "half the learning rate": "learning_rate=0.001",
+    "twice the length": "epochs=10",
     "no warm-up": "warmup=0",
-    "batches of 8": "batch_size=8,epochs=12",
-    "batches of 32": "batch_size=32,epochs=3",
+    "batches of 4": "batch_size=4,steps_per_epoch=240",
+    "batches of 16": "batch_size=16,steps_per_epoch=60",
     "batch normalisation": "norm=batch",
 }
 HELD_OUT = splits.HELD_OUT_2019  # sequences looked at: all 550 every 320 would cost half as much again as the training
