@@ -63,7 +63,7 @@ def test_the_gradient_norm_is_that_of_all_weights(store):
     found = autopsy.trace(config, store, 1)
     split = splits.split(store, "group")
     model = jobs.build(config, store, split)
-    indices = batches.Stream(split.train, 0).positions(0, 16)
+    indices = batches.Stream(split.train, 0).positions(0, config.resolved()[0].batch_size)
     with tf.GradientTape() as tape:
         logits = model(store.take(indices), training=True)
         loss = tf.reduce_mean(training.loss_of(tf.constant(store.labels[indices], tf.int32), logits))

@@ -1,7 +1,6 @@
 from dataclasses import replace
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -107,11 +106,3 @@ def test_brightness_scales_and_stays_in_range():
     found = batches.augment(frames, draws, replace(PLAIN, brightness=0.3)).numpy()
     assert found.dtype == np.uint8
     assert np.abs(found - np.clip(frames * 1.297, 0, 255)).max() <= 1
-
-
-def test_channel_statistics_are_those_of_the_pixels(store):
-    indices = np.arange(0, 60)
-    mean, deviation = batches.channel_statistics(store, indices)
-    pixels = store.frames[indices].reshape(-1, 3).astype(np.float64)
-    assert mean == pytest.approx(pixels.mean(axis=0), rel=1e-5)
-    assert deviation == pytest.approx(pixels.std(axis=0), rel=1e-5)

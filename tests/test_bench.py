@@ -47,7 +47,7 @@ def test_the_steps_that_are_timed_train(store):
     job = bench_step.Job(RunConfig("cnn_lstm", profile="smoke"), store)
     before = [np.array(values) for values in job.model.get_weights()]
     job.steps(job.all_of(store))
-    assert int(job.optimizer.iterations) == len(store) // 16
+    assert int(job.optimizer.iterations) == len(store) // job.recipe.batch_size
     assert not all(np.array_equal(a, b) for a, b in zip(before, job.model.get_weights(), strict=True))
 
 

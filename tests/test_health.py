@@ -10,7 +10,7 @@ import pytest
 from ucf11lib import health, jobs, models, recipes, training
 from ucf11lib.backend import keras, tf
 from ucf11lib.config import RunConfig
-from ucf11lib.data import batches, splits
+from ucf11lib.data import splits
 from ucf11lib.data.store import ClipStore, create
 from ucf11lib.overfit import overfit
 from ucf11lib.runs import Run
@@ -19,7 +19,7 @@ SHORT = {"epochs": 2, "steps_per_epoch": 10}
 
 
 def network(store, name, recipe, width, seed=0):
-    mean, deviation = batches.channel_statistics(store, np.arange(len(store)))
+    mean, deviation = store.channel_statistics(np.arange(len(store)))
     return models.build(name, recipe, width=width, seed=seed, mean=mean, deviation=deviation,
                         classes=len(store.classes))  # fmt: skip
 

@@ -66,7 +66,7 @@ def test_a_race_is_run_once_and_the_rivals_have_the_cap(store, monkeypatch):
     monkeypatch.setattr(race, "SEEDS", (0,))
     monkeypatch.setattr(race, "RIVALS", ("2019",))
     monkeypatch.setattr(race.sources, "ensure", lambda *args, **kwargs: store)
-    config = RunConfig("c3d", profile="smoke", settings="epochs=1,steps_per_epoch=5")
+    config = RunConfig("c3d", profile="smoke", settings="epochs=1,steps_per_epoch=10")
     with pytest.raises(RunFailed, match="the repaired recipe does not get to 75 %; nothing to race"):
         race.measure([config], said.append)
     monkeypatch.setattr(race.jobs, "TARGET", 0.0)

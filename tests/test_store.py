@@ -236,3 +236,11 @@ def test_describe_counts_each_class(store):
 def test_a_moved_store_still_opens(store, tmp_path):
     shutil.copytree(store.path, tmp_path / "moved")
     ClipStore.open(tmp_path / "moved").verify()
+
+
+def test_channel_statistics_are_those_of_the_pixels(store):
+    indices = np.arange(0, 60)
+    mean, deviation = store.channel_statistics(indices)
+    pixels = store.frames[indices].reshape(-1, 3).astype(np.float64)
+    assert mean == pytest.approx(pixels.mean(axis=0), rel=1e-5)
+    assert deviation == pytest.approx(pixels.std(axis=0), rel=1e-5)

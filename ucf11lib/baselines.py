@@ -14,7 +14,6 @@ from sklearn.preprocessing import StandardScaler
 
 from ucf11lib import recipes, training
 from ucf11lib.backend import keras, tf
-from ucf11lib.data import batches
 from ucf11lib.data import store as stores
 from ucf11lib.data.splits import Split
 from ucf11lib.data.store import ClipStore
@@ -120,7 +119,7 @@ def frame_cnn(
     """
     recipe = replace(recipes.recipe("repaired", "cnn_lstm"), inputs="dataset", learning_rate=2e-3 if bag else 1e-3)
     recipe = replace(recipe, batch_size=16 if bag else 64)
-    mean, deviation = batches.channel_statistics(store, split.train)
+    mean, deviation = store.channel_statistics(split.train)
     steps = epochs * -(-len(split.train) // recipe.batch_size)  # in one go: only the last answers are wanted
     profile = replace(recipes.profile("quick", "cnn_lstm"), epochs=1, steps_per_epoch=steps)
     make, classes = Builder(recipe, width, seed), len(store.classes)

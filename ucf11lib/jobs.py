@@ -27,7 +27,7 @@ from ucf11lib import (
 )
 from ucf11lib.backend import keras, tf
 from ucf11lib.config import RunConfig
-from ucf11lib.data import batches, sources, splits
+from ucf11lib.data import sources, splits
 from ucf11lib.data.store import ClipStore
 from ucf11lib.errors import UserError
 from ucf11lib.runs import Run
@@ -245,7 +245,7 @@ def build(
     (recipe, profile), strategy = config.resolved(), strategy or tf.distribute.get_strategy()
     mean, deviation = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
     if recipe.inputs == "dataset":  # to find them, 512 sequences are read
-        mean, deviation = batches.channel_statistics(store, split.train)
+        mean, deviation = store.channel_statistics(split.train)
     before = keras.config.dtype_policy()
     half = "mixed_float16" if tf.config.list_physical_devices("GPU") else "mixed_bfloat16"  # CPUs pool no float16
     keras.config.set_dtype_policy(half if config.mixed_precision else "float32")

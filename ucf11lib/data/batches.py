@@ -162,16 +162,3 @@ def _moved(length: int, draw: tf.Tensor, most: int) -> tf.Tensor:
     """Pixel numbers (N, length) after a move of up to `most` pixels, edges repeated."""
     by = tf.cast(tf.round(draw * most), tf.int32)[:, None]
     return tf.clip_by_value(tf.range(length)[None, :] - by, 0, length - 1)
-
-
-def channel_statistics(store: ClipStore, indices: np.ndarray, most: int = 512) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and deviation of each channel in grey levels, from at most `most` evenly spaced sequences."""
-    chosen = indices[np.linspace(0, len(indices) - 1, min(most, len(indices))).astype(int)]
-    total, squares, count = np.zeros(3), np.zeros(3), 0
-    for i in chosen:
-        pixels = store.take([i]).reshape(-1, 3).astype(np.float32)
-        total += pixels.sum(axis=0, dtype=np.float64)
-        squares += np.square(pixels).sum(axis=0, dtype=np.float64)
-        count += len(pixels)
-    mean = total / count
-    return mean, np.sqrt(np.maximum(squares / count - mean**2, 1e-6))

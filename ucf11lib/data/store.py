@@ -165,6 +165,18 @@ class ClipStore:
                 raise RunFailed(f"{self.path}: frames.npy was cut short while it was read; prepare the store again")
         return out
 
+    def channel_statistics(self, indices: np.ndarray, most: int = 512) -> tuple[np.ndarray, np.ndarray]:
+        """Return mean and deviation of each channel in grey levels, from at most `most` evenly spaced sequences."""
+        chosen = indices[np.linspace(0, len(indices) - 1, min(most, len(indices))).astype(int)]
+        total, squares, count = np.zeros(3), np.zeros(3), 0
+        for i in chosen:
+            pixels = self.take([i]).reshape(-1, 3).astype(np.float32)
+            total += pixels.sum(axis=0, dtype=np.float64)
+            squares += np.square(pixels).sum(axis=0, dtype=np.float64)
+            count += len(pixels)
+        mean = total / count
+        return mean, np.sqrt(np.maximum(squares / count - mean**2, 1e-6))
+
     def verify(self) -> None:
         """Compare both files with their recorded checksums.
 
