@@ -1,4 +1,5 @@
 import json
+import os
 
 import pytest
 
@@ -49,6 +50,15 @@ def test_videos_that_are_not_there_are_named(tmp_path):
         UserError, match=r"weizmann: no such folder; give the folder that holds weizmann/ with --videos"
     ):
         experiments.weizmann(tmp_path)
+
+
+@pytest.mark.parametrize("before", [None, "AVX512_CORE"])
+def test_a_bench_without_avx512_leaves_the_process_as_it_was(before, monkeypatch, tmp_path):
+    name = "ONEDNN_MAX_CPU_ISA"
+    monkeypatch.setenv(name, before) if before else monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(experiments.bench, "measure", lambda *args: {"limit": os.environ[name]})
+    assert experiments.bench_avx2(tmp_path) == {"limit": "AVX2"}
+    assert os.environ.get(name) == before
 
 
 @pytest.fixture(scope="module")

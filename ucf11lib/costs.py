@@ -19,7 +19,7 @@ def tables(file: Path) -> dict:
         file: the manifest that says where the notebooks' seconds went; it need not exist.
     """
     found = experiments.tables()
-    raced, measured = found["time_to_75"]["rows"], found["bench"]
+    raced, measured, avx2 = found["time_to_75"]["rows"], found["bench"], found["bench_avx2"]
     return {
         "spent": seconds_table(file),
         "race": race.table(raced),
@@ -30,6 +30,7 @@ def tables(file: Path) -> dict:
         "seeds": ", ".join(map(str, race.SEEDS)),
         "step": step_table(measured["rows"]),
         "operations": bench.operations_table(measured["operations"]),
+        "avx2": shares_table(avx2),
         "inference": inference_table(measured["rows"]),
         "start": start_table(measured["start"]),
         "growth": growth_table(found["growth"]["rows"]),
@@ -39,9 +40,21 @@ def tables(file: Path) -> dict:
 
 def step_table(rows: Sequence[Mapping]) -> pd.DataFrame:
     """Return the training steps of `bench.measure`, a network and width a row, without what `start_table` says."""
-    whole = bench.table(rows).loc[:, :"peak (MB)"]
-    named = whole["model"] + ", " + whole["width"]  # one column, which may break
-    return pd.concat([named.rename("model, width"), whole.drop(columns=["model", "width"])], axis=1)
+    return _named(bench.table(rows).loc[:, :"peak (MB)"])
+
+
+def _named(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table with model and width in one column, which may break."""
+    named = table["model"] + ", " + table["width"]
+    return pd.concat([named.rename("model, width"), table.drop(columns=["model", "width"])], axis=1)
+
+
+def shares_table(measured: Mapping) -> pd.DataFrame:
+    """Return, of what `bench.measure` found, the steps' share of the product's rate and that of their convolutions."""
+    key = ["model", "width"]
+    whole = bench.table(measured["rows"])[[*key, "step, store (s)", "share of product"]]
+    parts = bench.operations_table(measured["operations"])[[*key, "convolutions", "rate of the convolutions"]]
+    return _named(whole.merge(parts))
 
 
 def inference_table(rows: Sequence[Mapping]) -> pd.DataFrame:

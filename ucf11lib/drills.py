@@ -123,7 +123,7 @@ def _swept(configs: Sequence[RunConfig], threads: int | None, workers: int, kill
     """Sweep into a folder that goes afterwards, with so many threads a worker, or all."""
     if threads:
         os.environ |= {"TF_NUM_INTRAOP_THREADS": str(threads), "TF_NUM_INTEROP_THREADS": str(threads)}
-    with tempfile.TemporaryDirectory(prefix="ucf11-") as folder, paths.runs_in(Path(folder)):
+    with tempfile.TemporaryDirectory(prefix="ucf11-") as folder, paths.environment(UCF11_RUNS=folder):
         return swept(configs, workers, kill_at)
 
 
@@ -211,7 +211,7 @@ def _main_job(folder: Path, seconds: float | None = None) -> tuple[str, bool]:
         RunFailed: it failed of itself.
     """
     command = [sys.executable, "-u", "-m", "ucf11lib", "reproduce", "--profile", "smoke"]
-    with paths.runs_in(folder):
+    with paths.environment(UCF11_RUNS=str(folder)):
         job = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         said, complaint = job.communicate(timeout=seconds)

@@ -49,7 +49,7 @@ def execute(path: Path, work: Path, parameters: dict, *, failed: Path) -> dict[s
 
     executed, start, before = work / path.name, time.perf_counter(), runs.find(work / "runs")
     try:
-        with paths.runs_in(work / "runs"):
+        with paths.environment(UCF11_RUNS=str(work / "runs")):
             ran = papermill.execute_notebook(
                 path,
                 executed,

@@ -36,17 +36,18 @@ def runs_dir() -> Path:
 
 
 @contextlib.contextmanager
-def runs_in(folder: Path) -> Iterator[None]:
-    """Let this process, and those that it starts meanwhile, keep runs in `folder`; the stores stay where they are."""
-    before = os.environ.get("UCF11_RUNS")
-    os.environ["UCF11_RUNS"] = str(folder)
+def environment(**values: str) -> Iterator[None]:
+    """Let this process, and those that it starts meanwhile, have environment variables of these values."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
     try:
         yield
     finally:
-        if before is None:
-            del os.environ["UCF11_RUNS"]
-        else:
-            os.environ["UCF11_RUNS"] = before
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def shown(path: Path | str) -> str:
