@@ -68,7 +68,7 @@ def test_epochs_are_means_over_their_sequences(store):
     job = trainer(store, learning_rate=0.0, flip=False, shift=0, schedule="constant")
     epoch = next(job.epochs())
     stream = training.batches.Stream(job.split.train, 0)
-    seen = stream.positions(0, 4 * 16)
+    seen = stream.positions(0, 4 * job.recipe.batch_size)
     loss, accuracy = training.score(job.predict(store, seen), store.labels[seen])
     assert epoch.loss == pytest.approx(loss, rel=1e-4)
     assert epoch.accuracy == pytest.approx(accuracy, abs=1e-6)
