@@ -20,7 +20,7 @@ $(VENV)/.installed: requirements.txt requirements-dev.txt pyproject.toml | $(BIN
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt -e .
 	@touch $@
 
-report: $(VENV)/.installed ## train the three models, regenerate figures/ and report/ (7 to 20 minutes on 2 cores)
+report: $(VENV)/.installed ## train the three models, regenerate figures/ and report/ (5 to 15 minutes on 2 cores)
 	$(BIN)/python -m ucf11lib reproduce
 
 experiments: $(VENV)/.installed ## the long experiments of report/results/; resumes (some need videos, see --help)
