@@ -46,15 +46,49 @@ def test_a_layer_learns_as_that_of_keras(case, compiled):
         assert mine == pytest.approx(other, abs=2e-5 * float(np.abs(other).max()))
 
 
+@pytest.mark.parametrize("of_kernel", [convolutions.by_outputs, convolutions.by_rows])
 @pytest.mark.parametrize(
-    ("name", "taken"), [("convolve_wide", ["wide"]), ("convolve_narrow", ["narrow in time", "narrow and deep"])]
+    ("shape", "filters", "kernel"),
+    [((11, 9, 8, 3), 8, (3, 3)), ((11, 9, 8, 3), 8, (2, 4)), ((5, 4, 6, 16), 12, (5, 3)), ((1, 3, 3, 2), 4, (1, 1))],
 )
-def test_what_is_sooner_for_some_layers_is_done_for_no_others(name, taken, monkeypatch):
-    found, plain = [], getattr(convolutions, name)
-    monkeypatch.setattr(convolutions, name, lambda x, kernel: found.append(tuple(x.shape)) or plain(x, kernel))
+def test_a_kernel_learns_as_that_of_keras_however_its_gradient_is_computed(
+    of_kernel, shape, filters, kernel, monkeypatch
+):
+    monkeypatch.setattr(convolutions, "sooner", lambda sizes: of_kernel)
+    own, theirs = (learnt(kind, shape, filters, kernel, compiled=True) for kind in OWN[2])
+    for mine, other in zip(own, theirs, strict=True):
+        assert mine == pytest.approx(other, abs=2e-5 * float(np.abs(other).max()))
+
+
+@pytest.mark.skipif(bool(tf.config.list_physical_devices("GPU")), reason="a GPU takes the framework's own")
+@pytest.mark.parametrize(
+    ("processor", "environment", "wide", "middling", "large"),
+    [
+        ({"AVX2": True, "AVX512F": True}, "", convolutions.by_outputs, None, None),
+        ({"AVX2": True, "AVX512F": True}, "AVX2", convolutions.by_rows, convolutions.by_rows, None),
+        ({"AVX2": True, "AVX512F": False}, "", convolutions.by_rows, convolutions.by_rows, None),
+        ({"AVX2": False, "AVX512F": False}, "", None, None, None),
+    ],
+)
+def test_the_processor_decides_how_the_gradient_of_a_2d_kernel_is_computed(
+    processor, environment, wide, middling, large, monkeypatch
+):
+    monkeypatch.setattr(convolutions, "processor", processor)
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", environment)
+    assert convolutions.sooner((3, 3, 512, 512)) is wide
+    assert convolutions.sooner((3, 3, 64, 128)) is middling
+    assert convolutions.sooner((5, 5, 64, 128)) is large
+    assert convolutions.sooner((3, 3, 32, 64)) is None
+
+
+def test_frame_by_frame_is_sooner_for_3d_kernels_of_few_outputs_alone(monkeypatch):
+    found, plain = [], convolutions.convolve_narrow
+    monkeypatch.setattr(
+        convolutions, "convolve_narrow", lambda x, kernel: found.append(kernel.shape[-1]) or plain(x, kernel)
+    )
     for case in CASES.values():
         learnt(OWN[len(case[2])][0], *case, compiled=False)
-    assert found == ([] if tf.config.list_physical_devices("GPU") else [CASES[case][0] for case in taken])
+    assert found == ([] if tf.config.list_physical_devices("GPU") else [8, convolutions.NARROW])
 
 
 @pytest.mark.parametrize(
