@@ -67,7 +67,8 @@ def test_a_notebook_that_is_run_twice_shows_the_same_numbers_and_figures(tmp_pat
         for name in ("runs", "figures", "notebooks"):
             (work / name).mkdir(parents=True)
         path = paths.NOTEBOOKS / "06_evaluation.ipynb"
-        notebooks.execute(path, work, {"profile": "smoke"}, failed=tmp_path / "failed.ipynb")
+        where = {"runs_dir": work / "runs", "failed": tmp_path / "failed.ipynb"}
+        notebooks.execute(path, work, {"profile": "smoke"}, **where)
         outputs = [output for cell in code(nbformat.read(work / path.name, 4)) for output in cell.outputs]
         texts = [output.get("text") or output.data.get("text/html", output.data["text/plain"]) for output in outputs]
         figures = {file.name: file.read_bytes() for file in (work / "figures").iterdir()}

@@ -1,9 +1,11 @@
+import os
 import re
 import shutil
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import nbformat
 import numpy as np
@@ -97,8 +99,8 @@ class Kernels:
     def __init__(self):
         self.ran, self.trained, self.interrupt = [], [], ""
 
-    def __call__(self, path, work, parameters, *, failed):
-        metrics = work / "runs" / f"run_{path.stem}" / "metrics.json"
+    def __call__(self, path, to, parameters, *, runs_dir, failed):
+        metrics = runs_dir / f"run_{path.stem}" / "metrics.json"
         if "m" in path.stem and not metrics.exists():
             self.trained.append(path.stem)
             metrics.parent.mkdir()
@@ -107,12 +109,12 @@ class Kernels:
             self.interrupt = ""
             raise KeyboardInterrupt
         self.ran.append(path.stem)
-        (work / "figures" / f"{path.stem}.svg").write_text(path.stem)
-        (work / "notebooks" / f"{path.stem}.html").write_text(path.stem)
+        (to / "figures" / f"{path.stem}.svg").write_text(path.stem)
+        (to / "notebooks" / f"{path.stem}.html").write_text(path.stem)
 
-    def build(self, work):
+    def build(self, work, to):
         self.ran.append("report")
-        (work / "report" / "report.html").write_text("".join(sorted(path.name for path in work.glob("figures/*"))))
+        (to / "report.html").write_text("".join(sorted(path.name for path in work.glob("figures/*"))))
 
     def again(self, **arguments):
         """Return what the same command runs now, and what it trains."""
@@ -223,6 +225,33 @@ def test_interrupted_while_results_are_put_in_place(kernels, monkeypatch, files)
     assert sorted(path.name for path in paths.runs_dir().glob("[!.]*")) == [folder().name, "run_01_m", "run_02_m"]
     assert hidden() == []
     assert kernels.again() == ([], [])
+
+
+def test_what_trains_nothing_runs_side_by_side_and_one_that_fails_leaves_the_other_done(kernels, monkeypatch):
+    pair = ["05_autopsy", "06_evaluation"]
+    for name in pair:
+        write(paths.NOTEBOOKS / f"{name}.ipynb", PARAMETERS)
+    met, seen, broken = threading.Barrier(2), [], ["05_autopsy"]
+
+    def execute(path, to, parameters, **where):
+        if path.stem in pair:
+            met.wait(30)  # neither goes on before the other has begun
+            seen.append((Path.cwd(), os.environ["UCF11_RUNS"]))
+        if path.stem in broken:
+            raise RunFailed(f"{path.name}: broken")
+        kernels(path, to, parameters, **where)
+
+    monkeypatch.setattr(notebooks, "execute", execute)
+    before = Path.cwd(), os.environ["UCF11_RUNS"]
+    with pytest.raises(RunFailed, match=r"05_autopsy\.ipynb: broken"):
+        kernels.again()
+    assert kernels.ran == [*ALL[:-1], "06_evaluation"]
+    assert seen == [(paths.NOTEBOOKS, str(paths.runs_dir() / f".{folder().name}" / "runs"))] * 2
+    assert (Path.cwd(), os.environ["UCF11_RUNS"]) == before
+    monkeypatch.setattr(notebooks, "execute", kernels)
+    assert kernels.again() == (["05_autopsy", "report"], [])
+    assert (folder() / "report.html").read_text() == "".join(f"{step}.svg" for step in [*ALL[:-1], *pair])
+    assert kernels.again(only=pair) == ([], [])
 
 
 def test_two_at_once_take_turns(kernels, capsys):

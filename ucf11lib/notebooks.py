@@ -31,13 +31,14 @@ def check_parameters(path: Path, names: Sequence[str]) -> None:
         )
 
 
-def execute(path: Path, work: Path, parameters: dict, *, failed: Path) -> dict[str, float]:
+def execute(path: Path, to: Path, parameters: dict, *, runs_dir: Path, failed: Path) -> dict[str, float]:
     """Run one notebook; return the seconds of its kernel's start, imports, trainings, other cells, and its HTML copy.
 
     Args:
         path: the notebook.
-        work: its runs, figures and executed copy (HTML) go to `runs`, `figures` and `notebooks` in here.
+        to: its figures and its executed copy (HTML) go to `figures` and `notebooks` in here.
         parameters: its parameters, beside `figures_dir`.
+        runs_dir: where its runs go, and where it finds those of others.
         failed: where its executed copy is kept if a cell raises.
 
     Raises:
@@ -47,13 +48,13 @@ def execute(path: Path, work: Path, parameters: dict, *, failed: Path) -> dict[s
     from nbclient.exceptions import DeadKernelError
     from traitlets.config import Config
 
-    executed, start, before = work / path.name, time.perf_counter(), runs.find(work / "runs")
+    executed, start, before = to / path.name, time.perf_counter(), runs.find(runs_dir)
     try:
-        with paths.environment(UCF11_RUNS=str(work / "runs")):
+        with paths.environment(UCF11_RUNS=str(runs_dir)):
             ran = papermill.execute_notebook(
                 path,
                 executed,
-                parameters | {"figures_dir": str(work / "figures")},
+                parameters | {"figures_dir": str(to / "figures")},
                 kernel_name="python3",
                 cwd=path.parent,
                 progress_bar=False,
@@ -61,18 +62,16 @@ def execute(path: Path, work: Path, parameters: dict, *, failed: Path) -> dict[s
                 config=Config({"KernelManager": {"transport_encryption": "auto"}}),  # without it every kernel warns
             )
     except papermill.PapermillExecutionError as error:
-        print(" failed")
         shutil.copy(executed, failed)
         number = _source_number(path, error.source)
         raise RunFailed(f"{path.name}, cell {number}: {error.ename}: {error.evalue}; see {paths.shown(failed)}; "
                         "the old results were not touched; the same command goes on here") from None  # fmt: skip
     except DeadKernelError:
-        print(" failed")
         raise RunFailed(f"{path.name}: its kernel was killed, most often for memory; try --profile smoke") from None
     done = time.perf_counter()
-    _to_html(executed, work / "notebooks" / f"{path.stem}.html")
+    _to_html(executed, to / "notebooks" / f"{path.stem}.html")
     imports, *others = [cell.metadata.papermill.duration or 0.0 for cell in ran.cells if cell.cell_type == "code"]
-    cells, trained = sum(others), [run for run in runs.find(work / "runs") if run not in before]
+    cells, trained = sum(others), [run for run in runs.find(runs_dir) if run not in before]
     # A training that was gone on with has in its seconds what it took before.
     training = min(cells, sum(run.metrics["seconds"] for run in trained))
     return {

@@ -1,22 +1,30 @@
 """The main job: the notebooks in order, and the report, in a working folder; on success all is put in its place.
 
+Those that train have the machine to themselves, since their seconds are reported. Of the others two run at a time: much
+of what they do, from starting TensorFlow to drawing, keeps one core busy.
+
 A step, which is a notebook or the report, is done again only if what it was made from has changed or what it left is
 not as it left it (`ucf11lib.manifest`). The working folder of each set of parameters keeps its name, so a killed job
 goes on after its last finished notebook, and the notebook that it was at goes on with the training that it was at.
 """
 
+import contextlib
 import shutil
+import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ucf11lib import notebooks, paths, recipes
 from ucf11lib.config import RunConfig
 from ucf11lib.data import sources
+from ucf11lib.errors import RunFailed
 from ucf11lib.manifest import KINDS, Manifest, digest, plan, standing
 
 DEFAULT = {"profile": "quick", "source": "synthetic", "data": "", "split": "group"}
+TOGETHER = ("06_evaluation", "05_autopsy", "04_comparison")  # train nothing that is there; the longest first
 REPORT = "report"  # the last step, after all notebooks
 TEXTS = ("report.md", "card.md", "conclusion.md", "report.css", "report.typ")
 
@@ -118,6 +126,7 @@ class Job:
     steps: Sequence[str]
     parameters: dict[str, str]
     target: Target
+    _bookkeeping: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def run(self, placed: Manifest, force: bool = False) -> None:
         """Do the steps that `placed`, what is known of the results in place, does not hold."""
@@ -127,8 +136,13 @@ class Job:
                 print(f"{step}: up to date")
         else:
             known = self._begun(placed, force)
-            for number, step in enumerate(self.steps, 1):
-                self._do(step, f"[{number}/{len(self.steps)}] {step}", known)
+            together = [step for step in TOGETHER if REPORT in self.steps and step in self.steps]
+            first = [step for step in self.steps if step not in (*together, REPORT)]
+            for step in first:
+                self._do(step, known)
+            self._do_together(together, known)
+            if REPORT in self.steps:
+                self._do(REPORT, known)
             self._put_in_place(known)
         (work / "manifest.json").unlink(missing_ok=True)  # first: what is left without it is not gone on with
         shutil.rmtree(work, ignore_errors=True)
@@ -148,28 +162,51 @@ class Job:
         placed.write(file)
         return placed
 
-    def _do(self, step: str, title: str, known: Manifest) -> None:
-        """Do a step in the working folder, unless it is done."""
-        work, made_from = self.target.work, _inputs(step, known)
-        if known.holds(step, made_from, work.joinpath):
-            print(f"{title}: up to date")
-            return
-        for output in known.steps.pop(step, {"outputs": {}})["outputs"]:
-            if not output.startswith("runs/"):  # a run answers for itself: `jobs.ensure` trains again where it must
-                (work / output).unlink(missing_ok=True)
-        print(f"{title} ...", end="", flush=True)
-        start, seconds = time.perf_counter(), None
-        if step == REPORT:
-            _report(work)
-        else:
-            failed = self.target.folders["runs"] / f"failed-{step}.ipynb"
-            seconds = notebooks.execute(paths.NOTEBOOKS / f"{step}.ipynb", work, self.parameters, failed=failed)
-        others = standing(known.outputs(*KINDS), work.joinpath)
-        left = [f"{kind}/{path.name}" for kind in KINDS for path in sorted((work / kind).glob("[!.]*"))]
-        outputs = {output: digest([work / output]) for output in left if output not in others}
-        known.steps[step] = {"made_from": made_from, "outputs": outputs, "seconds": seconds}
-        known.write(work / "manifest.json")
-        print(f" {time.perf_counter() - start:.0f} s", flush=True)
+    def _do_together(self, steps: Sequence[str], known: Manifest) -> None:
+        """Do steps that only read the runs, two at a time; where one fails, the others end first, and are done."""
+        runs_dir = str(self.target.work / "runs")
+        # Both are of the whole process, and each notebook sets them and then brings back what it found.
+        with paths.environment(UCF11_RUNS=runs_dir), contextlib.chdir(paths.NOTEBOOKS), ThreadPoolExecutor(2) as pool:
+            list(pool.map(lambda step: self._do(step, known, alone=False), steps))
+
+    def _do(self, step: str, known: Manifest, alone: bool = True) -> None:
+        """Do a step in a folder of its own in the working folder, unless it is done."""
+        work, title = self.target.work, f"[{self.steps.index(step) + 1}/{len(self.steps)}] {step}"
+        own, start, seconds = work / f".{step}", time.perf_counter(), None
+        with self._bookkeeping:
+            made_from = _inputs(step, known)
+            if known.holds(step, made_from, work.joinpath):
+                print(f"{title}: up to date")
+                return
+            for output in known.steps.pop(step, {"outputs": {}})["outputs"]:
+                if not output.startswith("runs/"):  # a run answers for itself: `jobs.ensure` trains where it must
+                    (work / output).unlink(missing_ok=True)
+        shutil.rmtree(own, ignore_errors=True)
+        for kind in KINDS:
+            (own / kind).mkdir(parents=True)
+        if alone:
+            print(f"{title} ...", end="", flush=True)
+        try:
+            if step == REPORT:
+                _report(work, own / "report")
+            else:
+                where = {"runs_dir": work / "runs", "failed": self.target.folders["runs"] / f"failed-{step}.ipynb"}
+                seconds = notebooks.execute(paths.NOTEBOOKS / f"{step}.ipynb", own, self.parameters, **where)
+        except RunFailed:
+            print(" failed" if alone else f"{title} ... failed")
+            raise
+        with self._bookkeeping:
+            left = [f"{kind}/{path.name}" for kind in KINDS for path in sorted((own / kind).iterdir())]
+            for output in left:
+                (own / output).replace(work / output)
+            others = standing(known.outputs("runs"), work.joinpath)
+            trained = [f"runs/{path.name}" for path in sorted((work / "runs").glob("[!.]*"))]
+            left += [run for run in trained if run not in others]
+            outputs = {output: digest([work / output]) for output in left}
+            known.steps[step] = {"made_from": made_from, "outputs": outputs, "seconds": seconds}
+            known.write(work / "manifest.json")
+            print("" if alone else f"{title} ...", f"{time.perf_counter() - start:.0f} s", flush=True)
+        shutil.rmtree(own)
 
     def _put_in_place(self, known: Manifest) -> None:
         """Copy what the finished steps left to where it belongs; killed in the middle, it is done again."""
@@ -206,7 +243,7 @@ def _put(path: Path, to: Path) -> None:
     temporary.replace(to)
 
 
-def _report(work: Path) -> None:
+def _report(work: Path, to: Path) -> None:
     from ucf11lib import report
 
-    report.build(work / "runs", figures=work / "figures", to=work / "report", manifest=work / "manifest.json")
+    report.build(work / "runs", figures=work / "figures", to=to, manifest=work / "manifest.json")
