@@ -111,7 +111,7 @@ def test_taps_inside_are_counted_as_the_framework_pads(size, kernel):
 
 
 def test_no_rate_moves_a_dead_network(store):
-    found = autopsy.rates(replace(DEAD, settings="batch_size=2,width=0.25"), store, 3)
+    found = autopsy.rates(autopsy.Tracer(replace(DEAD, settings="batch_size=2,width=0.25"), store), 3)
     assert len(found) == 8
     assert (found["largest later"] < 1e-12).all()
 

@@ -134,11 +134,11 @@ def grid(config: RunConfig, store: ClipStore, steps: int = 50) -> list[dict]:
     return rows
 
 
-def rates(config: RunConfig, store: ClipStore, steps: int = 10) -> pd.DataFrame:
+def rates(tracer: Tracer, steps: int = 5) -> pd.DataFrame:
     """Take the first steps at each learning rate of the report; return rate, losses seen and gradient norm after."""
-    tracer, rows = Tracer(config, store), []
+    rows, classes = [], len(tracer.store.classes)
     for rate in RATES:
-        found = on_lattice(tracer.trace(steps, rate), len(store.classes), tracer.recipe.batch_size)
+        found = on_lattice(tracer.trace(steps, rate), classes, tracer.recipe.batch_size)
         seen = ", ".join(f"{loss:.4f}" for loss in found["losses"])
         rows.append((f"{rate:g}", seen, found["first_gradient_norm"], found["gradient_norm"]))
     return pd.DataFrame(rows, columns=["learning rate", "losses from step 2 on", "gradient at step 1", "largest later"])
