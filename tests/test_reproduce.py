@@ -126,7 +126,7 @@ class Kernels:
 @pytest.fixture
 def kernels(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "NOTEBOOKS", tmp_path / "notebooks")
-    for name in ("00_data", "01_m", "02_m", "03_table"):
+    for name in ("00_first", "01_m", "02_m", "03_table"):
         write(paths.NOTEBOOKS / f"{name}.ipynb", PARAMETERS)
     stand_in = Kernels()
     monkeypatch.setattr(notebooks, "execute", stand_in)
@@ -134,7 +134,7 @@ def kernels(tmp_path, monkeypatch):
     return stand_in
 
 
-ALL = ["00_data", "01_m", "02_m", "03_table", "report"]
+ALL = ["00_first", "01_m", "02_m", "03_table", "report"]
 FIGURES = [f"{step}.svg" for step in ALL[:-1]]
 
 
@@ -153,7 +153,7 @@ CHANGES = {
     "notebook": (lambda: write(paths.NOTEBOOKS / "03_table.ipynb", PARAMETERS, "1"), ["03_table"], []),
     "figure": (lambda: (folder() / "figures" / "01_m.svg").unlink(), ["01_m"], []),
     "drawing": (lambda: (folder() / "figures" / "01_m.svg").write_text("by hand"), ["01_m"], []),
-    "copy": (lambda: (folder() / "notebooks" / "00_data.html").unlink(), ["00_data"], []),
+    "copy": (lambda: (folder() / "notebooks" / "00_first.html").unlink(), ["00_first"], []),
     "report": (lambda: (folder() / "report.html").unlink(), ["report"], []),
     "run": (lambda: shutil.rmtree(paths.runs_dir() / "run_02_m"), ["02_m", "03_table", "report"], ["02_m"]),
     "manifest": (lambda: (folder() / "notebooks" / "manifest.json").unlink(), ALL, ["01_m", "02_m"]),
@@ -191,7 +191,7 @@ def test_an_interrupted_job_goes_on_where_it_was(kernels):
     kernels.interrupt = "02_m"
     with pytest.raises(KeyboardInterrupt):
         kernels.again()
-    assert kernels.ran == ["00_data", "01_m"]
+    assert kernels.ran == ["00_first", "01_m"]
     assert not folder().exists()
     assert kernels.again() == (["02_m", "03_table", "report"], [])
     assert kernels.again() == ([], [])

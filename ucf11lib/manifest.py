@@ -50,7 +50,7 @@ class Manifest:
 
     Attributes:
         plan: what all were made from.
-        steps: by name, in the order of their names: what it was made from beside the plan, a hash an output, and, of a
+        steps: by name: what it was made from beside the plan, a hash an output, and, of a
             notebook, where its seconds went (`notebooks.execute`).
     """
 
@@ -91,5 +91,5 @@ def standing(outputs: Mapping[str, str], where: Callable[[str], Path]) -> list[s
 def seconds(file: Path) -> pd.DataFrame:
     """Return where the seconds of the notebooks went, as `notebooks.execute` tells them apart, a notebook a row."""
     steps = (runs.read_json(file) or {"steps": {}})["steps"]
-    found = {step: kept["seconds"] for step, kept in steps.items() if kept.get("seconds")}
+    found = {step: kept["seconds"] for step, kept in sorted(steps.items()) if kept.get("seconds")}
     return pd.DataFrame.from_dict(found, orient="index")

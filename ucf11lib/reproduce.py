@@ -24,7 +24,7 @@ from ucf11lib.errors import RunFailed
 from ucf11lib.manifest import KINDS, Manifest, digest, plan, standing
 
 DEFAULT = {"profile": "quick", "source": "synthetic", "data": "", "split": "group"}
-TOGETHER = ("06_evaluation", "05_autopsy", "04_comparison")  # train nothing that is there; the longest first
+TOGETHER = ("06_evaluation", "05_autopsy", "04_comparison", "00_data")  # train nothing that is there; the longest first
 REPORT = "report"  # the last step, after all notebooks
 TEXTS = ("report.md", "card.md", "conclusion.md", "report.css", "report.typ")
 
