@@ -22,8 +22,14 @@ WARM = 5  # steps before any is timed: the first are given memory that the syste
 AHEAD = 4  # batches that the input pipeline has ready: two being read, two waiting
 INFERENCE = (1, 32)  # sequences a batch
 # Kinds of operations, and what is in the names of those of a kind.
-OPERATIONS = {"convolutions": "Conv", "matrix products": "MatMul", "pooling": "MaxPool", "optimiser": "ResourceApply"}
-OPERATION = re.compile(r"[^:]+:(\w+)")  # "layer:operation", as the profiler names what an operation takes
+OPERATIONS = {
+    "convolutions": ("Conv", "by_rows"),
+    "matrix products": ("MatMul",),
+    "pooling": ("MaxPool",),
+    "optimiser": ("ResourceApply",),
+}
+# "layer:operation", as the profiler names what an operation takes; `convolutions.by_rows` makes a gradient of several.
+OPERATION = re.compile(r"(?:[^:]*\b(by_rows)\w*/)?[^:]*:(\w+)")
 
 
 @dataclass(frozen=True)
@@ -185,7 +191,10 @@ def operations(config: RunConfig, path: Path, effort: Effort) -> dict:
     before = product_rate(effort.side)
     seconds, taken = _profiled(lambda: job.steps([job.batch] * number))
     rate = 1e9 * (before + product_rate(effort.side)) / 2
-    kinds = {kind: sum(seconds for name, seconds in taken.items() if part in name) for kind, part in OPERATIONS.items()}
+    kinds = {
+        kind: sum(seconds for name, seconds in taken.items() if any(part in name for part in parts))
+        for kind, parts in OPERATIONS.items()
+    }
     forward = sum(flop for layer, flop in flops.layers(job.model).items() if layer.startswith("conv"))
     flop = 3 * job.recipe.batch_size * forward * number
     return {
@@ -214,7 +223,7 @@ def _profiled(call: Callable[[], object]) -> tuple[float, Counter]:
     for plane in found.planes:
         names = {number: OPERATION.fullmatch(kind.name) for number, kind in plane.event_metadata.items()}
         for line in plane.lines:
-            spent.update(_own(line.events, {number: match[1] for number, match in names.items() if match}))
+            spent.update(_own(line.events, {number: match[1] or match[2] for number, match in names.items() if match}))
     return seconds, spent
 
 

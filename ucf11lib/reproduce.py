@@ -128,6 +128,16 @@ class Job:
     target: Target
     _bookkeeping: threading.Lock = field(default_factory=threading.Lock, init=False)
 
+    @property
+    def _together(self) -> list[str]:
+        """Which run two at a time; none if some were asked for by name, since they train what is not there."""
+        return [step for step in TOGETHER if step in self.steps and REPORT in self.steps]
+
+    @property
+    def _order(self) -> list[str]:
+        alone = [step for step in self.steps if step not in (*self._together, REPORT)]
+        return alone + self._together + [REPORT] * (REPORT in self.steps)
+
     def run(self, placed: Manifest, force: bool = False) -> None:
         """Do the steps that `placed`, what is known of the results in place, does not hold."""
         work = self.target.work
@@ -135,14 +145,12 @@ class Job:
             for step in self.steps:
                 print(f"{step}: up to date")
         else:
-            known = self._begun(placed, force)
-            together = [step for step in TOGETHER if REPORT in self.steps and step in self.steps]
-            first = [step for step in self.steps if step not in (*together, REPORT)]
-            for step in first:
-                self._do(step, known)
-            self._do_together(together, known)
-            if REPORT in self.steps:
-                self._do(REPORT, known)
+            known, together = self._begun(placed, force), self._together
+            for step in self._order:
+                if step in together[:1]:
+                    self._do_together(together, known)
+                elif step not in together:
+                    self._do(step, known)
             self._put_in_place(known)
         (work / "manifest.json").unlink(missing_ok=True)  # first: what is left without it is not gone on with
         shutil.rmtree(work, ignore_errors=True)
@@ -171,7 +179,7 @@ class Job:
 
     def _do(self, step: str, known: Manifest, alone: bool = True) -> None:
         """Do a step in a folder of its own in the working folder, unless it is done."""
-        work, title = self.target.work, f"[{self.steps.index(step) + 1}/{len(self.steps)}] {step}"
+        work, title = self.target.work, f"[{self._order.index(step) + 1}/{len(self.steps)}] {step}"
         own, start, seconds = work / f".{step}", time.perf_counter(), None
         with self._bookkeeping:
             made_from = _inputs(step, known)

@@ -76,7 +76,8 @@ def by_rows(x: tf.Tensor, upstream: tf.Tensor, sizes: tf.TensorShape) -> tf.Tens
     total = tf.zeros((height, outputs, width * channels), x.dtype)
     for part in range(PICTURES):
         of = slice(n * part // PICTURES, n * (part + 1) // PICTURES)
-        with tf.control_dependencies([total]):  # else the copies of all parts are made before the first product
+        # Else the copies of all parts are made before the first product.
+        with tf.control_dependencies([total]), tf.name_scope("by_rows"):
             padded, gradients = tf.pad(x[of], pad), tf.reshape(upstream[of], (-1, outputs))
             met = tf.concat([padded[:, :, start : start + x.shape[2]] for start in range(width)], axis=-1)
             rows = [tf.reshape(met[:, start : start + x.shape[1]], (-1, width * channels)) for start in range(height)]
