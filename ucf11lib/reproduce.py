@@ -172,10 +172,18 @@ class Job:
 
     def _do_together(self, steps: Sequence[str], known: Manifest) -> None:
         """Do steps that only read the runs, two at a time; where one fails, the others end first, and are done."""
+        from jupyter_core.utils import ensure_event_loop
+
+        def do(step: str) -> None:
+            try:
+                self._do(step, known, alone=False)
+            finally:
+                ensure_event_loop().close()  # Jupyter leaves that of a thread open
+
         runs_dir = str(self.target.work / "runs")
         # Both are of the whole process, and each notebook sets them and then brings back what it found.
         with paths.environment(UCF11_RUNS=runs_dir), contextlib.chdir(paths.NOTEBOOKS), ThreadPoolExecutor(2) as pool:
-            list(pool.map(lambda step: self._do(step, known, alone=False), steps))
+            list(pool.map(do, steps))
 
     def _do(self, step: str, known: Manifest, alone: bool = True) -> None:
         """Do a step in a folder of its own in the working folder, unless it is done."""
