@@ -129,14 +129,14 @@ class Job:
     _bookkeeping: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     @property
-    def _together(self) -> list[str]:
-        """Which run two at a time; none if some were asked for by name, since they train what is not there."""
-        return [step for step in TOGETHER if step in self.steps and REPORT in self.steps]
+    def _rounds(self) -> tuple[list[str], list[str], list[str]]:
+        """Which run alone, which then run two at a time, and the report.
 
-    @property
-    def _order(self) -> list[str]:
-        alone = [step for step in self.steps if step not in (*self._together, REPORT)]
-        return alone + self._together + [REPORT] * (REPORT in self.steps)
+        If some were asked for by name all run alone, since they train what is not there.
+        """
+        together = [step for step in TOGETHER if step in self.steps and REPORT in self.steps]
+        last = [REPORT] * (REPORT in self.steps)
+        return [step for step in self.steps if step not in together + last], together, last
 
     def run(self, placed: Manifest, force: bool = False) -> None:
         """Do the steps that `placed`, what is known of the results in place, does not hold."""
@@ -145,12 +145,12 @@ class Job:
             for step in self.steps:
                 print(f"{step}: up to date")
         else:
-            known, together = self._begun(placed, force), self._together
-            for step in self._order:
-                if step in together[:1]:
-                    self._do_together(together, known)
-                elif step not in together:
-                    self._do(step, known)
+            known, (alone, together, last) = self._begun(placed, force), self._rounds
+            for step in alone:
+                self._do(step, known)
+            self._do_together(together, known)
+            for step in last:
+                self._do(step, known)
             self._put_in_place(known)
         (work / "manifest.json").unlink(missing_ok=True)  # first: what is left without it is not gone on with
         shutil.rmtree(work, ignore_errors=True)
@@ -187,7 +187,8 @@ class Job:
 
     def _do(self, step: str, known: Manifest, alone: bool = True) -> None:
         """Do a step in a folder of its own in the working folder, unless it is done."""
-        work, title = self.target.work, f"[{self._order.index(step) + 1}/{len(self.steps)}] {step}"
+        work, order = self.target.work, [name for steps in self._rounds for name in steps]
+        title = f"[{order.index(step) + 1}/{len(order)}] {step}"
         own, start, seconds = work / f".{step}", time.perf_counter(), None
         with self._bookkeeping:
             made_from = _inputs(step, known)
