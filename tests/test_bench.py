@@ -35,12 +35,24 @@ def test_a_bench_says_what_it_measured_and_on_what(here, monkeypatch, tmp_path):
     assert sum(parts["kinds"].values()) == pytest.approx(parts["seconds"])
     assert all(parts["kinds"][kind] > 0 for kind in bench_step.OPERATIONS)
     assert parts["convolution_share"] > 0
+    assert [row["layer"] for row in found["layers"]] == ["conv1", "conv2", "conv3"]
+    assert all(row[part] > 0 for row in found["layers"] for part in ("forward", "kernel"))
+    assert ["input" in row for row in found["layers"]] == [False, True, True]
     (start,) = found["start"]
     parts = [start[part] for part in ("process", "imports", "build", "trace")]
     assert sum(parts) == pytest.approx(start["seconds"])
     text = bench.text(found)
     assert "CNN+LSTM" in text
     assert "share of product" in text
+
+
+def test_the_limit_of_a_step_is_its_convolutions_one_after_the_other():
+    layer = {"model": "c3d", "width": 1.0, "layer": "conv1", "flops": 10, "forward": 1, "kernel": 0.5}
+    rows = [layer, layer | {"layer": "conv2", "flops": 30, "input": 1.5}]
+    (limit,) = bench.limits_table(rows)["its convolutions alone"]
+    # 10 + 20 and 30 + 20 + 60 instead of 3 times 40
+    assert limit == bench.percent(120 / 140, 1)
+    assert list(bench.layers_table(rows)["of the arithmetic"]) == [bench.percent(0.25), bench.percent(0.75)]
 
 
 def test_the_steps_that_are_timed_train(store):

@@ -46,10 +46,16 @@ def test_a_layer_learns_as_that_of_keras(case, compiled):
         assert mine == pytest.approx(other, abs=2e-5 * float(np.abs(other).max()))
 
 
-@pytest.mark.parametrize("of_kernel", [convolutions.by_outputs, convolutions.by_rows])
+@pytest.mark.parametrize("of_kernel", [convolutions.by_outputs, convolutions.by_pictures])
 @pytest.mark.parametrize(
     ("shape", "filters", "kernel"),
-    [((11, 9, 8, 3), 8, (3, 3)), ((11, 9, 8, 3), 8, (2, 4)), ((5, 4, 6, 16), 12, (5, 3)), ((1, 3, 3, 2), 4, (1, 1))],
+    [
+        ((11, 9, 8, 3), 8, (3, 3)),
+        ((11, 9, 8, 3), 8, (2, 4)),
+        ((5, 4, 6, 16), 12, (5, 3)),
+        ((1, 3, 3, 2), 4, (1, 1)),
+        ((convolutions.PICTURES + 3, 2 * convolutions.LINES + 1, 5, 4), 8, (3, 3)),
+    ],
 )
 def test_a_kernel_learns_as_that_of_keras_however_its_gradient_is_computed(
     of_kernel, shape, filters, kernel, monkeypatch
@@ -65,8 +71,8 @@ def test_a_kernel_learns_as_that_of_keras_however_its_gradient_is_computed(
     ("processor", "environment", "wide", "middling"),
     [
         ({"AVX2": True, "AVX512F": True}, "", convolutions.by_outputs, None),
-        ({"AVX2": True, "AVX512F": True}, "AVX2", convolutions.by_rows, convolutions.by_rows),
-        ({"AVX2": True, "AVX512F": False}, "", convolutions.by_rows, convolutions.by_rows),
+        ({"AVX2": True, "AVX512F": True}, "AVX2", convolutions.by_pictures, convolutions.by_pictures),
+        ({"AVX2": True, "AVX512F": False}, "", convolutions.by_pictures, convolutions.by_pictures),
         ({"AVX2": False, "AVX512F": False}, "", None, None),
     ],
 )

@@ -17,7 +17,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from ucf11lib import bench_data, paths, recipes
-from ucf11lib.bench_step import Effort, first_step, operations, product_rate, training_step
+from ucf11lib.bench_step import Effort, first_step, layers, operations, product_rate, training_step
 from ucf11lib.config import RunConfig
 from ucf11lib.data import sources
 from ucf11lib.style import percent, shown_name
@@ -65,21 +65,23 @@ def measure(models: Sequence[str], profiles: Sequence[str], effort: Effort | Non
 
     Returns:
         source, processor, `effort`; `product` (GFLOP/s of the matrix product, first and last), `pipeline`
-        (as `bench_data.epoch`), `help_seconds`, `start` (a row a model, see `first_step`), and, a row a model and
-        width, `rows` (see `training_step`) and `operations` (see there).
+        (as `bench_data.epoch`), `help_seconds`, `start` (a row a model, see `first_step`); a row a model and
+        width, `rows` (see `training_step`) and `operations` (see there); a row a convolution, `layers` (see there).
     """
     effort = effort or Effort()
     small = "smoke" if set(profiles) == {"smoke"} else "quick"
     configs = [RunConfig(model, profile=name, settings=BATCH) for name in profiles for model in models]
     starts = [RunConfig(model, profile=small) for model in models]
     path = sources.ensure("synthetic", profile=recipes.profile(small, models[0])).path
-    product, rows, start, parts = [alone(product_rate, effort.side).value], [], [], []
-    with tqdm(total=2 * len(configs) + len(starts) + 1, desc="bench", leave=False, disable=None) as bar:
+    product, rows, start, parts, convolutions = [alone(product_rate, effort.side).value], [], [], [], []
+    with tqdm(total=3 * len(configs) + len(starts) + 1, desc="bench", leave=False, disable=None) as bar:
         for config in configs:
             bar.set_postfix_str(f"{shown_name(config.model)} {config.profile}")
             rows.append(alone(training_step, config, path, effort).value)
             bar.update()
             parts.append(alone(operations, config, path, effort).value)
+            bar.update()
+            convolutions += alone(layers, config, path, effort).value
             bar.update()
         for config in starts:
             bar.set_postfix_str(f"start of {shown_name(config.model)}")
@@ -98,6 +100,7 @@ def measure(models: Sequence[str], profiles: Sequence[str], effort: Effort | Non
         "start": start,
         "rows": rows,
         "operations": parts,
+        "layers": convolutions,
     }
 
 
@@ -146,6 +149,28 @@ def operations_table(rows: Sequence[dict]) -> pd.DataFrame:
     )
 
 
+def layers_table(rows: Sequence[dict]) -> pd.DataFrame:
+    """Return what each convolution alone reaches of the matrix product's rate, a line a network, width and layer."""
+    shown = {"forward": "forward", "input": "gradient of its input", "kernel": "gradient of its kernel"}
+    whole = pd.DataFrame(rows).groupby(["model", "width"])["flops"].sum()
+    return pd.DataFrame(
+        {"model": shown_name(row["model"]), "width": f"{row['width']:g}", "layer": row["layer"]}
+        | {"of the arithmetic": percent(row["flops"] / whole[row["model"], row["width"]])}
+        | {title: percent(row[part]) if part in row else "" for part, title in shown.items()}
+        for row in rows
+    )
+
+
+def limits_table(rows: Sequence[dict]) -> pd.DataFrame:
+    """Return what a step would reach that is nothing but these `layers`, each at its own rate, a line a network."""
+    lines = []
+    for (model, width), group in pd.DataFrame(rows).groupby(["model", "width"], sort=False):
+        seconds = group[["forward", "input", "kernel"]].rdiv(group["flops"], axis="index").sum().sum()
+        lines.append({"model": shown_name(model), "width": f"{width:g}",
+                      "its convolutions alone": percent(3 * group["flops"].sum() / seconds, 1)})  # fmt: skip
+    return pd.DataFrame(lines)
+
+
 def text(found: dict) -> str:
     """Return a measurement as lines to read."""
     first, last = found["product"]
@@ -158,5 +183,6 @@ def text(found: dict) -> str:
     for row in found["start"]:
         parts = ", ".join(f"{name} {row[name]:.1f}" for name in ("process", "imports", "build", "trace"))
         lines.append(f"first step of {shown_name(row['model'])} after {row['seconds']:.1f} s: {parts}")
-    tables = table(found["rows"]), operations_table(found["operations"])
+    tables = (table(found["rows"]), operations_table(found["operations"]), layers_table(found["layers"]),
+              limits_table(found["layers"]))  # fmt: skip
     return "\n".join([*lines, *(one.to_string(index=False) for one in tables)])

@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,15 +22,16 @@ from ucf11lib.timing import forget, peak_mb, turn_about
 WARM = 5  # steps before any is timed: the first are given memory that the system has yet to provide
 AHEAD = 4  # batches that the input pipeline has ready: two being read, two waiting
 INFERENCE = (1, 32)  # sequences a batch
+PARTS = 6  # a layer is timed for so much shorter than a step: there are many
 # Kinds of operations, and what is in the names of those of a kind.
 OPERATIONS = {
-    "convolutions": ("Conv", "by_rows"),
+    "convolutions": ("Conv", "by_pictures"),
     "matrix products": ("MatMul",),
     "pooling": ("MaxPool",),
     "optimiser": ("ResourceApply",),
 }
-# "layer:operation", as the profiler names what an operation takes; `convolutions.by_rows` makes a gradient of several.
-OPERATION = re.compile(r"(?:[^:]*\b(by_rows)\w*/)?[^:]*:(\w+)")
+# "layer:operation", as the profiler names what an operation takes; `by_pictures` makes a gradient of several.
+OPERATION = re.compile(r"(?:[^:]*\b(by_pictures)\w*/)?[^:]*:(\w+)")
 
 
 @dataclass(frozen=True)
@@ -187,25 +189,84 @@ def operations(config: RunConfig, path: Path, effort: Effort) -> dict:
 
     job = Job(config, ClipStore.open(path))
     job.steps([job.batch] * (WARM - 1))
-    number = max(1, round(effort.seconds / _seconds(lambda: job.steps([job.batch]))))
-    before = product_rate(effort.side)
-    seconds, taken = _profiled(lambda: job.steps([job.batch] * number))
-    rate = 1e9 * (before + product_rate(effort.side)) / 2
-    kinds = {
-        kind: sum(seconds for name, seconds in taken.items() if any(part in name for part in parts))
-        for kind, parts in OPERATIONS.items()
+    number, profiles = max(1, round(effort.seconds / _seconds(lambda: job.steps([job.batch])))), []
+    timed = {
+        "steps": lambda: profiles.append(_profiled(lambda: job.steps([job.batch] * number))),
+        "product": _product(effort.side),
     }
+    rate = 2 * effort.side**3 / turn_about(timed, effort.turns)["product"]
+    seconds = np.array([seconds for seconds, _ in profiles]) / number
+    kinds = {
+        kind: np.array([sum(taken[name] for name in taken if any(part in name for part in parts))
+                        for _, taken in profiles]) / number
+        for kind, parts in OPERATIONS.items()
+    }  # fmt: skip
+    kinds["the rest"] = seconds - sum(kinds.values())
     forward = sum(flop for layer, flop in flops.layers(job.model).items() if layer.startswith("conv"))
-    flop = 3 * job.recipe.batch_size * forward * number
     return {
         "model": config.model,
         "width": job.profile.width,
-        "seconds": seconds / number,
-        "kinds": {
-            kind: spent / number for kind, spent in (kinds | {"the rest": seconds - sum(kinds.values())}).items()
-        },
-        "convolution_share": flop / kinds["convolutions"] / rate,
+        "seconds": float(seconds.mean()),
+        "kinds": {kind: float(spent.mean()) for kind, spent in kinds.items()},
+        "convolution_share": float(np.median(3 * job.recipe.batch_size * forward / kinds["convolutions"] / rate)),
     }
+
+
+def layers(config: RunConfig, path: Path, effort: Effort) -> list[dict]:
+    """Time each convolution and its two gradients alone, turn about with the matrix product: what a step can reach.
+
+    Returns:
+        A row a convolution: model, width, layer, `flops` of each of the three in a step, and how much of the matrix
+        product's rate `forward`, `input` and `kernel`, the two gradients, reach (no `input` for the first, whose
+        input's gradient no step computes). Each is a median over turns.
+    """
+    from ucf11lib import flops
+    from ucf11lib.backend import keras
+
+    job = Job(config, ClipStore.open(path))
+    size, flop, rows = job.recipe.batch_size, flops.layers(job.model), flops.rows(job.model)
+    convolutions = [layer for layer in job.model.layers if isinstance(layer, keras.layers.Conv2D | keras.layers.Conv3D)]
+    return [
+        {"model": config.model, "width": job.profile.width, "layer": layer.name, "flops": size * flop[layer.name]}
+        | _layer(layer, size * rows[layer.name], size * flop[layer.name], effort, first=layer is convolutions[0])
+        for layer in convolutions
+    ]
+
+
+def _layer(layer, n: int, flop: int, effort: Effort, *, first: bool) -> dict[str, float]:
+    """Return how much of the matrix product's rate a convolution of a batch of `n` reaches, forward and backward."""
+    from ucf11lib.backend import tf
+
+    x, upstream = (tf.random.stateless_normal((n, *of.shape[1:]), (0, 1)) for of in (layer.input, layer.output))
+
+    @tf.function
+    def gradients(x, kernel: bool):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = layer(x)
+        return tape.gradient(y, layer.kernel if kernel else x, upstream)
+
+    forward = tf.function(layer)
+    calls = {
+        "forward": lambda: forward(x),
+        "input": lambda: gradients(x, kernel=False),
+        "kernel": lambda: gradients(x, kernel=True),
+    }
+    if first:
+        del calls["input"]
+    timed, times = {"product": _product(effort.side)}, {}
+    for name, call in calls.items():
+        call()
+        times[name] = max(1, round(effort.seconds / PARTS / _seconds(call)))
+        timed[name] = partial(_repeat, call, times[name])
+    seconds = turn_about(timed, effort.turns)
+    rate = 2 * effort.side**3 / seconds["product"]
+    return {name: float(np.median(flop * times[name] / seconds[name] / rate)) for name in calls}
+
+
+def _repeat(call: Callable[[], object], times: int) -> None:
+    for _ in range(times):
+        call()
 
 
 def _profiled(call: Callable[[], object]) -> tuple[float, Counter]:

@@ -18,12 +18,17 @@ def layers(model: keras.Model) -> dict[str, int]:
         model: a sequential graph, such as `models.build` makes; where it folds time into the batch, a layer counts for
             each frame.
     """
-    found, rows = {}, 1
+    counts = {operation.name: _forward(operation) for operation in model.operations}
+    return {name: number * counts[name] for name, number in rows(model).items() if counts[name]}
+
+
+def rows(model: keras.Model) -> dict[str, int]:
+    """Return how many rows of its batch each layer has for one sequence: 1, or the frames where time is folded in."""
+    found, number = {}, 1
     for operation in model.operations:
         if type(operation).__name__ == "Reshape":
-            rows = rows * math.prod(operation.input.shape[1:]) // math.prod(operation.output.shape[1:])
-        elif count := _forward(operation):
-            found[operation.name] = rows * count
+            number = number * math.prod(operation.input.shape[1:]) // math.prod(operation.output.shape[1:])
+        found[operation.name] = number
     return found
 
 
