@@ -31,6 +31,7 @@ def tables(file: Path) -> dict:
         "step": step_table(measured["rows"]),
         "operations": bench.operations_table(measured["operations"]),
         "avx2": shares_table(avx2),
+        "layers": _named(bench.layers_table([row for row in avx2["layers"] if row["width"] == 1])),
         "inference": inference_table(measured["rows"]),
         "start": start_table(measured["start"]),
         "growth": growth_table(found["growth"]["rows"]),
@@ -50,11 +51,11 @@ def _named(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def shares_table(measured: Mapping) -> pd.DataFrame:
-    """Return, of what `bench.measure` found, the steps' share of the product's rate and that of their convolutions."""
+    """Return, of what `bench.measure` found, what the steps reach, what their convolutions do, and could alone."""
     key = ["model", "width"]
     whole = bench.table(measured["rows"])[[*key, "step, store (s)", "share of product"]]
     parts = bench.operations_table(measured["operations"])[[*key, "convolutions", "rate of the convolutions"]]
-    return _named(whole.merge(parts))
+    return _named(whole.merge(parts).merge(bench.limits_table(measured["layers"])))
 
 
 def inference_table(rows: Sequence[Mapping]) -> pd.DataFrame:
