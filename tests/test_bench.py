@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from ucf11lib import bench, bench_data, bench_step, figures_bench, growth, timing
+from ucf11lib.backend import tf
 from ucf11lib.config import RunConfig
+from ucf11lib.models import convolutions
 
 QUICKLY = bench.Effort(turns=2, seconds=0, side=64)
 STEP = {"memory_seconds", "store_seconds", "ratio", "share", "memory_share", "sequences_per_second", "peak_mb"}
@@ -44,6 +46,16 @@ def test_a_bench_says_what_it_measured_and_on_what(here, monkeypatch, tmp_path):
     text = bench.text(found)
     assert "CNN+LSTM" in text
     assert "share of product" in text
+
+
+def test_a_profile_counts_all_that_a_gradient_by_pictures_takes_as_the_convolution_that_it_is():
+    x, upstream = (tf.random.stateless_normal((70, 8, 8, n), (0, 1)) for n in (16, 32))
+    gradient = tf.function(lambda: convolutions.by_pictures(x, upstream, tf.TensorShape((3, 3, 16, 32))))
+    gradient()
+    _, taken = bench_step._profiled(gradient)
+    counted = {name: seconds for name, seconds in taken.items() if "by_pictures" in name}
+    assert sum(counted.values()) > 0.9 * sum(taken.values())
+    assert not [name for name in taken if "Conv" in name or "Transpose" in name]
 
 
 def test_the_limit_of_a_step_is_its_convolutions_one_after_the_other():
