@@ -1,10 +1,10 @@
-# Every target makes what it needs and does nothing twice. `make help` lists them.
+# Every target sets up what it needs and does nothing twice. `make help` lists them.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help report experiments test lint clean
+.PHONY: help report studies test check lint clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -23,16 +23,20 @@ $(VENV)/.installed: requirements.txt requirements-dev.txt pyproject.toml | $(BIN
 report: $(VENV)/.installed ## train the three models, regenerate figures/ and report/ (5 to 15 minutes on 2 cores)
 	$(BIN)/python -m ucf11lib reproduce
 
-experiments: $(VENV)/.installed ## the long experiments of report/results/; resumes (some need videos, see --help)
-	$(BIN)/python -m ucf11lib experiments
+studies: $(VENV)/.installed ## the studies of report/results/; resumes (some need videos, see study --help)
+	$(BIN)/python -m ucf11lib study --all
 
 test: $(VENV)/.installed ## every test, the notebooks included
 	$(BIN)/python -m pytest -n 2 --dist loadfile --nbval-lax tests notebooks
 
-lint: $(VENV)/.installed ## ruff over .py and .ipynb, stripped notebooks
+check: lint ## lint, levels and unit tests, in two minutes
+	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/slow tests
+
+lint: $(VENV)/.installed ## ruff over .py and .ipynb, the levels of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
 
-clean: ## remove what was made on demand: environment, data, runs
+clean: ## remove what is made on demand: environment, data, runs
 	rm -rf $(VENV) data runs report/notebooks *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,6 +1,6 @@
 """Under nbval the notebooks run at `$UCF11_PROFILE`, `smoke` by default, in folders of their own.
 
-pytest-xdist's workers share those of the process that started them, so that each model is trained once.
+pytest-xdist's workers share those of the process that started them: each model is trained once.
 """
 
 import atexit
@@ -17,7 +17,7 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
 
 
 def pytest_collection_modifyitems(items):
-    """Number the cells with kept outputs: nbstripout takes the counts away, and nbval compares no cell without."""
+    """Number the cells with saved outputs: nbval compares no cell without a number."""
     for item in items:
         cell = getattr(item, "cell", None)
         if cell is not None and cell.get("outputs"):

@@ -1,20 +1,25 @@
-"""Shared fixtures: every test works in folders of its own, never in the checkout's data/ and runs/."""
+"""Shared fixtures: every test works in folders of its own, never in the checkout's."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 
 from ucf11lib import paths
-from ucf11lib.data import synthetic
+from ucf11lib.data.synthetic import render
+from ucf11lib.runs import RunConfig
+from ucf11lib.training import train
 
 VIDEOS = paths.ROOT.parent / "shared" / "videos"
 
 
 @pytest.fixture(autouse=True)
 def _own_folders(tmp_path_factory, monkeypatch):
-    """Stores are shared between tests of a session, runs are each test's own."""
+    """Stores are shared between the tests of a session, runs are each test's own."""
     data = tmp_path_factory.getbasetemp() / "data"
     monkeypatch.setenv("UCF11_DATA", str(data))
     monkeypatch.setenv("UCF11_RUNS", str(tmp_path_factory.mktemp("runs")))
@@ -23,9 +28,17 @@ def _own_folders(tmp_path_factory, monkeypatch):
 
 @pytest.fixture(scope="session")
 def store(tmp_path_factory):
-    """A synthetic store of 11 classes, 3 groups a class, 2 clips a group, 2 sequences a clip: 132 sequences."""
-    spec = synthetic.SyntheticSpec(seed=5, groups=3, clips=2, sequences=2)
-    return synthetic.prepare(tmp_path_factory.mktemp("store") / "s", spec)
+    """A synthetic store: 11 classes, 3 groups a class, 2 clips a group, 2 sequences a clip."""
+    small = RunConfig.of(model="c3d", groups=3, clips=2, sequences=2, render_seed=5)
+    return render.prepare(tmp_path_factory.mktemp("store") / "s", small.data)
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory, store):
+    """A finished run: CNN+LSTM, profile smoke, on `store`."""
+    config = RunConfig.of(model="cnn_lstm", profile="smoke")
+    path = tmp_path_factory.mktemp("trained") / "cnn_lstm"
+    return train(config, path, store=store, log=lambda line: None)
 
 
 @pytest.fixture(scope="session")
@@ -36,13 +49,33 @@ def videos() -> Path:
     return VIDEOS
 
 
+@pytest.fixture(scope="session")
+def write_video():
+    """Write n grey frames, each lighter than the last, or given ones (n, height, width, 3)."""
+
+    def write(path: Path, frames: int | np.ndarray = 30, codec: str = "mpeg1video") -> Path:
+        if isinstance(frames, int):
+            levels = np.linspace(20, 220, frames).astype(np.uint8)
+            frames = np.broadcast_to(levels[:, None, None, None], (frames, 240, 352, 3))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream(codec, rate=30)
+            stream.height, stream.width = frames.shape[1:3]
+            stream.pix_fmt, stream.bit_rate = "yuv420p", 4_000_000
+            for image in frames:
+                picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), "rgb24")
+                container.mux(stream.encode(picture))
+            container.mux(stream.encode())
+        return path
+
+    return write
+
+
 @pytest.fixture
 def cli():
-    """Run the command line as a user does; returns code, stdout and stderr."""
+    """Run the command line as a user does: arguments -> code, stdout and stderr."""
 
-    def call(*arguments: object, timeout: float = 120, **environment: str) -> subprocess.CompletedProcess:
-        import os
-
+    def call(*arguments: object, timeout: float = 120, **environment: str):
         return subprocess.run(
             [sys.executable, "-m", "ucf11lib", *map(str, arguments)],
             capture_output=True,

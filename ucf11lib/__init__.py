@@ -1,3 +1,1 @@
-"""Three action recognisers on UCF-11: data, models, training, evaluation and the report that they rebuild."""
-
-__version__ = "0.1.0"
+"""Three action recognisers on UCF-11, and the course report on them."""

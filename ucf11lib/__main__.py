@@ -1,393 +1,249 @@
 """The command line: parsing, one call each, and one line for a user's mistake."""
 
 import argparse
-import errno
 import json
 import os
 import shlex
-import signal
 import sys
-from collections.abc import Callable
 
-from ucf11lib.errors import RunFailed, UserError
+from ucf11lib import options as opts
+from ucf11lib.errors import UserError, one_line
+from ucf11lib.options import command, flag, option, parser
 
-# TensorFlow takes seconds to load, so each command imports what it needs itself and `--help` needs nothing.
-
-
-DECODING = ("group_pattern", "window", "stride", "size", "broken", "workers")
+# TensorFlow takes seconds to load, so each command imports what it needs, and `--help` needs none.
 
 
-class Parser(argparse.ArgumentParser):
-    """Says what was wrong in one line."""
-
-    def error(self, message: str) -> None:
-        """Print one line and exit with 2."""
-        self.exit(2, f"error: {message}; see '{self.prog} --help'\n")
+def _given(args: argparse.Namespace, *names: str) -> dict[str, object]:
+    """Return those of the options that were given a value."""
+    return {name: value for name in names if (value := getattr(args, name)) is not None}
 
 
-def _prepare(args: argparse.Namespace) -> None:
-    from ucf11lib import recipes
+def _config(args: argparse.Namespace, **more: object):
+    """Return the run that the options of a command describe."""
+    from ucf11lib.runs.config import RunConfig, parse_settings
+
+    names = ("model", "recipe", "profile", "source", "data", "split", "fold", "seed")
+    flat = {name: getattr(args, name) for name in names if hasattr(args, name)}
+    return RunConfig.of(**(flat | parse_settings(args.set, flat) | more))
+
+
+@command(
+    "reproduce --profile smoke --only 01_c3d",
+    opts.PROFILE, opts.SOURCE, opts.DATA,
+    option("--split", "random, video or group", "group"),
+    option("--only NAME", "these notebooks, no report", [], nargs="+"),
+)  # fmt: skip
+def reproduce(args: argparse.Namespace) -> None:
+    """Run the notebooks in order; rebuild figures and report; resumes."""
+    from ucf11lib import report
+
+    report.reproduce(**_given(args, "profile", "source", "data", "split", "only"))
+
+
+@command(
+    "prepare --source videos --data my_videos --store my_store",
+    opts.SOURCE, opts.DATA, opts.PROFILE,
+    option("--store DIR", "the new store; under data/ by default"),
+    option("--fetch URL", "download UCF-11 first; resumes", nargs="?", const=""),
+    option("--render-seed SEED", "of the synthetic data"),
+    option("--group-pattern REGEX", "finds the group in a clip's relative path"),
+    option("--window FRAMES", "a sequence; 30 by default"),
+    option("--stride FRAMES", "from one sequence's start to the next's; the window by default"),
+    option("--size PIXELS", "a frame's side; 64 by default"),
+    option("--broken SHARE", "of clips that may be undecodable; 0.02 by default", type=float),
+    option("--workers N", "processes that decode; one a processor by default", type=int),
+)  # fmt: skip
+def prepare(args: argparse.Namespace) -> None:
+    """Turn a source of clips into a store of sequences."""
     from ucf11lib.data import sources
+    from ucf11lib.data.videos import archive
+    from ucf11lib.runs import RunConfig
 
-    profile, data = recipes.profile(args.profile, "cnn_lstm"), args.data
     if args.fetch is not None:
-        data = str(_fetched(args))
-    given = {name: getattr(args, name) for name in DECODING if getattr(args, name) is not None}
-    made_of = {name: value for name, value in given.items() if name not in ("broken", "workers")}
-    path = args.store or sources.default_path(args.source, data, profile, **made_of)
-    _describe(sources.prepare(args.source, path, data=data, profile=profile, seed=args.seed, **given))
+        if args.source != "ucf11" or args.data:
+            raise UserError("--fetch goes with --source ucf11 and without --data")
+        args.data = str(archive.ensure(args.fetch or archive.URL))
+    cut = _given(args, "group_pattern", "window", "stride", "size", "render_seed")
+    spec = RunConfig.of(model="cnn_lstm", **_given(args, "profile", "source", "data"), **cut).data
+    path = args.store or sources.store_path(spec)
+    print(sources.prepare(spec, path, **_given(args, "broken", "workers")).formatted())
 
 
-def _describe(store) -> None:
+@command(
+    "store verify data/synthetic-25x10x1-7bef6952",
+    option("action", "what to do", choices=("describe", "verify", "export")),
+    option("path", "the store's folder"),
+    option("folder", "of the course's two files, for export", nargs="?"),
+)  # fmt: skip
+def store(args: argparse.Namespace) -> None:
+    """Describe, verify or export a store."""
     from ucf11lib import paths
+    from ucf11lib.data import ClipStore, export
 
-    print(store.summary())
-    print(store.describe().to_string(index=False))
-    for item in store.info["left_out"]:
-        print(f"left out: {item['clip']}: {item['reason']}")
-    print(f"store: {paths.shown(store.path)}")
-
-
-def _verify(args: argparse.Namespace) -> None:
-    from ucf11lib.data.store import ClipStore
-
-    store = ClipStore.open(args.store)
-    store.verify()
-    _describe(store)
-    print("every byte is as it was written")
+    opened = ClipStore.open(args.path)
+    if args.action != "export":
+        print(opened.formatted())
+    elif not args.folder:
+        raise UserError("store export: name the folder of the two files after the store")
+    else:
+        print(*map(paths.display, export(opened, args.folder)), sep="\n")
+    if args.action == "verify":
+        opened.verify()
+        print("every byte is as it was written")
 
 
-def _export(args: argparse.Namespace) -> None:
-    from ucf11lib import paths
-    from ucf11lib.data import course
-    from ucf11lib.data.store import ClipStore
-
-    for file in course.export(ClipStore.open(args.store), args.folder):
-        print(paths.shown(file))
-
-
-def _fetched(args: argparse.Namespace):
-    from ucf11lib.data import archive
-
-    if args.source != "ucf11" or args.data:
-        raise UserError("--fetch goes with --source ucf11 and without --data")
-    return archive.ensure(args.fetch or archive.URL)
-
-
-def _train(args: argparse.Namespace) -> None:
-    if args.strategy == "multiworker":  # a lost worker is reported in one line, and by TensorFlow in twenty
+@command(
+    "train cnn_lstm --source videos --data my_videos --split group",
+    *opts.TRAINING,
+    option("--store DIR", "an existing store, instead of the source's own"),
+    option("--split", "random, video or group; logo with --fold", "group"),
+    option("--fold NAME", "the group index that split logo holds out, such as 07", ""),
+    option("--run DIR", "the new run folder; under runs/ by default"),
+    flag("--resume", "continue an unfinished run; begin if there is none"),
+    flag("--tensorboard", "write TensorBoard's event files too"),
+    option("--strategy", "one, mirrored (all GPUs) or multiworker ($TF_CONFIG or Slurm)", "one"),
+    option("--precision", "float32, bfloat16 or float16", "float32"),
+    flag("--no-health", "let a training that cannot learn continue"),
+    option("--overfit N", "only test whether the model memorises N sequences", type=int),
+    flag("--deterministic", "the same numbers each time on GPUs too; slower"),
+)  # fmt: skip
+def train(args: argparse.Namespace) -> None:
+    """Train a model and leave a run folder."""
+    if args.strategy == "multiworker":  # a lost worker is one line of ours, twenty of TensorFlow's
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    from ucf11lib import jobs, paths, strategies
-    from ucf11lib.config import RunConfig
-    from ucf11lib.data.store import ClipStore
+    from ucf11lib import studies, training
+    from ucf11lib.data import ClipStore
 
-    names = ("model", "recipe", "profile", "source", "data", "split", "fold", "seed", "health", "mixed_precision",
-             "deterministic")  # fmt: skip
-    parameters = {name: getattr(args, name) for name in names} | {"settings": ",".join(args.set)}
-    store = ClipStore.open(args.store) if args.store else None
-    if store:
-        parameters |= {"source": store.source, "data": store.info["origin"].get("folder", "")}
-    config = RunConfig.of(**parameters)
+    opened = ClipStore.open(args.store) if args.store else None
+    more = _given(args, "precision", "deterministic") | (opened.flat() if opened else {})
+    config = _config(args, health=not args.no_health, **more)
     if args.overfit is not None:
-        _overfit(args, config, store)
+        studies.check_overfit(config, args.overfit, store=opened)
         return
-    strategy = strategies.make(args.strategy)
-    options = {name: getattr(args, name) for name in ("resume", "checkpoint_minutes", "tensorboard")}
-    run = jobs.train(config, args.run, store=store, strategy=strategy, **options)
-    if not strategies.worker_of(strategy).chief:
-        return
-    print(f"held out: {run.metrics['accuracy']:.1%} of {run.metrics['n_val']} sequences ({run.note})")
-    print(f"run: {paths.shown(run.path)}")
-    if run.metrics["status"].startswith("stopped"):
-        raise RunFailed(f"{run.metrics['status']}; {paths.shown(run.path)}/metrics.json has the findings")
+    options = _given(args, "resume", "tensorboard")
+    strategy = training.make_strategy(args.strategy)
+    run = training.train(config, args.run, store=opened, strategy=strategy, **options)
+    if training.worker_of(strategy).chief:
+        training.print_result(run)
 
 
-def _overfit(args: argparse.Namespace, config, store) -> None:
-    from ucf11lib.overfit import overfit
+@command(
+    "crossval cnn_lstm --source ucf11 --data UCF11_updated_mpg --split logo --workers 4",
+    *opts.TRAINING, *opts.MANY_RUNS,
+    option("--split", "logo: leave one group index out", "logo", choices=("logo",)),
+    option("--choose SETTINGS", "such as dropout=0.5,shift=8; each fold gets the best of several",
+           [], action="append"),
+    option("--out DIR", "the folder of the summary; under runs/ by default"),
+)  # fmt: skip
+def crossval(args: argparse.Namespace) -> None:
+    """Hold each group index out once, a run each; resumes."""
+    from ucf11lib import studies
 
-    if args.run or args.resume or args.strategy != "one":
-        raise UserError(
-            "--overfit runs on one device and leaves no run folder; leave --strategy, --run and --resume away"
-        )
-    found = overfit(config, args.overfit, store=store)
-    if not found.fitted:
-        raise RunFailed(f"{config.model}, recipe {config.recipe}, cannot learn {args.overfit} sequences by heart: "
-                        f"their loss is {found.losses[-1]:.4f}")  # fmt: skip
-    print(f"{config.model} can learn: the loss of {args.overfit} sequences is {found.losses[-1]:.4f}")
-
-
-def _crossval(args: argparse.Namespace) -> None:
-    from ucf11lib.config import RunConfig
-    from ucf11lib.crossval import crossval
-    from ucf11lib.data import splits
-
-    if args.split != splits.LOGO:
-        raise UserError(f"--split {args.split}: cross-validation holds one group index out at a time, --split logo")
-    names = ("model", "recipe", "profile", "source", "data", "seed")
-    config = RunConfig.of(**{name: getattr(args, name) for name in names}, settings=",".join(args.set))
-    crossval(config, candidates=args.choose, workers=args.workers, scheduler=args.scheduler, out=args.out)
+    args.split = "group"  # replaced by each fold's own
+    options = _given(args, "workers", "scheduler", "out")
+    studies.crossval(_config(args), candidates=args.choose, **options)
 
 
-def _sweep(args: argparse.Namespace) -> None:
-    from ucf11lib import grids
+@command(
+    "study leak --videos my_videos",
+    option("names", "studies, or FILE.yaml: 'base' fields and a 'grid' of lists", nargs="*"),
+    flag("--all", "all studies of report/results/"),
+    flag("--check", "say which results are stale, in a minute"),
+    *opts.MANY_RUNS,
+    option("--videos DIR", "the folder that holds weizmann/"),
+    flag("--force", "run again what has results"),
+)  # fmt: skip
+def study(args: argparse.Namespace) -> None:
+    """Run studies: many trainings, one table, one figure; resumes."""
+    from ucf11lib import studies
 
-    grids.run(args.file, workers=args.workers, scheduler=args.scheduler)
+    if args.check:
+        studies.check(args.names)
+    elif bool(args.names) == args.all:
+        known = ", ".join(studies.STUDIES)
+        raise UserError(f"study: give names, a YAML file, or --all; known studies are {known}")
+    else:
+        options = _given(args, "workers", "scheduler", "videos", "force")
+        studies.run_studies(args.names or list(studies.STUDIES), **options)
 
 
-def _evaluate(args: argparse.Namespace) -> None:
-    from ucf11lib import jobs
-    from ucf11lib.runs import Run
-
-    found = jobs.evaluate(Run.open(args.run), args.store)
-    if args.json:
-        print(json.dumps(found))
-        return
-    print(f"{found['n']} sequences of {found['store']}: accuracy {found['accuracy']:.1%}, "
-          f"macro F1 {found['macro_f1']:.3f}")  # fmt: skip
-    for name, accuracy in zip(found["classes"], found["per_class_accuracy"], strict=True):
-        print(f"  {name:20s} {'does not occur' if accuracy is None else f'{accuracy:6.1%}'}")
-
-
-def _predict(args: argparse.Namespace) -> None:
-    from ucf11lib.predict import predict
+@command(
+    "evaluate --run runs/c3d-repaired-quick-synthetic-group-seed0",
+    opts.RUN, opts.JSON, option("--store DIR", "another store, all of it"),
+)  # fmt: skip
+def evaluate(args: argparse.Namespace) -> None:
+    """Evaluate a run on its held-out part, or on all of another store."""
+    from ucf11lib import evaluation, models
     from ucf11lib.runs import Run
 
     run = Run.open(args.run)
-    found = predict(args.video, run)
-    if args.json:
-        print(json.dumps(found.as_dict() | {"run": str(run.path), "trained_on": run.note}))
-        return
-    print(f"{args.video}: {found.frames} frames, {len(found.track)} sequences; trained on {run.note}")
-    for name, probability in found.ranking():
-        print(f"  {name:20s} {probability:6.1%}")
+    result = evaluation.evaluate(run, models.load(run), args.store)
+    print(json.dumps(result) if args.json else evaluation.formatted(result))
 
 
-def _reproduce(args: argparse.Namespace) -> None:
-    from ucf11lib.reproduce import reproduce
+@command(
+    "predict clip.mp4 --run runs/c3d-repaired-quick-synthetic-group-seed0",
+    option("video", "any video file that FFmpeg decodes"), opts.RUN, opts.JSON,
+)  # fmt: skip
+def predict(args: argparse.Namespace) -> None:
+    """Predict the class of a video."""
+    from ucf11lib import evaluation, models
+    from ucf11lib.runs import Run
 
-    names = ("profile", "source", "data", "split", "only", "force")
-    reproduce(**{name: getattr(args, name) for name in names})
-
-
-def _runs(args: argparse.Namespace) -> None:
-    from ucf11lib import paths, runs
-
-    found = runs.listing(args.runs)
-    if args.json:
-        print(found.to_json(orient="records"))
-    else:
-        print(f"no runs in {paths.shown(args.runs or paths.runs_dir())}" if found.empty else runs.listed(found))
+    run = Run.open(args.run)
+    result = evaluation.predict_video(args.video, run, models.load(run))
+    print(json.dumps(result.as_dict()) if args.json else result.formatted())
 
 
-def _report(args: argparse.Namespace) -> None:
+@command("runs --json", opts.RUNS, opts.JSON)
+def runs(args: argparse.Namespace) -> None:
+    """List runs, finished or not: status, epoch, accuracy, age."""
+    from ucf11lib.runs import listing
+
+    table = listing.runs_table(args.runs)
+    print(table.to_json(orient="records") if args.json else listing.formatted(table))
+
+
+@command("report --runs runs", opts.RUNS)
+def report(args: argparse.Namespace) -> None:
+    """Rebuild the report from run folders."""
     from ucf11lib import paths, report
 
-    for path in report.build(args.runs):
-        print(paths.shown(path))
+    print(*map(paths.display, report.build(args.runs)), sep="\n")
 
 
-def _bench(args: argparse.Namespace) -> None:
-    from ucf11lib import bench, paths
+@command(
+    "bench --models cnn_lstm --profile quick --json",
+    option("--models MODEL", "the networks", ["c3d", "vgg9", "cnn_lstm"], nargs="+"),
+    option("--profile NAME", "the widths", ["full", "quick"], nargs="+"),
+    opts.JSON,
+)  # fmt: skip
+def bench(args: argparse.Namespace) -> None:
+    """Time the training step against the machine's own matrix product."""
+    from ucf11lib import studies
 
-    found, folder = bench.run(args.models, args.profile, args.out)
-    if args.json:
-        print(json.dumps(found))
-        return
-    print(bench.text(found))
-    print(f"bench: {paths.shown(folder)}/bench.json and bench.svg")
-
-
-def _experiments(args: argparse.Namespace) -> None:
-    from ucf11lib import experiments
-
-    experiments.run(args.names, videos=args.videos, force=args.force)
-
-
-def _add(commands, name: str, call: Callable, help_: str, example: str) -> argparse.ArgumentParser:
-    command = commands.add_parser(
-        name,
-        help=help_,
-        description=help_,
-        epilog=f"example: python -m ucf11lib {example}",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-        prog=f"python -m ucf11lib {name}",
-    )
-    command.set_defaults(call=call)
-    return command
-
-
-def _data_options(command: argparse.ArgumentParser, source: str | None) -> None:
-    command.add_argument("--source", default=source, required=source is None,
-                         help="synthetic, course, ucf11 or videos")  # fmt: skip
-    command.add_argument("--data", default="", metavar="DIR", help="the folder that the source reads")
-    command.add_argument("--profile", default="quick", help="smoke, quick or full: size of network, run and data")
-
-
-def _workers_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--workers", type=int, metavar="N",
-                         help="processes here; by default one for two processors, or one with a GPU")  # fmt: skip
-    command.add_argument("--scheduler", default="", metavar="ADDRESS",
-                         help="a Dask cluster to use instead, such as tcp://node1:8786")  # fmt: skip
-
-
-def _add_stores(commands) -> None:
-    c = _add(commands, "prepare", _prepare, "Turn a source of clips into a store of sequences.",
-             "prepare --source videos --data my_videos --store my_store")  # fmt: skip
-    _data_options(c, None)
-    c.add_argument("--store", metavar="DIR", help="the new store; under data/ by default")
-    c.add_argument("--fetch", nargs="?", const="", metavar="URL",
-                   help="download and unpack UCF-11 first; resumes; another URL for a mirror")  # fmt: skip
-    c.add_argument("--seed", type=int, default=0, help="of the synthetic data")
-    c.add_argument("--group-pattern", metavar="REGEX", help="finds the group in a clip's relative path")
-    c.add_argument("--window", type=int, metavar="FRAMES", help="a sequence; 30 by default")
-    c.add_argument("--stride", type=int, metavar="FRAMES",
-                   help="from one sequence's start to the next's; the window by default")  # fmt: skip
-    c.add_argument("--size", type=int, metavar="PIXELS", help="a frame's side; 64 by default")
-    c.add_argument("--broken", type=float, metavar="SHARE", help="of clips that may be undecodable; 0.02 by default")
-    c.add_argument("--workers", type=int, metavar="N", help="processes that decode; one a processor by default")
-
-    c = _add(commands, "verify", _verify, "Hold a store's bytes against their checksums and describe it.",
-             "verify data/synthetic-quick-7bef6952")  # fmt: skip
-    c.add_argument("store", metavar="STORE")
-
-    c = _add(commands, "export", _export, "Write a store as the course's two pickles, for scripts that read those.",
-             "export data/synthetic-quick-7bef6952 pickles")  # fmt: skip
-    c.add_argument("store", metavar="STORE")
-    c.add_argument("folder", metavar="FOLDER", help="where the two files go")
-
-
-def _add_many_runs(commands) -> None:
-    c = _add(commands, "crossval", _crossval, "Hold each group index out once, a run each; resumes.",
-             "crossval cnn_lstm --source ucf11 --data UCF11_updated_mpg --split logo --workers 4")  # fmt: skip
-    c.add_argument("model", help="c3d, vgg9 or cnn_lstm")
-    c.add_argument("--recipe", default="repaired", help="repaired, 2019, peer_c3dsmall or peer_cnnlstm")
-    _data_options(c, "synthetic")
-    c.add_argument("--split", default="logo", help="logo: leave one group index out")
-    c.add_argument("--seed", type=int, default=0, help="of weights, order, augmentation; the same for all folds")
-    c.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE",
-                   help="change a field of the recipe or profile; may be repeated")  # fmt: skip
-    c.add_argument("--choose", action="append", default=[], metavar="SETTINGS",
-                   help="changes such as dropout=0.5,shift=8, or '' for none; of two or more, each fold gets what does "
-                   "best on others")  # fmt: skip
-    c.add_argument("--out", metavar="DIR", help="the folder of the summary; under runs/ by default")
-    _workers_options(c)
-
-    c = _add(commands, "sweep", _sweep, "Run every combination of a grid, and compare; resumes.",
-             "sweep grid.yaml --workers 2")  # fmt: skip
-    c.add_argument("file", metavar="FILE.yaml", help="'base': fields of a run, recipe or profile that all runs have; "
-                   "'grid': fields with a list of values each")  # fmt: skip
-    _workers_options(c)
-
-
-def _add_train(commands) -> None:
-    c = _add(commands, "train", _train, "Train a model and leave a run folder.",
-             "train cnn_lstm --source videos --data my_videos --split group")  # fmt: skip
-    c.add_argument("model", help="c3d, vgg9 or cnn_lstm")
-    c.add_argument("--recipe", default="repaired", help="repaired, 2019, peer_c3dsmall or peer_cnnlstm")
-    _data_options(c, "synthetic")
-    c.add_argument("--store", metavar="DIR", help="an existing store, instead of preparing the source's own")
-    c.add_argument("--split", default="group", help="random, video or group; logo with --fold")
-    c.add_argument("--fold", default="", metavar="NAME", help="the group index that split logo holds out, such as 07")
-    c.add_argument("--seed", type=int, default=0, help="of split, weights, order, augmentation")
-    c.add_argument("--run", metavar="DIR", help="the new run folder; under runs/ by default")
-    c.add_argument("--resume", action="store_true", help="go on with an unfinished run; begin if there is none")
-    c.add_argument("--checkpoint-minutes", type=float, default=5, metavar="N",
-                   help="of training from one checkpoint to the next, beside that after each epoch")  # fmt: skip
-    c.add_argument("--tensorboard", action="store_true", help="leave TensorBoard's event files in the run folder, too")
-    c.add_argument("--strategy", default="one", help="one device; mirrored over all GPUs here; or multiworker, over "
-                   "the processes that $TF_CONFIG or a Slurm step names")  # fmt: skip
-    c.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE",
-                   help="change a field of the recipe or profile; may be repeated")  # fmt: skip
-    c.add_argument("--no-health", dest="health", action="store_false", help="let a training that cannot learn go on")
-    c.add_argument("--overfit", type=int, metavar="N", help="only see whether N sequences can be learnt by heart")
-    c.add_argument("--mixed-precision", action="store_true", help="half precision where that is safe; pays on GPUs")
-    c.add_argument("--deterministic", action="store_true",
-                   help="operations with one result only, on GPUs too; slower, see ucf11lib/config.py")  # fmt: skip
-
-
-def parser() -> Parser:
-    """Return the whole command line."""
-    top = Parser(prog="python -m ucf11lib", description="Three action recognisers on UCF-11, and the report on them.")
-    commands = top.add_subparsers(required=True, metavar="COMMAND")
-
-    c = _add(commands, "reproduce", _reproduce, "Run the notebooks in order; rebuild figures and report; resumes.",
-             "reproduce --profile smoke --only 01_c3d")  # fmt: skip
-    _data_options(c, "synthetic")
-    c.add_argument("--split", default="group", help="random, video or group")
-    c.add_argument(
-        "--only", nargs="+", default=[], metavar="NAME", help="these notebooks only; the report is not rebuilt"
-    )
-    c.add_argument("--force", action="store_true", help="do again what is up to date")
-
-    _add_stores(commands)
-
-    _add_train(commands)
-    _add_many_runs(commands)
-
-    c = _add(commands, "evaluate", _evaluate, "Measure a run on its held-out part, or on the whole of another store.",
-             "evaluate --run runs/c3d-repaired-quick-synthetic-group-seed0")  # fmt: skip
-    c.add_argument("--run", required=True, metavar="DIR")
-    c.add_argument("--store", metavar="DIR", help="another store, all of it")
-    c.add_argument("--json", action="store_true", help="print JSON")
-
-    c = _add(commands, "predict", _predict, "Say what a video shows.",
-             "predict clip.mp4 --run runs/c3d-repaired-quick-synthetic-group-seed0")  # fmt: skip
-    c.add_argument("video", help="any video file that FFmpeg decodes")
-    c.add_argument("--run", required=True, metavar="DIR")
-    c.add_argument("--json", action="store_true", help="print JSON, with each window")
-
-    c = _add(commands, "runs", _runs, "List runs, finished or not: status, epoch, accuracy, age.", "runs --json")
-    c.add_argument("--runs", metavar="DIR", help="the folder of run folders; runs/ by default")
-    c.add_argument("--json", action="store_true", help="print JSON; age is in seconds")
-
-    c = _add(commands, "report", _report, "Rebuild the report from run folders.", "report --runs runs")
-    c.add_argument("--runs", metavar="DIR", help="the folder of run folders; runs/ by default")
-
-    c = _add(commands, "bench", _bench, "Hold the training's speed against the machine's own matrix product.",
-             "bench --models cnn_lstm --profile quick --json")  # fmt: skip
-    c.add_argument("--models", nargs="+", default=["c3d", "vgg9", "cnn_lstm"], metavar="MODEL")
-    c.add_argument("--profile", nargs="+", default=["full", "quick"], metavar="NAME", help="the widths to measure")
-    c.add_argument("--out", metavar="DIR", help="where table and figure go; under runs/ by default")
-    c.add_argument("--json", action="store_true", help="print JSON")
-
-    c = _add(commands, "experiments", _experiments, "Run the long experiments of report/results/; resumes.",
-             "experiments weizmann --videos my_videos")  # fmt: skip
-    c.add_argument("names", nargs="*", help="of report/results/, such as checks or sweep; all by default")
-    c.add_argument("--videos", metavar="DIR", help="the folder that holds weizmann/")
-    c.add_argument("--force", action="store_true", help="run again what has results already")
-    return top
+    table = studies.bench(args.models, args.profile)
+    print(table.to_json(orient="records") if args.json else table.to_string(index=False))
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; return its exit code: 0 ok, 1 failed, 2 bad usage."""
-    args = parser().parse_args(arguments)
+    args = parser().parse_args(arguments := arguments or sys.argv[1:])
     try:
         args.call(args)
-    except UserError as error:
-        return _say(error, 2)
-    except RunFailed as error:
-        return _say(error, 1)
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.ENOTDIR):
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader of our output left, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except BaseException as error:
+        words = ["python", "-m", "ucf11lib", *map(str, arguments)]
+        if words[3] == "train" and not {"--resume", "--overfit"} & set(words):
+            words.append("--resume")
+        if (line := one_line(error, shlex.join(words))) is None:
             raise
-        place = f"{error.filename or 'output'}: {error.strerror}; free some space or choose another place"
-        return _say(f"{place}; go on with: {_again(arguments)}", 1)
-    except KeyboardInterrupt as error:
-        number = getattr(error, "number", signal.SIGINT)
-        return _say(f"interrupted; go on where it was with: {_again(arguments)}", 128 + number)
+        print(f"error: {line[0]}", file=sys.stderr)
+        return line[1]
     return 0
-
-
-def _again(arguments: list[str] | None) -> str:
-    """Return the command that goes on with what this one began."""
-    words = [str(word) for word in (sys.argv[1:] if arguments is None else arguments)]
-    resume = ["--resume"] if words[0] == "train" and not {"--resume", "--overfit"} & set(words) else []
-    return shlex.join(["python", "-m", "ucf11lib", *words, *resume])
-
-
-def _say(message: object, code: int) -> int:
-    print(f"error: {message}", file=sys.stderr)
-    return code
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """TensorFlow and Keras, started once and quietly: every other module imports them from here.
 
-TensorFlow writes lines to file descriptor 2 while it loads and looks for devices, whatever its log level; they would
-stand in every notebook. GPU memory growth must be set before the first operation, so it is set here too.
+TensorFlow writes lines to file descriptor 2 while it loads and looks for devices, whatever its log
+level; they would appear in every notebook. GPU memory growth must be set before the first
+operation.
 """
 
 import contextlib
@@ -12,27 +13,28 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def silent_stderr() -> Iterator[None]:
-    """Send what native code writes to standard error nowhere while the block runs."""
+    """Discard what native code writes to standard error during the block."""
     sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
+    original = os.dup(2)
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
     try:
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+        os.dup2(original, 2)
+        os.close(original)
+        os.close(null)
 
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-# TensorFlow leaves oneDNN off on processors without AVX512-VNNI, laptops among them, and C3D is six times slower there.
+# TensorFlow leaves oneDNN off on processors without AVX512-VNNI, where C3D is six times slower.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 with silent_stderr():
     import keras
     import tensorflow as tf
 
-    tf.get_logger().setLevel("ERROR")  # it warns of compiled steps, of which each training has its own
+    tf.get_logger().setLevel("ERROR")  # it warns of compiled steps, of which each training has one
     for _gpu in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(_gpu, True)
 

@@ -1,16 +1,22 @@
-"""The ways in which a command ends without a result."""
+"""The ways in which a command ends without a result, and the one line that says so."""
+
+import errno
+import signal
+
+# A full, read-only or forbidden disk: the work was right, and can be resumed elsewhere.
+STORAGE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.ENOTDIR)
 
 
 class UserError(Exception):
-    """Bad input: the message is one line that names the thing, the value and the remedy. Exit code 2."""
+    """Bad input. The message is one line: the file, the value, the remedy. Exit code 2."""
 
 
 class RunFailed(Exception):  # noqa: N818 - it names what happened, and callers read it as such
-    """The input was good, but the work did not succeed (a notebook raised, the disk is full). Exit code 1."""
+    """Good input, but the work failed (a notebook raised, the disk is full). Exit code 1."""
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal asked a training to stop, and it did at a place where it can go on. Exit code 128 + the signal's number.
+    """A signal asked a training to stop, and it did. Exit code 128 + the signal's number.
 
     Args:
         number: of the signal.
@@ -19,3 +25,18 @@ class Interrupted(KeyboardInterrupt):
     def __init__(self, number: int):
         self.number = number
         super().__init__(number)
+
+
+def one_line(error: BaseException, resume_command: str) -> tuple[str, int] | None:
+    """Return what to print of an error and the exit code; None if it is a fault of ours."""
+    if isinstance(error, UserError):
+        return str(error), 2
+    if isinstance(error, RunFailed):
+        return str(error), 1
+    if isinstance(error, OSError) and error.errno in STORAGE_ERRORS:
+        place = f"{error.filename or 'output'}: {error.strerror}"
+        return f"{place}; free some space or choose another place; resume: {resume_command}", 1
+    if isinstance(error, KeyboardInterrupt):
+        number = error.number if isinstance(error, Interrupted) else signal.SIGINT
+        return f"interrupted; resume with: {resume_command}", 128 + number
+    return None

@@ -1,22 +1,19 @@
-"""The only place that knows a folder.
+"""The only place that knows a folder, and how files appear: complete or not at all.
 
-Folders that are made on demand stand in the checkout; `$UCF11_DATA` and `$UCF11_RUNS` put them elsewhere (a big disk,
-or the folder that `reproduce` works in).
+Folders made on demand are in the checkout; `$UCF11_DATA` and `$UCF11_RUNS` put them elsewhere.
 """
 
 import contextlib
 import errno
 import fcntl
+import json
 import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import filelock
-
-from ucf11lib.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
@@ -25,33 +22,22 @@ REPORT = ROOT / "report"
 RESULTS = REPORT / "results"
 
 
+class Locked(Exception):  # noqa: N818 - it names the state of the file
+    """Another process holds a lock file."""
+
+
 def data_dir() -> Path:
-    """Return the folder of clip stores and downloads."""
-    return Path(os.environ.get("UCF11_DATA", ROOT / "data")).resolve()
+    """Return the folder of stores and downloads; a relative `$UCF11_DATA` is in the checkout."""
+    return (ROOT / os.environ.get("UCF11_DATA", "data")).resolve()
 
 
 def runs_dir() -> Path:
-    """Return the folder of run folders."""
-    return Path(os.environ.get("UCF11_RUNS", ROOT / "runs")).resolve()
+    """Return the folder of run folders; a relative `$UCF11_RUNS` is in the checkout."""
+    return (ROOT / os.environ.get("UCF11_RUNS", "runs")).resolve()
 
 
-@contextlib.contextmanager
-def environment(**values: str) -> Iterator[None]:
-    """Let this process, and those that it starts meanwhile, have environment variables of these values."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
-def shown(path: Path | str) -> str:
-    """Return `path` as a reader wants it: relative to the current folder if it lies inside."""
+def display(path: Path | str) -> str:
+    """Return `path` relative to the current folder if it is inside, else as it is."""
     path = Path(path)
     with contextlib.suppress(ValueError):
         return str(path.resolve().relative_to(Path.cwd()))
@@ -59,22 +45,22 @@ def shown(path: Path | str) -> str:
 
 
 @contextlib.contextmanager
-def whole_file(path: Path, *, expect: int = 0) -> Iterator[Path]:
+def atomic_file(path: Path, *, expected_bytes: int = 0) -> Iterator[Path]:
     """Yield a temporary name beside `path`; it becomes `path` on success and vanishes on failure.
 
-    The suffix stays, because writers such as Keras and matplotlib choose the format by it. The bytes are on the disk
-    before the name is, so that a power cut leaves no empty file.
+    The suffix stays, because writers such as Keras and matplotlib choose the format by it. The
+    bytes are on the disk before the name is, so that a power cut leaves no empty file.
 
     Args:
         path: the file.
-        expect: bytes that will be written. HDF5 takes the interpreter down with it when a disk fills up, so for its
-            files the space is asked for before it is needed.
+        expected_bytes: space to ask for in advance. HDF5 crashes the interpreter when a disk fills
+            up, so its files need the space before they are begun.
 
     Raises:
-        OSError: less than `expect` bytes are free.
+        OSError: less than `expected_bytes` bytes are free.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    if shutil.disk_usage(path.parent).free < expect:
+    if shutil.disk_usage(path.parent).free < expected_bytes:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
     temporary = path.with_name(f".partial-{os.getpid()}-{path.name}")
     try:
@@ -87,62 +73,50 @@ def whole_file(path: Path, *, expect: int = 0) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def resumed_dir(path: Path, plan: str) -> Iterator[Path]:
-    """Yield a working folder beside `path` that becomes `path` on success, and stays for the next try if interrupted.
-
-    One process at a time has it; another waits. What an earlier try left is kept if it had the same plan, and the
-    folder is empty otherwise. A UserError leaves nothing: the next try will have other input.
-
-    Args:
-        path: the folder.
-        plan: what it is made from, as text.
+def atomic_dir(path: Path) -> Iterator[Path]:
+    """Yield a temporary folder beside `path`; it becomes `path` on success and vanishes on failure.
 
     Raises:
-        FileExistsError: `path` is there, perhaps since another process had its turn.
+        FileExistsError: `path` appeared in the meantime.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    folder = path.with_name(f".partial-{path.name}")
-    with turn(folder.with_name(f"{folder.name}.lock")):
+    temporary = Path(tempfile.mkdtemp(prefix=f".partial-{path.name}-", dir=path.parent))
+    try:
+        yield temporary
         if path.exists():
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
-        kept = folder / "plan.txt"
-        if not kept.exists() or kept.read_text() != plan:
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir()
-            kept.write_text(plan)
-        try:
-            yield folder
-            kept.unlink()
-            folder.rename(path)
-        except UserError:
-            shutil.rmtree(folder)
-            raise
+            raise FileExistsError(errno.EEXIST, "appeared in the meantime", str(path))
+        temporary.chmod(0o755)  # mkdtemp keeps others out; a finished folder is an ordinary one
+        temporary.rename(path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 @contextlib.contextmanager
-def turn(file: Path, *, refuse: str = "") -> Iterator[None]:
-    """Hold a lock file while the block runs; it goes with its last user, and with a killed one.
+def lock(file: Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold a lock file during the block; the system frees it if the process dies.
+
+    Args:
+        file: the lock file; its folder is made.
+        wait: whether to wait for another process that holds it.
 
     Raises:
-        UserError: another process has it, and its message is `refuse`; without one, it is waited for.
+        Locked: another process holds it, and `wait` is False.
     """
-    lock = filelock.FileLock(file)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    held = filelock.FileLock(file)
     try:
-        lock.acquire(timeout=0.5 if refuse else 0)  # `taken` has it for a moment
+        held.acquire(timeout=-1 if wait else 0.5)  # `is_locked` holds it for a moment
     except filelock.Timeout:
-        if refuse:
-            raise UserError(refuse) from None
-        print(f"waiting for another process, which has {shown(file)}", file=sys.stderr)
-        lock.acquire()
+        raise Locked(str(file)) from None
     try:
         yield
     finally:
         file.unlink(missing_ok=True)
-        lock.release()
+        held.release()
 
 
-def taken(file: Path) -> bool:
-    """Return whether a process holds a lock file: one that is there may be a killed process's."""
+def is_locked(file: Path) -> bool:
+    """Return whether a process holds a lock file; one left by a killed process is not held."""
     with contextlib.suppress(FileNotFoundError), file.open() as opened:
         try:
             fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -151,20 +125,7 @@ def taken(file: Path) -> bool:
     return False
 
 
-@contextlib.contextmanager
-def whole_dir(path: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside `path`; it becomes `path` on success and vanishes on failure.
-
-    Raises:
-        FileExistsError: `path` appeared while the folder was being made.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".partial-{path.name}-", dir=path.parent))
-    try:
-        yield temporary
-        if path.exists():
-            raise FileExistsError(f"{path} appeared while it was being made")
-        temporary.chmod(0o755)  # mkdtemp keeps others out; a finished folder is an ordinary one
-        temporary.rename(path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+def write_json(path: Path, value: object) -> None:
+    """Write `value` to `path`."""
+    with atomic_file(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=1) + "\n")

@@ -1,13 +1,10 @@
-"""From a store to the device: shuffled, drawn, batched; uint8 until it is there.
+"""From a store to the device: shuffled, augmented, batched; uint8 until it is on the device.
 
-Position p of the training stream is fixed by the seed alone: pass p // n is its own permutation of the training part,
-and each position has its own augmentation draws. So the order does not depend on workers, replicas or where a run
-was resumed.
-
-The pipeline has threads (`threads`) and no processes of its own, so there is none that could die alone.
+Position p of the training stream is fixed by the seed alone: pass p // n is its own permutation of
+the training part, and each position has its own augmentation draws. So the order does not depend on
+workers, replicas or where a run was resumed.
 """
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,10 +12,9 @@ import numpy as np
 
 from ucf11lib.backend import tf
 from ucf11lib.data.store import ClipStore
-from ucf11lib.errors import UserError
-from ucf11lib.recipes import Recipe
+from ucf11lib.runs.recipes import Recipe
 
-EXPECTED = 4  # batches that the disk is asked for together: what is read, and what comes next
+READING_THREADS = 2  # no number depends on it
 
 
 @dataclass(frozen=True)
@@ -36,14 +32,18 @@ class Stream:
     def positions(self, start: int, count: int) -> np.ndarray:
         """Return the store indices at positions `start` .. `start + count - 1`: int64 (count,)."""
         n = len(self.indices)
-        first, last = start // n, (start + count - 1) // n
-        passes = [np.random.default_rng([self.seed, 1, p]).permutation(n) for p in range(first, last + 1)]
+        first = start // n
+        last = (start + count - 1) // n
+        passes = [
+            np.random.default_rng([self.seed, 1, p]).permutation(n) for p in range(first, last + 1)
+        ]
         order = np.concatenate(passes)[start - first * n :][:count]
         return self.indices[order]
 
     def draws(self, start: int, count: int) -> np.ndarray:
-        """Return four uniform numbers in [-1, 1) a position: flip, shift down, shift right, brightness."""
-        rows = [np.random.default_rng([self.seed, 2, p]).uniform(-1, 1, 4) for p in range(start, start + count)]
+        """Return four uniform numbers in [-1, 1) a position: flip, down, right, brightness."""
+        every = range(start, start + count)
+        rows = [np.random.default_rng([self.seed, 2, p]).uniform(-1, 1, 4) for p in every]
         return np.asarray(rows, np.float32)
 
 
@@ -58,7 +58,7 @@ def training_batches(
     workers: int = 1,
     worker: int = 0,
 ) -> tf.data.Dataset:
-    """Return `steps` global batches of `(frames, draws, labels)`, cut into `replicas` equal parts each.
+    """Return `steps` global batches of `(frames, draws, labels)`, each in `replicas` equal parts.
 
     Of several workers each reads its own parts and no others; together they have the global batch.
 
@@ -69,15 +69,15 @@ def training_batches(
         first_step: the first batch's number, counted from the start of the training.
         steps: how many global batches.
         replicas: parts of a global batch, a multiple of `workers`.
-        workers, worker: how many share the parts, and whose share this is: `steps * replicas / workers` elements.
+        workers, worker: how many share the parts, and whose share this is.
     """
     part = batch_size // replicas
 
     def load(number: np.ndarray):
         start = int(number) * part
-        store.expect(stream.positions(start, EXPECTED * part))
         indices = stream.positions(start, part)
-        return store.take(indices), stream.draws(start, part), store.labels[indices].astype(np.int32)
+        labels = store.labels[indices].astype(np.int32)
+        return store.take(indices), stream.draws(start, part), labels
 
     numbers = tf.data.Dataset.range(first_step * replicas, (first_step + steps) * replicas)
     numbers = numbers.shard(workers, worker)
@@ -93,43 +93,31 @@ def evaluation_batches(
 ) -> tf.data.Dataset:
     """Return `frames` of `indices` in order, the last batch possibly smaller.
 
-    `change`, if given, maps each batch's uint8 (n, window, size, size, 3) and its indices to frames of the same shape.
+    `change`, if given, maps each batch's uint8 (n, window, size, size, 3) and its indices to frames
+    of the same shape.
     """
 
     def load(start: np.ndarray):
-        chosen = indices[start : start + batch_size]
-        store.expect(indices[start : start + EXPECTED * batch_size])
-        frames = store.take(chosen)
-        return (change(frames, chosen) if change else frames,)
+        batch = indices[start : start + batch_size]
+        frames = store.take(batch)
+        return (change(frames, batch) if change else frames,)
 
     starts = tf.data.Dataset.range(0, len(indices), batch_size)
     return _mapped(starts, load, (tf.uint8,), ((None, *store.frames.shape[1:]),))
 
 
-def _mapped(numbers: tf.data.Dataset, load, dtypes: tuple, shapes: tuple) -> tf.data.Dataset:
+def _mapped(numbers: tf.data.Dataset, load: Callable, dtypes: tuple, shapes: tuple):
     def fetch(number):
         parts = tf.numpy_function(load, [number], dtypes, stateful=False)
         for part, shape in zip(parts, shapes, strict=True):
             part.set_shape(shape)
         return tuple(parts)
 
-    # Nothing is left to tune, and the thread that would do it sleeps twice as long each time, up to a minute; the end
-    # of an epoch may have to wait until it wakes.
+    # Nothing needs tuning, and the tuning thread sleeps ever longer, which delays an epoch's end.
     options = tf.data.Options()
     options.autotune.enabled = False
-    return numbers.map(fetch, num_parallel_calls=threads(), deterministic=True).prefetch(2).with_options(options)
-
-
-def threads() -> int:
-    """Return how many threads read batches: `$UCF11_PIPELINE_THREADS`, 2 by default; no number depends on it.
-
-    Raises:
-        UserError: a value that is not 1 or more.
-    """
-    value = os.environ.get("UCF11_PIPELINE_THREADS", "2")
-    if not value.isdecimal() or int(value) < 1:
-        raise UserError(f"UCF11_PIPELINE_THREADS={value}: give a number of threads, 1 or more")
-    return int(value)
+    batches = numbers.map(fetch, num_parallel_calls=READING_THREADS, deterministic=True)
+    return batches.prefetch(2).with_options(options)
 
 
 def augment(frames: tf.Tensor, draws: tf.Tensor, recipe: Recipe) -> tf.Tensor:
@@ -145,20 +133,21 @@ def augment(frames: tf.Tensor, draws: tf.Tensor, recipe: Recipe) -> tf.Tensor:
     """
     height, width = frames.shape[2], frames.shape[3]
     if recipe.shift:
-        rows = _moved(height, draws[:, 1], recipe.shift)
+        rows = _shifted(height, draws[:, 1], recipe.shift)
         frames = tf.gather(frames, rows, axis=2, batch_dims=1)
     if recipe.shift or recipe.flip:
-        columns = _moved(width, draws[:, 2], recipe.shift)
+        columns = _shifted(width, draws[:, 2], recipe.shift)
         if recipe.flip:
             columns = tf.where(draws[:, :1] < 0, columns, width - 1 - columns)
         frames = tf.gather(frames, columns, axis=3, batch_dims=1)
     if recipe.brightness:
         factor = (1.0 + recipe.brightness * draws[:, 3])[:, None, None, None, None]
-        frames = tf.cast(tf.clip_by_value(tf.cast(frames, tf.float32) * factor, 0.0, 255.0), tf.uint8)
+        bright = tf.clip_by_value(tf.cast(frames, tf.float32) * factor, 0.0, 255.0)
+        frames = tf.cast(bright, tf.uint8)
     return frames
 
 
-def _moved(length: int, draw: tf.Tensor, most: int) -> tf.Tensor:
-    """Pixel numbers (N, length) after a move of up to `most` pixels, edges repeated."""
+def _shifted(length: int, draw: tf.Tensor, most: int) -> tf.Tensor:
+    """Pixel numbers (N, length) after a shift of up to `most` pixels, edges repeated."""
     by = tf.cast(tf.round(draw * most), tf.int32)[:, None]
     return tf.clip_by_value(tf.range(length)[None, :] - by, 0, length - 1)

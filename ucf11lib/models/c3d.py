@@ -1,17 +1,26 @@
-"""C3D: convolution over time and space (report section 2.1; Tran et al., ICCV 2015, arXiv:1412.0767)."""
+"""C3D: convolution over time and space.
+
+2019 report, section 2.1; Tran et al., ICCV 2015, arXiv:1412.0767.
+"""
 
 from ucf11lib.backend import keras
 from ucf11lib.models.layers import Builder
 
-# (channels, convolutions) of each block, and the pool behind it: the first keeps all frames.
-BLOCKS = (((64,), (1, 2, 2)), ((128,), (2, 2, 2)), ((256, 256), (2, 2, 2)), ((512, 512), (2, 2, 2)))
+# Channels of each block's convolutions, and the pool after it: the first keeps all frames.
+BLOCKS = (
+    ((64,), (1, 2, 2)),
+    ((128,), (2, 2, 2)),
+    ((256, 256), (2, 2, 2)),
+    ((512, 512), (2, 2, 2)),
+)
 
 
 def c3d(x, make: Builder, classes: int):
     """Six 3x3x3 convolutions, four max-pools, two dense layers.
 
-    (N, 30, 64, 64, 3) -> (N, 30, 32, 32, 64) -> (N, 15, 16, 16, 128) -> (N, 7, 8, 8, 256) -> (N, 3, 4, 4, 512)
-    -> (N, 1024) -> (N, 1024) -> (N, classes), at width 1. The channels are C3D's own; the report does not give them.
+    (N, 30, 64, 64, 3) -> (N, 30, 32, 32, 64) -> (N, 15, 16, 16, 128) -> (N, 7, 8, 8, 256)
+    -> (N, 3, 4, 4, 512) -> (N, 1024) -> (N, 1024) -> (N, classes), at width 1. The channels are
+    C3D's own; the report does not give them.
     """
     number = 0
     for block, (channels, window) in enumerate(BLOCKS, 1):

@@ -1,20 +1,21 @@
-"""CNN+LSTM: a small CNN on each frame, an LSTM over the frames (report section 2.3)."""
+"""CNN+LSTM: a small CNN on each frame, an LSTM over the frames (2019 report, section 2.3)."""
 
 from ucf11lib.backend import keras
 from ucf11lib.models.layers import Builder, fold_time, unfold_time
 
-CONVS = ((32, 2), (64, 3), (128, 5))  # (channels, kernel); a 2x2 pool behind each
+CONVOLUTIONS = ((32, 2), (64, 3), (128, 5))  # (channels, kernel), a 2x2 pool after each
 LSTM_INPUTS = 128
 LSTM_UNITS = 128
 
 
 def cnn_lstm(x, make: Builder, classes: int):
-    """Convolutions of 2x2, 3x3 and 5x5, a linear layer, an LSTM whose outputs all go into the last linear layer.
+    """Convolutions of 2x2, 3x3 and 5x5, a linear layer, an LSTM, a linear layer over all outputs.
 
-    (N, 30, 64, 64, 3) -> (30 N, 64, 64, 3) -> (30 N, 32, 32, 32) -> (30 N, 16, 16, 64) -> (30 N, 8, 8, 128)
-    -> (30 N, 128) -> (N, 30, 128) -> (N, 3840) -> (N, classes), at width 1. The report does not give the channels.
-    The LSTM's own weights are the framework's defaults in every recipe, as they were in 2019. Width scales the
-    convolutions alone: they are nearly all of the arithmetic, and a narrow LSTM loses the order of the frames.
+    (N, 30, 64, 64, 3) -> (30 N, 64, 64, 3) -> (30 N, 32, 32, 32) -> (30 N, 16, 16, 64)
+    -> (30 N, 8, 8, 128) -> (30 N, 128) -> (N, 30, 128) -> (N, 3840) -> (N, classes), at width 1.
+    The report does not give the channels. The LSTM's own weights are the framework's defaults in
+    every recipe, as they were in 2019. Width scales the convolutions alone: they are nearly all of
+    the arithmetic, and a narrow LSTM loses the order of the frames.
     """
     window = x.shape[1]
     x = frame_features(fold_time(x), make)
@@ -31,7 +32,8 @@ def cnn_lstm(x, make: Builder, classes: int):
 
 def frame_features(x, make: Builder):
     """The CNN alone: (N, 64, 64, 3) -> (N, LSTM_INPUTS)."""
-    for number, (channels, kernel) in enumerate(CONVS, 1):
-        x = make.conv(x, channels, (kernel, kernel), f"conv{number}", (f"pool{number}", (2, 2)))
+    for number, (channels, kernel) in enumerate(CONVOLUTIONS, 1):
+        pool = (f"pool{number}", (2, 2))
+        x = make.conv(x, channels, (kernel, kernel), f"conv{number}", pool)
     x = keras.layers.Flatten(name="flatten")(x)
     return make.dense(x, LSTM_INPUTS, "lstm_inputs", relu=False, scaled=False)

@@ -1,25 +1,28 @@
-"""VGG9: nine weight layers on each frame, then one linear layer over all frames (report section 2.2).
+"""VGG9: nine weight layers on each frame, then one linear layer over all frames.
 
-After Simonyan and Zisserman, ICLR 2015 (arXiv:1409.1556). The report gives 64 channels, doubled at each pool, two dense
-layers of 2048 and 500 outputs; six convolutions as 1, 1, 2, 2 are the front of VGG-11.
+2019 report, section 2.2; Simonyan and Zisserman, ICLR 2015, arXiv:1409.1556. The report gives 64
+channels, doubled at each pool, two dense layers of 2048 and 500 outputs; six convolutions as
+1, 1, 2, 2 are the front of VGG-11.
 """
 
 from ucf11lib.backend import keras
 from ucf11lib.models.layers import Builder, fold_time, unfold_time
 
-ARCH = ((1, 64), (1, 128), (2, 256), (2, 512))  # (convolutions, channels) of each block; a pool behind each
+BLOCKS = ((1, 64), (1, 128), (2, 256), (2, 512))  # (convolutions, channels), a pool after each
 
 
 def vgg9(x, make: Builder, classes: int):
     """Classify each frame into 500, then all of them together.
 
-    (N, 30, 64, 64, 3) -> (30 N, 64, 64, 3) -> (30 N, 32, 32, 64) -> (30 N, 16, 16, 128) -> (30 N, 8, 8, 256)
-    -> (30 N, 4, 4, 512) -> (30 N, 2048) -> (30 N, 2048) -> (30 N, 500) -> (N, 15000) -> (N, classes), at width 1.
+    (N, 30, 64, 64, 3) -> (30 N, 64, 64, 3) -> (30 N, 32, 32, 64) -> (30 N, 16, 16, 128)
+    -> (30 N, 8, 8, 256) -> (30 N, 4, 4, 512) -> (30 N, 2048) -> (30 N, 2048) -> (30 N, 500)
+    -> (N, 15000) -> (N, classes), at width 1.
     """
-    window, number = x.shape[1], 0
+    window = x.shape[1]
     x = fold_time(x)
-    for block, (n_convs, channels) in enumerate(ARCH, 1):
-        for pool in [None] * (n_convs - 1) + [(f"pool{block}", (2, 2))]:
+    number = 0
+    for block, (convolutions, channels) in enumerate(BLOCKS, 1):
+        for pool in [None] * (convolutions - 1) + [(f"pool{block}", (2, 2))]:
             number += 1
             x = make.conv(x, channels, (3, 3), f"conv{number}", pool)
     x = keras.layers.Flatten(name="flatten")(x)

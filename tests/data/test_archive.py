@@ -1,0 +1,182 @@
+"""UCF-11's archive: downloaded from a server that breaks off, unpacked, refused if damaged."""
+
+import binascii
+import http.server
+import os
+import re
+import shutil
+import struct
+import threading
+
+import av
+import numpy as np
+import pytest
+
+from ucf11lib.data.videos import archive
+from ucf11lib.errors import RunFailed, UserError
+
+
+def rar(files: dict[str, bytes], method: int = 0x30) -> bytes:
+    """A RAR 3 archive of uncompressed files."""
+
+    def block(kind: int, flags: int, fields: bytes, data: bytes = b"") -> bytes:
+        body = struct.pack("<BHH", kind, flags, 7 + len(fields)) + fields
+        return struct.pack("<H", binascii.crc32(body) & 0xFFFF) + body + data
+
+    parts = [b"Rar!\x1a\x07\x00", block(0x73, 0, bytes(6))]
+    for name, data in files.items():
+        encoded = name.replace("/", "\\").encode()
+        sizes = len(data), len(data), 2, binascii.crc32(data), 0x5A21_0000
+        fields = struct.pack("<IIBIIBBHI", *sizes, 29, method, len(encoded), 0x20)
+        parts.append(block(0x74, 0x8000, fields + encoded, data))
+    return b"".join([*parts, block(0x7B, 0x4000, b"")])
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Serves `content`, with ranges; breaks off after `limit` bytes of an answer."""
+
+    content, limit, ranges = b"", None, True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.asked: list[str | None] = []
+        self.url = f"http://127.0.0.1:{self.server_port}/UCF11_updated_mpg.rar"
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        asked = self.headers.get("Range")
+        self.server.asked.append(asked)
+        start = int(re.fullmatch(r"bytes=(\d+)-", asked)[1]) if asked and self.server.ranges else 0
+        body = self.server.content[start:]
+        self.send_response(206 if body and start else 416 if start else 200)
+        if start and not body:
+            self.send_header("Content-Range", f"bytes */{len(self.server.content)}")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body[: self.server.limit])
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def server():
+    with Server() as running:
+        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield running
+        running.shutdown()
+        thread.join()
+
+
+def clip(path) -> bytes:
+    """A real MPEG-1 video of 32 frames."""
+    with av.open(str(path), "w", format="mpeg") as container:
+        stream = container.add_stream("mpeg1video", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for i in range(32):
+            frame = np.full((48, 64, 3), 8 * i, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode())
+    return path.read_bytes()
+
+
+def test_fetch_resumes_at_the_next_try(server, tmp_path, monkeypatch):
+    server.content, server.limit = bytes(range(256)) * 64, 0
+    monkeypatch.setattr(archive, "MAX_FAILURES", 2)
+    (tmp_path / ".part-UCF11_updated_mpg.rar").write_bytes(server.content[:1000])
+    with pytest.raises(RunFailed, match=r"broke off after 1000 bytes .* the same command resumes"):
+        archive.fetch(server.url, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [".part-UCF11_updated_mpg.rar"]
+    server.limit = None
+    assert archive.fetch(server.url, tmp_path).read_bytes() == server.content
+
+
+def test_fetch_complete_part_is_not_repeated(server, tmp_path):
+    server.content = os.urandom(5000)
+    (tmp_path / ".part-UCF11_updated_mpg.rar").write_bytes(server.content)
+    assert archive.fetch(server.url, tmp_path).read_bytes() == server.content
+    assert server.asked == ["bytes=5000-"]
+
+
+def test_fetch_shorter_file_on_the_server_starts_again(server, tmp_path):
+    server.content = os.urandom(5000)
+    (tmp_path / ".part-UCF11_updated_mpg.rar").write_bytes(os.urandom(6000))
+    assert archive.fetch(server.url, tmp_path).read_bytes() == server.content
+    assert server.asked == ["bytes=6000-", None]
+
+
+def test_fetch_server_without_ranges(server, tmp_path):
+    server.content, server.ranges = os.urandom(5000), False
+    (tmp_path / ".part-UCF11_updated_mpg.rar").write_bytes(b"x" * 1000)
+    assert archive.fetch(server.url, tmp_path).read_bytes() == server.content
+
+
+def test_fetch_compares_with_the_first_download(server, tmp_path):
+    server.content = os.urandom(3000)
+    path = archive.fetch(server.url, tmp_path)
+    assert archive.fetch(server.url, tmp_path) == path
+    assert len(server.asked) == 1
+    path.write_bytes(b"damaged")
+    assert archive.fetch(server.url, tmp_path).read_bytes() == server.content
+    path.unlink()
+    server.content = os.urandom(3000)
+    with pytest.raises(UserError, match=r"not the file downloaded first; delete .*sha256"):
+        archive.fetch(server.url, tmp_path)
+    assert not path.exists()
+
+
+def test_fetch_no_server(tmp_path, monkeypatch):
+    monkeypatch.setattr(archive, "MAX_FAILURES", 1)
+    with pytest.raises(RunFailed, match=r"http://127.0.0.1:9/a.rar: broke off after 0 bytes"):
+        archive.fetch("http://127.0.0.1:9/a.rar", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["../out.mpg", "a/../../out.mpg", "/tmp/out.mpg", "C:/out.mpg"])
+def test_unpack_refuses_names_that_lead_out(name, tmp_path):
+    (tmp_path / "a.rar").write_bytes(rar({"good.mpg": b"x", name: b"x"}))
+    with pytest.raises(UserError, match="leads out of the folder"):
+        archive.unpack(tmp_path / "a.rar", tmp_path / "to" / "a")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.rar"]
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", rar({"a.mpg": b"x" * 100})[:60]])
+def test_unpack_refuses_what_is_no_archive(content, tmp_path):
+    (tmp_path / "a.rar").write_bytes(content)
+    with pytest.raises(UserError, match=r"a.rar: not"):
+        archive.unpack(tmp_path / "a.rar", tmp_path / "to")
+    assert not (tmp_path / "to").exists()
+
+
+def test_unpack_refuses_damaged_data(tmp_path):
+    good = rar({"a.mpg": b"x" * 100})
+    (tmp_path / "a.rar").write_bytes(good.replace(b"xxxx", b"xyxx", 1))
+    with pytest.raises(
+        UserError, match=r"not unpacked .* if it is damaged, delete it and fetch it again"
+    ):
+        archive.unpack(tmp_path / "a.rar", tmp_path / "to")
+    assert not (tmp_path / "to").exists()
+
+
+def test_unpack_names_the_tools(tmp_path, monkeypatch):
+    (tmp_path / "a.rar").write_bytes(rar({"a.mpg": b"x" * 100}, method=0x33))
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(
+        UserError, match=r"needs unar, bsdtar or 7z; on Debian: apt-get install unar"
+    ):
+        archive.unpack(tmp_path / "a.rar", tmp_path / "to")
+
+
+def test_unpack_tries_the_next_tool(tmp_path, monkeypatch):
+    (tmp_path / "a.rar").write_bytes(rar({"a.mpg": b"x" * 100}, method=0x33))
+    monkeypatch.setattr(archive, "TOOLS", {"false": "false", "true": "true"})
+    with pytest.raises(UserError) as raised:
+        archive.unpack(tmp_path / "a.rar", tmp_path / "to")
+    assert "true: a.mpg is missing or has another size" in str(raised.value)
+    tool = tmp_path / "tool"
+    tool.write_text("#!/bin/sh\nprintf %0100d 7 > $1/a.mpg\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(archive, "TOOLS", {"false": "false", "tool": f"{tool} {{to}}"})
+    assert archive.unpack(tmp_path / "a.rar", tmp_path / "to") == tmp_path / "to"

@@ -1,0 +1,93 @@
+import numpy as np
+import pytest
+
+from ucf11lib.evaluation import intervals
+
+TRIALS = 1000
+GROUPS = 25
+
+
+def planted(accuracy, correlation, seed, groups=GROUPS):
+    """Right answers and sizes, int (TRIALS, groups), of groups of unlike accuracies."""
+    rng = np.random.default_rng(seed)
+    sizes = rng.integers(10, 41, (TRIALS, groups))
+    spread = (1 - correlation) / correlation
+    accuracies = rng.beta(accuracy * spread, (1 - accuracy) * spread, sizes.shape)
+    return rng.binomial(sizes, accuracies), sizes
+
+
+def coverage(ends, truth):
+    return ((ends[:, 0] <= truth) & (truth <= ends[:, 1])).mean()
+
+
+@pytest.mark.parametrize("correlation", [0.02, 0.1, 0.2])
+@pytest.mark.parametrize("accuracy", [0.6, 0.8, 0.95])
+def test_bootstrap_t_covers_the_planted_accuracy(accuracy, correlation):
+    ends = intervals.bootstrap_t(*planted(accuracy, correlation, seed=1), resamples=1000)
+    assert 0.93 <= coverage(ends, accuracy) <= 0.97
+
+
+@pytest.mark.parametrize("correlation", [0.02, 0.1])
+@pytest.mark.parametrize("only_b", [0.1, 0.02])
+def test_bootstrap_t_covers_the_planted_difference(only_b, correlation):
+    only_a = 0.1
+    rng = np.random.default_rng(2)
+    sizes = rng.integers(4, 9, (TRIALS, GROUPS))  # clips
+    spread = (1 - correlation) / correlation
+    shares = rng.dirichlet(np.array([only_a, only_b, 1 - only_a - only_b]) * spread, sizes.shape)
+    counts = rng.multinomial(sizes, shares)
+    differences = counts[..., 0] - counts[..., 1]
+    ends = intervals.bootstrap_t(differences, sizes, bounds=(-1.0, 1.0), resamples=1000)
+    assert 0.92 <= coverage(ends, only_a - only_b) <= 0.97
+
+
+@pytest.mark.parametrize("accuracy", [0.9, 0.99])
+def test_bootstrap_t_five_groups_err_by_being_wide(accuracy):
+    ends = intervals.bootstrap_t(*planted(accuracy, 0.1, seed=3, groups=5), resamples=1000)
+    assert coverage(ends, accuracy) >= 0.93
+
+
+def test_bootstrap_t_wider_than_for_independent_sequences():
+    right, sizes = planted(0.8, 0.2, seed=4)
+    independent = 2 * 1.96 * np.sqrt(0.8 * 0.2 / sizes.sum(axis=1))
+    assert np.median(np.ptp(intervals.bootstrap_t(right, sizes), axis=1) / independent) > 2
+
+
+@pytest.mark.parametrize("value", [0.0, 0.75, 1.0])
+def test_group_interval_equal_groups_give_the_rule_of_three(value):
+    right = np.tile(np.arange(4) < 4 * value, 25)
+    low, high = intervals.group_interval(right, np.repeat(np.arange(25), 4))
+    unseen = 1 - 0.025 ** (1 / 25)
+    assert (low, high) == pytest.approx((value * (1 - unseen), value + (1 - value) * unseen))
+
+
+def test_group_interval_only_failing_group_may_be_missing_from_a_resample():
+    right = np.repeat(np.arange(25) != 0, 8)
+    low, high = intervals.group_interval(right, np.repeat(np.arange(25), 8))
+    assert low == pytest.approx(0.96 * 0.025 ** (1 / 25))
+    assert 0.96 < high <= 1
+
+
+def test_group_interval_repeatable_and_within_bounds():
+    rng = np.random.default_rng(5)
+    right = rng.random(60) < 0.95
+    groups = rng.integers(0, 6, 60).astype(str)
+    ends = intervals.group_interval(right, groups, seed=1)
+    assert ends == intervals.group_interval(right, groups, seed=1)
+    assert 0 <= ends[0] < right.mean() < ends[1] <= 1
+    order = rng.permutation(60)
+    assert ends == pytest.approx(intervals.group_interval(right[order], groups[order], seed=1))
+
+
+def test_accuracy_with_interval_counts_sequences_and_groups():
+    right = np.tile([1, 1, 1, 0], 10) == 1
+    row = intervals.accuracy_with_interval(right, np.repeat(np.arange(10), 4))
+    assert (row["accuracy"], row["sequences"], row["groups"]) == (0.75, 40, 10)
+    assert row["low"] <= 0.75 <= row["high"]
+
+
+def test_accuracy_with_interval_single_group_has_none():
+    right = np.array([True, False])
+    assert intervals.group_interval(right, np.array(["a", "a"])) is None
+    row = intervals.accuracy_with_interval(right, np.array(["a", "a"]))
+    assert np.isnan([row["low"], row["high"]]).all()

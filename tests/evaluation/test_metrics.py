@@ -1,0 +1,99 @@
+import numpy as np
+import pytest
+from sklearn import metrics as reference
+
+from ucf11lib.evaluation import metrics
+
+
+def measured(y_true, y_prob, clips=None, groups=None, **options):
+    """Measure sequences, by default each a clip of one group."""
+    clips = np.arange(len(y_true)).astype(str) if clips is None else np.array(clips)
+    groups = np.full(len(y_true), "g") if groups is None else np.array(groups)
+    return metrics.measure_predictions(np.array(y_true), y_prob, clips, groups, **options)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("occurring", [[0, 1, 2], list(range(11)), [1, 4, 9]])
+def test_measure_predictions_equals_scikit_learn(seed, occurring):
+    rng = np.random.default_rng(seed)
+    classes = max(occurring) + 1
+    y_true = rng.choice(occurring, 163)
+    y_prob = rng.dirichlet(np.ones(classes), 163)
+    y_pred = y_prob.argmax(axis=1)
+    result = measured(y_true, y_prob)
+    every = np.arange(classes)
+    expected = {
+        "accuracy": reference.accuracy_score(y_true, y_pred),
+        "macro_f1": reference.f1_score(y_true, y_pred, labels=occurring, average="macro"),
+        "top2": reference.top_k_accuracy_score(y_true, y_prob, k=2, labels=every),
+    }
+    assert {key: result[key] for key in expected} == pytest.approx(expected, abs=1e-12)
+    recall = reference.recall_score(y_true, y_pred, labels=occurring, average=None)
+    assert [result["per_class_accuracy"][c] for c in occurring] == pytest.approx(recall, abs=1e-12)
+    assert result["confusion"] == reference.confusion_matrix(y_true, y_pred, labels=every).tolist()
+
+
+def test_measure_predictions_class_that_does_not_occur():
+    result = measured([0, 0, 2], np.eye(3)[[0, 1, 2]])
+    assert result["per_class_accuracy"] == [0.5, None, 1.0]
+    assert np.shape(result["confusion"]) == (3, 3)
+
+
+def test_measure_predictions_batch_mean_weights_batches_equally():
+    result = measured([0] * 5, np.eye(2)[[0, 0, 1, 1, 0]], batch_size=4)
+    assert result["accuracy"] == pytest.approx(3 / 5)
+    assert result["accuracy_batch_mean"] == pytest.approx((1 / 2 + 1) / 2)
+
+
+def test_measure_predictions_not_finite():
+    result = measured([1, 2], np.array([[np.nan] * 3, [0.2, 0.3, 0.5]]))
+    assert result["ece"] is None
+    assert result["accuracy"] == 0.5
+
+
+def test_measure_predictions_by_clip_and_group():
+    y_true = np.array([0, 1, 1, 0])
+    y_prob = np.array([[0.6, 0.4], [0.1, 0.9], [0.8, 0.2], [0.4, 0.6]])
+    clips = np.array(["walk", "run", "run", "walk"])
+    names, labels, means = metrics.by_clip(y_true, y_prob, clips)
+    assert names.tolist() == ["run", "walk"]
+    assert labels.tolist() == [1, 0]
+    np.testing.assert_allclose(means, [[0.45, 0.55], [0.5, 0.5]])
+    result = measured(y_true, y_prob, clips, ["g", "h", "h", "g"])
+    assert (result["accuracy"], result["accuracy_clip"]) == (0.5, 1)
+    assert 0 <= result["interval"][0] <= 0.5 <= result["interval"][1] <= 1
+    assert measured(y_true, y_prob, clips)["interval"] is None
+
+
+def test_reliability_table_by_hand():
+    y_prob = np.array([[0.95, 0.05], [0.85, 0.15], [0.45, 0.55], [0.6, 0.4]])
+    table = metrics.reliability_table(np.array([0, 1, 1, 1]), y_prob, bins=5)
+    assert table["count"].tolist() == [0, 0, 2, 0, 2]  # 0.6 is its bin's upper edge
+    assert table["low"].tolist() == pytest.approx([0, 0.2, 0.4, 0.6, 0.8])
+    nan = np.nan
+    np.testing.assert_allclose(table["confidence"], [nan, nan, 0.575, nan, 0.9])
+    np.testing.assert_allclose(table["accuracy"], [nan, nan, 0.5, nan, 0.5])
+    assert metrics.expected_calibration_error(table) == pytest.approx((0.075 + 0.4) / 2)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_expected_calibration_error_equals_a_slow_loop(seed):
+    rng = np.random.default_rng(seed)
+    y_true = rng.integers(0, 4, 300)
+    y_prob = rng.dirichlet(np.full(4, 0.4), 300)
+    slow = 0.0
+    for m in range(15):
+        inside = [i for i in range(300) if m / 15 < y_prob[i].max() <= (m + 1) / 15]
+        right = sum(y_prob[i].argmax() == y_true[i] for i in inside)
+        slow += abs(right - sum(y_prob[i].max() for i in inside)) / 300
+    assert measured(y_true, y_prob)["ece"] == pytest.approx(slow, abs=1e-12)
+
+
+def test_pick_examples_most_confident_of_different_classes():
+    y_true = np.array([0, 0, 1, 1, 2])
+    y_prob = np.array([[0.9, 0.1, 0], [0.8, 0.2, 0], [0.4, 0.6, 0], [0.7, 0.3, 0], [0.05, 0.95, 0]])
+    predictions = {"index": np.arange(100, 105), "y_true": y_true, "y_prob": y_prob}
+    index, titles, right = metrics.pick_examples(predictions, ["a", "b", "c"], each=2)
+    assert index.tolist() == [100, 102, 104, 103]
+    assert titles == ["a -> a 90%", "b -> b 60%", "c -> b 95%", "b -> a 70%"]
+    assert right == [True, True, False, False]

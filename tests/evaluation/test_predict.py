@@ -1,0 +1,111 @@
+import json
+import shutil
+
+import av
+import numpy as np
+import pytest
+
+from ucf11lib import models
+from ucf11lib.data import ClipStore, writer
+from ucf11lib.errors import UserError
+from ucf11lib.evaluation import predict
+from ucf11lib.runs import Run
+
+
+def write_video(path, frames):
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=30)
+        stream.width = frames.shape[2]
+        stream.height = frames.shape[1]
+        stream.pix_fmt = "yuv420p"
+        for picture in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+    return path
+
+
+@pytest.fixture
+def model(trained):
+    return models.load(trained)
+
+
+def test_probabilities_softmax_head_is_not_softmaxed_again():
+    outputs = np.array([[1.0, 0.0], [0.0, 1.0]], np.float32)
+    assert predict.probabilities(outputs, "softmax").tolist() == outputs.tolist()
+    first = predict.probabilities(outputs, "logits")[0, 0]
+    assert first == pytest.approx(np.e / (np.e + 1))
+
+
+def test_make_predict_order_change_and_last_batch(store, model):
+    outputs = predict.make_predict(model)
+    index = np.array([20, 3, *range(40, 56)])  # a batch of 16 and one of 2
+    result = outputs(store, index)
+    assert (result.shape, result.dtype) == ((18, 11), np.float32)
+    expected = model.predict(store.take(index), verbose=0)
+    np.testing.assert_allclose(result, expected, atol=1e-4)
+    mirrored = outputs(store, index, lambda frames, _: np.ascontiguousarray(frames[..., ::-1, :]))
+    expected = model.predict(store.take(index)[..., ::-1, :], verbose=0)
+    np.testing.assert_allclose(mirrored, expected, atol=1e-4)
+
+
+def test_evaluate_repeats_the_runs_own_metrics(trained, model):
+    result = predict.evaluate(trained, model)
+    assert (result["store"], result["n"]) == (trained.data.store, trained.metrics["n_val"])
+    for key in ("accuracy", "accuracy_clip", "interval", "macro_f1"):
+        assert result[key] == pytest.approx(trained.metrics[key])
+    assert result["confusion"] == trained.metrics["confusion"]
+    json.dumps(result)
+    text = predict.formatted(result).splitlines()
+    assert len(text) == 12
+    assert f"{trained.metrics['n_val']} sequences" in text[0]
+
+
+def test_evaluate_all_of_another_store(trained, model, store):
+    result = predict.evaluate(trained, model, store.path)
+    assert (result["n"], result["classes"]) == (len(store), list(store.classes))
+
+
+def test_evaluate_store_of_other_classes(trained, model, tmp_path):
+    frames = np.zeros((1, 30, 64, 64, 3), np.uint8)
+    with writer.create(tmp_path / "s", source="videos", classes=["run"], origin={}) as new:
+        new.add(frames, label=0, group="g", clip="c")
+    with pytest.raises(UserError, match="its classes are not those of"):
+        predict.evaluate(trained, model, tmp_path / "s")
+
+
+def test_own_store_changed_since_the_run(trained, tmp_path):
+    folder = shutil.copytree(trained.path, tmp_path / "run")
+    config = json.loads((folder / "config.json").read_text())
+    config["store_sha256"]["frames"] = "0" * 64
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(UserError, match=r"changed since .* was trained; train again"):
+        predict.own_store(Run.open(folder))
+    assert isinstance(predict.own_store(trained), ClipStore)
+
+
+def test_predict_video_averages_windows(trained, model, tmp_path, store):
+    frames = np.concatenate([store.frames[0], store.frames[1], store.frames[2][:10]])
+    result = predict.predict_video(write_video(tmp_path / "v.mp4", frames), trained, model)
+    assert (result.frames, result.track.shape) == (70, (2, 11))
+    assert result.probabilities == pytest.approx(result.track.mean(axis=0))
+    assert result.probabilities.sum() == pytest.approx(1)
+    assert result.ranking()[0][1] == result.probabilities.max()
+    assert len(result.formatted().splitlines()) == 12
+
+
+def test_predict_video_too_short(trained, model, tmp_path, store):
+    video = write_video(tmp_path / "v.mp4", store.frames[0][:20])
+    with pytest.raises(UserError, match="20 frames, but one sequence is 30; give a longer video"):
+        predict.predict_video(video, trained, model)
+
+
+def test_predict_video_json_of_a_real_video(trained, model, videos, cli):
+    video = videos / "ucf101_sample" / "Biking" / "v_Biking_g01_c01.avi"
+    done = cli("predict", video, "--run", trained.path, "--json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert set(result["probabilities"]) == set(trained.data.classes)
+    starts = [window["first_frame"] for window in result["windows"]]
+    assert starts == list(range(0, result["frames"] - 29, 30))
+    assert "synthetic data" in result["trained_on"]
+    assert result["run"] == str(trained.path)

@@ -1,0 +1,165 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ucf11lib import models
+from ucf11lib.backend import keras
+from ucf11lib.evaluation import saliency
+from ucf11lib.runs import REPORTED, named_recipe
+
+METHODS = (saliency.grad_cam, saliency.energy)
+FRAME = 11  # the frame that a planted per-frame network uses
+USED = {"c3d": range(8, 16), "vgg9": [FRAME], "cnn_lstm": [FRAME]}
+CLASS = 3
+
+
+def noise(n):
+    return np.random.default_rng(0).integers(0, 256, (n, 30, 64, 64, 3), dtype=np.uint8)
+
+
+def network(name, recipe="repaired", **settings):
+    recipe = replace(named_recipe(recipe, name), **settings)
+    return models.build(name, recipe, width=0.0625, seed=1)
+
+
+def planted(name):
+    """A network that adds up red, of one frame (C3D: of one cell of eight frames), for class 3.
+
+    Its convolutions pass on red and green, one to one, so green reaches the last of them too.
+    """
+    model = network(name, inputs="unit")
+    for layer in model.layers:
+        weights = [np.zeros_like(w) for w in layer.get_weights()]
+        if layer.name.startswith("conv") and weights:
+            centre = tuple(k // 2 if k % 2 else 0 for k in weights[0].shape[:-2])
+            weights[0][(*centre, 0, 0)] = weights[0][(*centre, 1, 1)] = 1
+        elif layer.name in ("dense2", "dense3"):
+            weights[0][0, 0] = 1
+        elif layer.name in ("dense1", "lstm_inputs"):
+            pools = [other for other in model.layers if other.name.startswith("pool")]
+            channels = pools[-1].output.shape[-1]
+            red = weights[0].reshape(-1, channels, weights[0].shape[1])[:, 0, 0]
+            # C3D: the second of 3 cells of 4 x 4 positions
+            red[slice(16, 32) if name == "c3d" else slice(None)] = 1
+        elif layer.name == "lstm":
+            # into the cell, where no tanh is saturated; the gates ignore the input
+            weights[0][0, 2 * layer.units] = 1e-3
+            weights[2][layer.units : 2 * layer.units] = -100  # clears the cell at each step
+        elif layer.name == "logits":
+            place = 0 if name == "c3d" else FRAME * (len(weights[0]) // 30)
+            weights[0][place, CLASS] = 1
+        layer.set_weights(weights)
+    return model
+
+
+def red_and_green():
+    """A red square at the upper left and a green one at the lower right, in all frames."""
+    frames = np.zeros((2, 30, 64, 64, 3), np.uint8)
+    frames[:, :, 8:24, 8:24, 0] = 200
+    frames[:, :, 40:56, 40:56, 1] = 200
+    return frames
+
+
+@pytest.mark.parametrize("name", REPORTED)
+def test_maps_do_not_depend_on_the_batch_or_on_saving(name, tmp_path):
+    model = network(name)
+    frames = noise(saliency.SALIENCY_BATCH + 2)
+    model.save(tmp_path / "m.keras")
+    loaded = keras.saving.load_model(tmp_path / "m.keras", compile=False)
+    maps, energies = (method(model, frames) for method in METHODS)
+    assert (maps.shape, maps.dtype) == ((len(frames), 30, 64, 64), np.float32)
+    assert maps.max() == 1
+    assert np.all(maps >= 0)
+    assert (energies.shape, energies.dtype) == ((len(frames), 30), np.float32)
+    assert np.all(energies >= 0)
+    assert energies.sum(axis=1) == pytest.approx(1, abs=1e-5)
+    for method, together in zip(METHODS, (maps, energies), strict=True):
+        assert together[-1:] == pytest.approx(method(loaded, frames[-1:]), abs=1e-3)
+
+
+@pytest.mark.parametrize("name", REPORTED)
+def test_maps_explain_the_models_own_answer_by_default(name):
+    model = network(name)
+    frames = noise(2)
+    answers = np.asarray(model(frames)).argmax(axis=1)
+    for method in METHODS:
+        own = method(model, frames)
+        assert np.array_equal(method(model, frames, answers), own)
+        assert not np.allclose(method(model, frames, (answers + 1) % 11), own, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", REPORTED)
+def test_grad_cam_shows_where_the_planted_feature_is(name):
+    maps = saliency.grad_cam(planted(name), red_and_green())
+    used = maps[:, USED[name]]
+    row, column = np.unravel_index(used.mean(axis=(0, 1)).argmax(), (64, 64))
+    assert 8 <= row < 24
+    assert 8 <= column < 24
+    assert used[..., :32, :32].sum() > 0.99 * used.sum()
+    assert maps[..., 40:56, 40:56].max() == 0
+    if name != "c3d":
+        assert np.flatnonzero(maps.any(axis=(0, 2, 3))).tolist() == USED[name]
+
+
+def test_grad_cam_shows_when_the_planted_feature_is():
+    frames = red_and_green()
+    frames[:, :8] = 0
+    frames[:, 12:] = 0
+    by_frame = saliency.grad_cam(planted("c3d"), frames).mean(axis=(0, 2, 3))
+    assert 8 <= by_frame.argmax() < 12
+    assert by_frame[6:14].sum() > 0.99 * by_frame.sum()
+
+
+@pytest.mark.parametrize("name", REPORTED)
+def test_energy_is_in_the_frames_that_a_planted_network_uses(name):
+    energies = saliency.energy(planted(name), noise(2))
+    assert energies[:, USED[name]].sum(axis=1) == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("name", REPORTED)
+def test_shuffled_weights_change_the_maps(name):
+    model = planted(name)
+    frames = red_and_green()
+    before = [w.copy() for w in model.get_weights()]
+    count = sum(bool(layer.weights) for layer in model.layers if "conv" not in layer.name)
+    other = saliency.shuffled_weights(model, count)
+    for original, now in zip(before, model.get_weights(), strict=True):
+        assert np.array_equal(original, now)
+    kernels = [m.get_layer("conv1").get_weights()[0] for m in (model, other)]
+    assert np.array_equal(*kernels)
+    for method in METHODS:
+        own, changed = (method(m, frames, np.full(len(frames), CLASS)) for m in (model, other))
+        assert np.abs(changed - own).sum() > 0.5 * own.sum()
+
+
+def test_energy_is_from_before_a_saturated_softmax():
+    model = network("c3d", "2019")
+    assert np.asarray(model(noise(3))).max(axis=1) == pytest.approx(1)
+    assert saliency.energy(model, noise(3)).sum(axis=1) == pytest.approx(1, abs=1e-5)
+
+
+def test_maps_of_a_constant_answer_are_zero():
+    model = network("vgg9")
+    logits = model.get_layer("logits")
+    logits.set_weights([np.zeros_like(w) for w in logits.get_weights()])
+    for method in METHODS:
+        assert not method(model, noise(1)).any()
+
+
+def test_stretched_cells_lie_over_what_was_pooled_into_them():
+    line = saliency.stretched(np.array([[0.0, 1.0, 0.0, 0, 0, 0, 2.0]]), 1, 30)[0]
+    assert line[[5, 6]] == pytest.approx([0.875, 0.875])  # cell 1 of 7 is frames 4 to 7
+    assert line[26:] == pytest.approx([2, 2, 2, 2])  # the rest of the pools joins the last cell
+    assert line[:2] == pytest.approx([0, 0])
+
+
+def test_explain_returns_maps_and_the_reference_of_shuffled_weights():
+    model = network("cnn_lstm")
+    frames = noise(2)
+    result = saliency.explain(model, frames)
+    np.testing.assert_array_equal(result["maps"], saliency.grad_cam(model, frames))
+    np.testing.assert_array_equal(result["energies"], saliency.energy(model, frames))
+    assert result["reference"].shape == (30,)
+    assert result["reference"].sum() == pytest.approx(1, abs=1e-5)
+    assert not np.allclose(result["reference"], result["energies"].mean(axis=0))

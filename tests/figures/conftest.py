@@ -1,0 +1,121 @@
+"""Small inputs for each figure of the package, and one figure of each."""
+
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ucf11lib import figures, models
+from ucf11lib.evaluation.metrics import expected_calibration_error, reliability_table
+from ucf11lib.runs import RunConfig
+
+NOTE = "synthetic data, group split, seed 0"
+CLASSES = ("basketball", "biking", "golf swing")
+
+
+def history(epochs=3, scale=1.0):
+    epoch = np.arange(1, epochs + 1)
+    loss = scale * 2.4 / epoch
+    accuracy = 1 - 1 / (epoch + 1)
+    columns = {"epoch": epoch, "loss": loss, "accuracy": accuracy}
+    return pd.DataFrame(columns | {"val_loss": loss * 1.1, "val_accuracy": accuracy * 0.9})
+
+
+def calibration(confidences):
+    y_prob = np.array([[share, 1 - share] for share in confidences])
+    return reliability_table(np.zeros(len(y_prob), int), y_prob)
+
+
+def conditions(accuracies, answers):
+    rows = {"accuracy": accuracies, "low": np.maximum(np.subtract(accuracies, 0.1), 0)}
+    rows |= {"high": np.add(accuracies, 0.1), "answers": answers}
+    return pd.DataFrame(rows, index=["as they are", "frames shuffled", "one frame"])
+
+
+RUNS = {"c3d": history(), "cnn_lstm": history(5)}
+COUNTS = np.array([[3, 1, 0], [0, 0, 0], [0, 0, 2]])
+PER_CLASS = {"c3d": [1, 0.5, np.nan], "vgg9": [0, 0.2, 0.3], "resnet": [0.1, 0.1, 0.1]}
+FRAMES = np.random.default_rng(0).integers(0, 256, (3, 30, 16, 16, 3), dtype=np.uint8)
+HEAT = np.zeros((3, 30, 16, 16), np.float32)
+HEAT[:, -1, :8, :8] = 1  # one corner of the last frame
+ENERGIES = np.tile(np.arange(1, 31) / 465, (3, 1))
+CALIBRATION = {"c3d": calibration([0.9, 0.91, 0.3]), "vgg9": calibration([0.6, 1.0])}
+ECES = {name: expected_calibration_error(table) for name, table in CALIBRATION.items()}
+SIZES = {"accuracy": [0.9, 0.5], "seconds": [100.0, 1500.0], "seconds_to_75": [40.0, np.nan]}
+COMPARISON = pd.DataFrame(SIZES | {"parameters": [412_000, 78_000_000]}, ["c3d", "vgg9"])
+CONDITIONS = {
+    "c3d": conditions([0.9, 0.5, 0.1], [3, 3, 1]),
+    "cnn_lstm": conditions([0.8, 0.3, 0.2], 3),
+}
+TRACE = {"step": [1, 2, 3], "loss": [2.4, 2.043, 2.543], "gradient_norm": [0.3, 0.0, 0.0]}
+POINTS = {2: [1.543, 2.043, 2.543], 16: np.linspace(1.543, 2.543, 17)}
+LATTICE = [
+    {"data": "synthetic", "classes": 11, "batch_size": size, "width": 1.0}
+    | {"points": points, "trace": TRACE}
+    for size, points in POINTS.items()
+]
+GAPS = pd.DataFrame({"gap": [0.0, 50, 100], "once": [0.9, 1, 1], "twice": [0.1, 1e-20, 0]})
+CELLS = [
+    {"head": head, "init": init, "trace": TRACE}
+    for head in ("softmax", "logits")
+    for init in ("normal", "he")
+]
+SIGNAL = [
+    {"model": model, "recipe": recipe, "layer": ["conv1", "logits"], "std": [1.0, 1e5]}
+    for model in ("c3d", "resnet")
+    for recipe in ("2019", "2019 + He", "repaired")
+]
+STUDY = pd.DataFrame(
+    [
+        (model, change, seed, epoch, first + more + 0.1 * seed * (epoch - 1))
+        for model, first in (("c3d", 0.1), ("vgg9", 0.3), ("resnet", 0.5))
+        for change, more in (("2019", 0), ("He", 0.2))
+        for seed in (0, 1)
+        for epoch in (1, 2)
+    ],
+    columns=["model", "change", "seed", "epoch", "accuracy"],
+)
+ARGUMENTS = {
+    "comparison": [COMPARISON],
+    "conditions": [CONDITIONS],
+    "confusion": [COUNTS, CLASSES],
+    "examples": [FRAMES, CLASSES, [True, False, True]],
+    "film_strips": [FRAMES, CLASSES],
+    "gradients": [GAPS, CELLS],
+    "history": [RUNS],
+    "lattice": [LATTICE],
+    "per_class": [PER_CLASS, CLASSES],
+    "reliability": [CALIBRATION, ECES],
+    "saliency": [FRAMES, HEAT, ENERGIES, CLASSES],
+    "signal": [SIGNAL],
+    "dots": [STUDY],
+    "lines": [STUDY],
+    "heat_map": [STUDY],
+}
+OPTIONS = {
+    "dots": {"condition": "change", "panel": "model"},
+    "lines": {"x": "epoch", "y": "accuracy", "line": "model", "panel": "change"},
+    "heat_map": {"rows": "change", "columns": "model"},
+}
+
+
+def draw(name, *positional, **options):
+    """Draw a figure of the package; without arguments from those above."""
+    if name == "structure" and not positional:
+        recipe = RunConfig.of(model="cnn_lstm").recipe
+        positional = [models.build("cnn_lstm", recipe, width=0.125)]
+    options = OPTIONS.get(name, {}) | {"note": NOTE} | options
+    return getattr(figures, name)(*(positional or ARGUMENTS[name]), **options)
+
+
+@pytest.fixture(scope="session")
+def inputs():
+    """The names of this file: what figures are drawn from, and `draw`."""
+    return sys.modules[__name__]
+
+
+@pytest.fixture(scope="session")
+def texts():
+    """Return a function from text artists to their texts."""
+    return lambda artists: [artist.get_text() for artist in artists]

@@ -1,0 +1,82 @@
+import hashlib
+import os
+import subprocess
+import sys
+
+import matplotlib
+import matplotlib.image
+import matplotlib.pyplot
+import numpy as np
+import pytest
+
+from ucf11lib import figures
+from ucf11lib.figures import style
+
+NAMES = sorted(
+    name for name, value in vars(figures).items() if callable(value) and not name.startswith("save")
+)
+PROGRAM = """
+import hashlib, pathlib, sys, conftest
+from ucf11lib.figures import save
+for name in sys.argv[2:]:
+    file = save(conftest.draw(name), pathlib.Path(sys.argv[1]) / f"{name}.svg")
+    print(name, hashlib.sha256(file.read_bytes()).hexdigest())
+"""
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_figure(name, inputs, tmp_path):
+    matplotlib.pyplot.close("all")
+    before = dict(matplotlib.rcParams)
+    figure = inputs.draw(name)
+    assert figure.get_supxlabel() == inputs.NOTE
+    assert matplotlib.pyplot.get_fignums() == []
+    assert dict(matplotlib.rcParams) == before
+    box = figure.get_tightbbox().transformed(figure.dpi_scale_trans)  # no text leaves the page
+    assert min(box.x0, box.y0) >= -1
+    assert box.x1 <= figure.bbox.x1 + 1
+    assert box.y1 <= figure.bbox.y1 + 1
+    files = [style.save(inputs.draw(name), tmp_path / f"{i}.png") for i in (1, 2)]
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_save_in_another_process_writes_the_same_bytes(inputs, tmp_path):
+    environment = os.environ | {"PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo"}
+    environment |= {"PYTHONPATH": os.path.dirname(inputs.__file__)}
+    command = [sys.executable, "-c", PROGRAM, str(tmp_path / "other"), *NAMES]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    digests = dict(line.split() for line in done.stdout.splitlines())
+    for name in NAMES:
+        content = style.save(inputs.draw(name), tmp_path / f"{name}.svg").read_bytes()
+        assert b"<dc:date>" not in content
+        assert digests[name] == hashlib.sha256(content).hexdigest(), name
+
+
+def test_save_leaves_one_complete_file_or_none(inputs, tmp_path):
+    figure = inputs.draw("comparison")
+    assert style.save(figure, tmp_path / "new" / "a.png") == tmp_path / "new" / "a.png"
+    with pytest.raises(ValueError, match=r"\.svg or \.png"):
+        style.save(figure, tmp_path / "a.pdf")
+    assert style.saver("")(figure, "b.svg") is figure
+    assert style.saver(tmp_path)(figure, "c.svg") is figure
+    names = sorted(path.name for path in tmp_path.rglob("*"))
+    assert names == ["a.png", "c.svg", "new"]
+
+
+def test_save_keeps_the_colours_of_a_map_in_a_small_file(inputs, tmp_path):
+    frames = np.random.default_rng(0).normal(128, 5, (3, 30, 64, 64, 3)).astype(np.uint8)
+    heat = inputs.HEAT.repeat(4, 2).repeat(4, 3)
+    figure = inputs.draw("saliency", frames, heat, inputs.ENERGIES, inputs.CLASSES)
+    path = style.save(figure, tmp_path / "a.png")
+    pixels = np.asarray(matplotlib.image.imread(path))[..., :3]
+    brightest = matplotlib.colormaps["plasma"](1.0)[:3]
+    assert np.any(np.all(np.abs(pixels - brightest) < 0.05, axis=2))
+    assert path.stat().st_size < 100_000
+
+
+def test_colours_of_a_models_first_run_are_its_own():
+    colours = style.colours(["cnn_lstm 2019", "cnn_lstm repaired", "vgg9", "resnet"])
+    assert colours[0] == style.MODELS["cnn_lstm"]
+    assert colours[2] == style.MODELS["vgg9"]
+    assert len(set(colours)) == 4
+    assert len(style.colours([f"network {i}" for i in range(20)])) == 20

@@ -1,0 +1,151 @@
+import json
+import re
+import shutil
+from dataclasses import replace
+
+import pytest
+
+from ucf11lib import paths, report
+from ucf11lib.errors import RunFailed, UserError
+from ucf11lib.report.build import README_MARKS, measured, select_runs, update_readme
+from ucf11lib.runs import REPORTED, list_runs
+from ucf11lib.studies import STUDIES, load
+
+SECRET = "TOPSECRET-12345"
+STRANGE = (
+    "synthetic data <script>alert(1)</script>",
+    "<iframe src='{secret}'></iframe><script src='{secret}'></script>",
+    "![a]({secret}) [b](file://{secret})\n\n```{{=html}}\n<b>raw</b>\n```",
+    "\n---\ntitle: *x\n---\n",
+    "| a | b |\n# heading `code` $x$ \\input{{{secret}}}",
+    "x" * 1_000_000,
+)
+
+
+def change(path, **values):
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
+def test_build_same_runs_same_bytes(folder, figures_dir, tmp_path):
+    first = report.build(folder, figures_dir=figures_dir, to=tmp_path / "a")
+    second = report.build(folder, figures_dir=figures_dir, to=tmp_path / "b")
+    assert [path.name for path in first] == ["report.html", "report.pdf", "models.md"]
+    for a, b in zip(first, second, strict=True):
+        assert a.read_bytes() == b.read_bytes()
+
+
+def test_build_shows_the_numbers_of_the_runs(folder, figures_dir, tmp_path):
+    html, pdf, cards = report.build(folder, figures_dir=figures_dir, to=tmp_path)
+    page, text = html.read_text(), cards.read_text()
+    titles = [line for line in text.splitlines() if line.startswith("## ")]
+    assert titles == ["## C3D", "## VGG9", "## CNN+LSTM"]
+    for run in list_runs(folder):
+        accuracy = f"{100 * run.metrics['accuracy']:.1f} %"
+        low, _ = run.metrics["interval"]
+        assert accuracy in page
+        assert f"| {accuracy} (95 % interval over groups {100 * low:.1f} to" in text
+        assert f"`runs/{run.path.name}`" in text
+    assert text.count("The data are drawn; no number here") == 3
+    assert "<!-- film_strips.png: python -m ucf11lib" in page
+    assert "<<" not in page
+    assert pdf.read_bytes().startswith(b"%PDF")
+
+
+def test_build_numbers_every_figure_and_table(folder, figures_dir, tmp_path):
+    page = report.build(folder, figures_dir=figures_dir, to=tmp_path)[0].read_text()
+    for mark, kind in (("<figcaption", "Figure"), ("<table", "Table")):
+        numbers = [int(n) for n in re.findall(rf"<strong>{kind} (\d+)\.</strong>", page)]
+        assert numbers == list(range(1, len(numbers) + 1))
+        assert len(numbers) == page.count(mark) > 10
+
+
+@pytest.mark.parametrize("kind", STRANGE, ids=range(len(STRANGE)))
+def test_build_shows_text_of_a_run_as_text(folder, figures_dir, tmp_path, kind):
+    secret = tmp_path / "secret.txt"
+    secret.write_text(SECRET)
+    kind = kind.format(secret=secret)
+    for run in list_runs(folder):
+        change(run.path / "config.json", data_kind=kind)
+        change(run.path / "metrics.json", classes=[kind[:200], "b", "c"], status=kind[:200])
+        change(run.path / "environment.json", processor=kind, commit=kind, python=kind)
+    html, _, cards = report.build(folder, figures_dir=figures_dir, to=tmp_path / "out")
+    for page in (html.read_text(), cards.read_text()):
+        assert SECRET not in page
+        assert "VE9QU0VDUkVU" not in page  # the same in base64
+        assert not re.search(r"<script|<iframe|<b>raw|\[b\]|href=.file:", page)
+        assert len(page) < 2_000_000
+
+
+@pytest.mark.parametrize("name", ["config.json", "metrics.json", "environment.json"])
+def test_build_unreadable_run_is_one_line(folder, figures_dir, tmp_path, name):
+    for run in list_runs(folder):
+        (run.path / name).write_text('{"data_kind": "a\\udcffb"}')
+    with pytest.raises(UserError) as raised:
+        report.build(folder, figures_dir=figures_dir, to=tmp_path / "out")
+    assert "\n" not in str(raised.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_build_undefined_number_fails(folder, figures_dir, tmp_path, monkeypatch):
+    shutil.copytree(paths.REPORT, tmp_path / "report")
+    template = tmp_path / "report" / "report.md"
+    template.write_text(template.read_text() + "\n<< runs.c3d.metrics.luck >>\n")
+    monkeypatch.setattr(paths, "REPORT", tmp_path / "report")
+    with pytest.raises(RunFailed, match="no attribute 'luck'"):
+        report.build(folder, figures_dir=figures_dir, to=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_build_missing_figure_or_runs(folder, tmp_path):
+    with pytest.raises(UserError, match=r"film_strips.png: no such figure; make it with 'make r"):
+        report.build(folder, figures_dir=tmp_path, to=tmp_path / "out")
+    with pytest.raises(UserError, match="make them with 'make report'"):
+        report.build(tmp_path, to=tmp_path / "out")
+
+
+def test_select_runs_ignores_overrides_and_unreadable_folders(folder, plant):
+    for flat in ({"epochs": 1}, {"health": False}, {"recipe": "2019"}, {"precision": "bfloat16"}):
+        plant(folder, "c3d", **flat)
+    (folder / "of_an_old_version").mkdir()
+    for name in ("config.json", "metrics.json"):
+        (folder / "of_an_old_version" / name).write_text('{"model": "c3d", "recipe": "repaired"}')
+    runs = select_runs(list_runs(folder))
+    assert list(runs) == list(REPORTED)
+    assert runs["c3d"].path.name == "c3d-repaired-smoke-synthetic-group-seed0"
+
+
+def test_select_runs_prefers_the_given_data(folder, plant):
+    for model in REPORTED:
+        plant(folder, model, split="random")
+    for split in ("group", "random"):
+        runs = select_runs(list_runs(folder), ("smoke", "synthetic", "", split))
+        assert {run.config.split.kind for run in runs.values()} == {split}
+
+
+def test_measured_marks_old_and_stale_results(monkeypatch):
+    old = [name for name in STUDIES if load(name).measured_before]
+    for name in old:
+        assert measured(name).startswith("`")
+        assert measured(name).endswith("**measured before the redesign**")
+    fresh = replace(load("leak"), measured_before="")
+    changes = {"load": lambda _: fresh, "stale": lambda *_: "a configuration has changed"}
+    for name, function in changes.items():
+        monkeypatch.setitem(measured.__globals__, name, function)
+    assert measured("leak").endswith("; **stale: a configuration has changed**")
+
+
+def test_update_readme_replaces_the_table(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    begin, end = README_MARKS
+    (tmp_path / "README.md").write_text(f"# before\n{begin}\nold\n{end}\nafter\n")
+    runs = select_runs(list_runs(folder))
+    update_readme(runs)
+    text = (tmp_path / "README.md").read_text()
+    assert text.startswith("# before\n")
+    assert text.endswith("after\n")
+    assert "old" not in text
+    assert "| C3D |" in text
+    assert "Measured on **synthetic data, group split, recipe repaired, profile smoke**" in text
+    (tmp_path / "README.md").write_text("no marks")
+    with pytest.raises(RunFailed, match="marks"):
+        update_readme(runs)

@@ -1,0 +1,127 @@
+"""What a job does with the results of its notebooks; tests/slow runs real ones."""
+
+import importlib
+import threading
+
+import pytest
+
+from ucf11lib import paths
+from ucf11lib.errors import RunFailed, UserError
+from ucf11lib.report.reproduce import DEFAULT, Target, reproduce
+
+job = importlib.import_module("ucf11lib.report.reproduce")  # the function has the same name
+STEMS = ["00_data", "01_c3d", "02_vgg9", "03_cnn_lstm", "04_comparison", "05_autopsy"]
+STEMS += ["06_evaluation"]
+
+
+class Notebooks:
+    """Stand-in for `run_notebook`: each leaves a figure and an executed copy."""
+
+    def __init__(self):
+        self.ran = []
+        self.parameters = {}
+        self.error = {}  # of a notebook
+
+    def __call__(self, path, folder, parameters):
+        if path.stem in self.error:
+            raise self.error[path.stem]
+        self.ran.append(path.stem)
+        self.parameters = parameters
+        (folder / "notebooks").mkdir(exist_ok=True)
+        (folder / "figures" / f"{path.stem}.svg").write_text("new")
+        (folder / "notebooks" / f"{path.stem}.html").write_text("new")
+
+
+@pytest.fixture
+def notebooks(monkeypatch):
+    stand_in = Notebooks()
+    monkeypatch.setattr(job, "run_notebook", stand_in)
+    monkeypatch.setattr(job, "build", lambda runs, **options: [options["to"] / "report.html"])
+    return stand_in
+
+
+def contents():
+    """All that is under runs/, but for the lock file."""
+    folder = paths.runs_dir()
+    names = [str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()]
+    return sorted(name for name in names if name != ".reproduce.lock")
+
+
+def test_reproduce_runs_all_in_order_and_moves_the_results(notebooks, capsys):
+    folder = reproduce(profile="smoke")
+    assert folder == paths.runs_dir() / "report-smoke-synthetic-group" / "notebooks"
+    assert notebooks.ran == STEMS
+    assert notebooks.parameters == DEFAULT | {"profile": "smoke"}
+    own = folder.parent.name
+    expected = [f"{own}/figures/{stem}.svg" for stem in STEMS]
+    assert contents() == expected + [f"{own}/notebooks/{stem}.html" for stem in STEMS]
+    text = capsys.readouterr().out
+    assert text.startswith("[1/7] 00_data ... 0 s\n[2/7] 01_c3d ... 0 s\n")
+    assert "report: " in text
+    reproduce(profile="smoke", only=["03_cnn_lstm", "01_c3d"])
+    assert notebooks.ran[7:] == ["01_c3d", "03_cnn_lstm"]
+    assert "report: " not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("error", [RunFailed("broken"), KeyboardInterrupt()])
+def test_reproduce_that_ends_early_changes_nothing(notebooks, error):
+    reproduce(profile="smoke")
+    mine = paths.runs_dir() / "c3d-repaired-smoke-synthetic-group-seed0" / "notes.txt"
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    figure = paths.runs_dir() / "report-smoke-synthetic-group" / "figures" / "00_data.svg"
+    figure.write_text("old")
+    before = contents()
+    notebooks.error["04_comparison"] = error
+    with pytest.raises(type(error)):
+        reproduce(profile="smoke")
+    assert contents() == before
+    assert figure.read_text() == "old"
+    notebooks.error = {}
+    reproduce(profile="smoke")
+    assert figure.read_text() == "new"
+    assert mine.read_text() == "mine"
+
+
+def test_reproduce_removes_what_a_killed_one_left(notebooks):
+    left = paths.runs_dir() / ".partial-report-abc" / "figures" / "a.svg"
+    left.parent.mkdir(parents=True)
+    left.write_text("half")
+    reproduce(profile="smoke")
+    assert not left.parent.parent.exists()
+
+
+def test_reproduce_waits_for_another_one(notebooks):
+    with paths.lock(paths.runs_dir() / ".reproduce.lock"):
+        second = threading.Thread(target=reproduce, kwargs={"profile": "smoke"})
+        second.start()
+        second.join(0.5)
+        assert second.is_alive()
+        assert notebooks.ran == []
+    second.join(30)
+    assert notebooks.ran == STEMS
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"only": ["07_more"]}, "unknown notebook 07_more"),
+        ({"profile": "huge"}, "unknown profile 'huge'"),
+        ({"source": "videos"}, "source videos reads a folder"),
+        ({"split": "logo"}, "split logo"),
+    ],
+)
+def test_reproduce_checks_arguments_before_anything_runs(notebooks, arguments, message):
+    with pytest.raises(UserError, match=message):
+        reproduce(**arguments)
+    assert notebooks.ran == []
+
+
+def test_target_of_default_parameters_is_the_checkout():
+    assert Target.of(DEFAULT).figures == paths.FIGURES
+    for change in ({"profile": "smoke"}, {"source": "videos", "data": "/v"}, {"split": "random"}):
+        target = Target.of(DEFAULT | change)
+        assert target.report.parent == paths.runs_dir()
+        assert target.figures == target.report / "figures"
+    other = Target.of(DEFAULT | {"source": "videos", "data": "/w/v"})
+    assert other.report != Target.of(DEFAULT | {"source": "videos", "data": "/v"}).report

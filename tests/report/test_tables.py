@@ -1,0 +1,39 @@
+import pandas as pd
+
+from ucf11lib.report import tables
+from ucf11lib.runs import list_runs
+
+
+def test_pipe_table_formats_each_row():
+    rows = pd.DataFrame({"model": ["c3d", "vgg9"], "share": [0.5, None], "holds": [True, False]})
+    columns = {"network": "{model}", "of all": "{share:.1%} to {share:.0%}", "holds": "{holds}"}
+    assert tables.pipe_table(rows, columns).splitlines() == [
+        "| network | of all | holds |",
+        "| :--- | :--- | :--- |",
+        "| C3D | 50.0 % to 50 % | yes |",
+        "| VGG9 | none | **no** |",
+    ]
+
+
+def test_pipe_table_of_all_columns():
+    rows = pd.DataFrame({"95 % interval": ["70.1 to 81.2"], "n": [3]})
+    assert tables.pipe_table(rows).splitlines()[-1] == "| 70.1 to 81.2 | 3 |"
+
+
+def test_changes_has_a_row_a_setting(folder):
+    runs = {run.config.model: run for run in list_runs(folder)}
+    table = tables.changes(runs).set_index("setting")
+    assert table.loc["head", "C3D"] == "softmax → logits"
+    assert table.loc["head", "VGG9"] == "as in 2019"
+    assert set(table.columns) == {"C3D", "VGG9", "CNN+LSTM"}
+
+
+def test_times_to_75_counts_the_runs_that_reached_it():
+    rows = pd.DataFrame({
+        "data": "synthetic", "model": "c3d", "recipe": ["repaired", "repaired", "2019"],
+        "seed": [0, 1, 0], "sequences_to_75": [1600, 1920, None], "seconds_to_75": [50, 61, None],
+    })  # fmt: skip
+    table = tables.times_to_75(rows)
+    assert table["reached"].tolist() == [2, 0]
+    assert table["runs"].tolist() == [2, 1]
+    assert table.loc[0, ["fewest", "most", "fastest", "slowest"]].tolist() == [1600, 1920, 50, 61]

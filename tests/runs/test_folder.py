@@ -1,0 +1,95 @@
+import json
+import shutil
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+
+from ucf11lib import paths
+from ucf11lib.errors import UserError
+from ucf11lib.runs import Run, RunConfig, list_runs, metrics_table, runs_table
+from ucf11lib.runs.folder import lock_file
+from ucf11lib.runs.listing import formatted
+from ucf11lib.runs.records import StoreRecord
+
+
+def begin(folder):
+    """A run folder as a training leaves it after one of two epochs."""
+    config = RunConfig.of(model="cnn_lstm", profile="smoke")
+    record = StoreRecord("data/s", {"frames": "0"}, "synthetic data", ("a", "b"), 30, 64)
+    paths.write_json(folder / "config.json", config.as_dict() | asdict(record))
+    columns = "epoch,loss,accuracy,val_loss,val_accuracy,seconds"
+    (folder / "history.csv").write_text(f"{columns}\n1,2.4,0.1,2.3,0.25,3.5\n")
+    return folder
+
+
+def test_run_reads_what_train_wrote(trained):
+    run = Run.open(trained.path)
+    assert run.config == RunConfig.of(model="cnn_lstm", profile="smoke")
+    n = run.metrics["n_val"]
+    assert {key: value.shape for key, value in run.held_out.items()} == {
+        "y_true": (n,), "y_prob": (n, 11), "clips": (n,), "groups": (n,)
+    }  # fmt: skip
+    assert run.confusion.sum() == n
+    assert np.allclose(run.predictions["y_prob"].sum(axis=1), 1)
+    assert run.environment["processor"]
+    assert run.note.startswith("synthetic data, group split, recipe repaired, profile smoke")
+    table = metrics_table({"cnn_lstm": run})
+    assert table.loc["cnn_lstm", "accuracy"] == run.metrics["accuracy"]
+
+
+@pytest.mark.parametrize("damage", ["", "{", "{}", "[]", '{"model": 3}', "\x00"])
+@pytest.mark.parametrize("name", ["config.json", "metrics.json", "environment.json"])
+def test_run_damaged_json_is_one_line(trained, tmp_path, name, damage):
+    path = shutil.copytree(trained.path, tmp_path / "r")
+    (path / name).write_text(damage)
+    run = Run.open(path)
+    with pytest.raises(UserError, match=rf"{name}: unreadable \(.*\); train again"):
+        _ = run.config, run.metrics, run.environment
+
+
+@pytest.mark.parametrize("name", ["predictions.npz", "history.csv", "split.csv"])
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"a,b\n1,2\n"])
+def test_run_damaged_table_is_one_line(trained, tmp_path, name, content):
+    path = shutil.copytree(trained.path, tmp_path / "r")
+    (path / name).write_bytes(content)
+    run = Run.open(path)
+    with pytest.raises(UserError, match=f"{name}: damaged"):
+        _ = run.history, run.held_out
+
+
+def test_open_names_what_is_missing(tmp_path):
+    with pytest.raises(UserError, match="not a run folder"):
+        Run.open(tmp_path)
+    with pytest.raises(UserError, match="did not finish"):
+        Run.open(begin(tmp_path / "r"))
+
+
+def test_runs_table_lists_every_state(trained, tmp_path, cli):
+    shutil.copytree(trained.path, tmp_path / "done")
+    begin(tmp_path / "killed")
+    begin(tmp_path / "now")
+    (tmp_path / ".killed.lock").touch()
+    for name, text in (("b", "{"), ("c", "[]"), ("d", "{}")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text(text)
+    (begin(tmp_path / "e") / "history.csv").write_text("")
+    (tmp_path / "no_run").mkdir()
+    with paths.lock(lock_file(tmp_path / "now")):
+        result = cli("runs", "--runs", tmp_path, "--json")
+    assert result.returncode == 0, result.stderr
+    rows = {row["run"]: row for row in json.loads(result.stdout)}
+    status = {name: row["status"] for name, row in rows.items()}
+    done = status.pop("done")
+    assert done == trained.metrics["status"]
+    unreadable = dict.fromkeys("bcde", "unreadable")
+    assert status == unreadable | {"killed": "interrupted", "now": "running"}
+    killed = {key: rows["killed"][key] for key in ("model", "epoch", "epochs", "accuracy")}
+    assert killed == {"model": "cnn_lstm", "epoch": 1, "epochs": 2, "accuracy": 0.25}
+    assert "25.0%" in formatted(runs_table(tmp_path))
+    assert [run.path.name for run in list_runs(tmp_path)] == ["done"]
+
+
+def test_runs_table_missing_folder_is_named(tmp_path):
+    with pytest.raises(UserError, match="no such folder"):
+        runs_table(tmp_path / "nowhere")

@@ -1,0 +1,42 @@
+"""The health checks raise no false alarm."""
+
+import pytest
+
+from ucf11lib.data import open_or_prepare, split
+from ucf11lib.runs import REPORTED, RunConfig
+from ucf11lib.training import Trainer
+
+SHORT = {"profile": "smoke", "epochs": 2, "steps_per_epoch": 10, "target_accuracy": None}
+HEALTHY = {
+    "c3d": {"model": "c3d"},
+    "c3d, bfloat16": {"model": "c3d", "precision": "bfloat16"},
+    "c3d, wider": {"model": "c3d", "width": 0.125},
+    "c3d, dataset input": {"model": "c3d", "inputs": "dataset"},
+    "vgg9": {"model": "vgg9"},
+    "vgg9, float16": {"model": "vgg9", "precision": "float16"},
+    "vgg9, batch normalisation": {"model": "vgg9", "norm": "batch"},
+    "cnn_lstm": {},
+    "cnn_lstm, bfloat16, seed 1": {"precision": "bfloat16", "seed": 1},
+    "cnn_lstm as in 2019": {"recipe": "2019"},
+    "cnn_lstm, batches of 4, x / 255": {"batch_size": 4, "inputs": "unit"},
+    "cnn_lstm, wide, dropout, momentum": {"width": 0.5, "dropout": 0.3, "optimizer": "momentum"},
+}
+
+
+def status(config, store):
+    job = Trainer.of(config, store, split(store, config))
+    assert len(list(job.epochs())) == 2
+    return job.monitor.status
+
+
+@pytest.mark.parametrize("case", HEALTHY)
+def test_monitor_is_silent_on_a_healthy_training(case, store):
+    config = RunConfig.of(**({"model": "cnn_lstm"} | SHORT | HEALTHY[case]))
+    assert status(config, store) == "ok"
+
+
+def test_monitor_is_silent_on_real_video(videos):
+    flat = SHORT | {"source": "videos", "data": str(videos / "weizmann")}
+    configs = [RunConfig.of(model=model, **flat) for model in REPORTED]
+    real = open_or_prepare(configs[0].data)
+    assert [status(config, real) for config in configs] == ["ok"] * 3

@@ -1,0 +1,194 @@
+"""`prepare` as a user runs it: killed, interrupted, given damaged videos, run twice at once."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from ucf11lib.data.store import ClipStore
+from ucf11lib.data.videos import decode, source
+from ucf11lib.runs import RunConfig
+
+NAMES = Path(__file__).parents[3] / "shared" / "reference" / "ucf11_clip_names.txt"
+COMMAND = [sys.executable, "-m", "ucf11lib", "prepare", "--source", "videos", "--data"]
+SEQUENCE_BYTES = 30 * 64 * 64 * 3
+KILLS = 8
+MUTANTS = 150
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory, write_video) -> Path:
+    """24 clips that take about a second to decode."""
+    folder = tmp_path_factory.mktemp("tree") / "in"
+    noise = np.random.default_rng(0).integers(0, 256, (70, 240, 320, 3), np.uint8)
+    first = write_video(folder / "a/g0/c0.mpg", noise)
+    for i in range(1, 24):
+        copy(first, folder / f"{'ab'[i % 2]}/g{i % 5}/c{i}.mpg")
+    return folder
+
+
+def copy(file: Path, to: Path) -> None:
+    to.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(file, to)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in sorted(folder.iterdir())}
+
+
+def start(tree: Path, path: Path, stderr: int = subprocess.DEVNULL) -> subprocess.Popen:
+    # A shell's background jobs ignore the signal of ctrl-c.
+    listen = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731
+    command = [*COMMAND, str(tree), "--store", str(path), "--workers", "2"]
+    pipes = {"stdout": subprocess.DEVNULL, "stderr": stderr}
+    return subprocess.Popen(command, **pipes, text=True, preexec_fn=listen)
+
+
+def wait_for_frames(folder: Path, n_sequences: int) -> None:
+    """Wait until the store in preparation has some sequences; ten seconds at most."""
+    for _ in range(1000):
+        files = folder.glob(".partial-*/.partial-*/frames.npy")
+        if sum(file.stat().st_size for file in files) > n_sequences * SEQUENCE_BYTES:
+            return
+        time.sleep(0.01)
+    raise TimeoutError("no frames were written")
+
+
+def prepared(tree: Path, path: Path, workers: int) -> ClipStore:
+    spec = RunConfig.of(model="cnn_lstm", source="videos", data=str(tree)).data
+    return source.prepare(path, spec, workers=workers)
+
+
+def test_prepare_killed_at_any_moment_and_repeated(tree, tmp_path):
+    began = time.monotonic()
+    assert start(tree, tmp_path / "reference").wait(120) == 0
+    seconds = time.monotonic() - began
+    path = tmp_path / "s"
+    for i in range(KILLS):
+        process = start(tree, path)
+        time.sleep(seconds * (i + 1) / (KILLS + 2))
+        process.kill()
+        process.wait()
+        if path.exists():
+            assert contents(path) == contents(tmp_path / "reference")
+            shutil.rmtree(path)
+    assert start(tree, path).wait(120) == 0
+    assert contents(path) == contents(tmp_path / "reference")
+    assert sorted(os.listdir(tmp_path)) == ["reference", "s"]
+
+
+def test_prepare_interrupted_leaves_nothing(tree, tmp_path):
+    process = start(tree, tmp_path / "s", subprocess.PIPE)
+    wait_for_frames(tmp_path, 1)
+    process.send_signal(signal.SIGINT)
+    message = process.communicate(timeout=60)[1].splitlines()[-1]
+    assert process.returncode == 130
+    assert message.startswith("error: interrupted; resume with: python -m ucf11lib prepare")
+    assert os.listdir(tmp_path) == []
+
+
+def damaged(content: bytes, kind: str, rng: random.Random) -> bytes:
+    data = bytearray(content)
+    at = rng.randrange(len(data))
+    if kind == "flip":
+        for _ in range(rng.choice([1, 10, 100, 1000])):
+            data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+    elif kind == "wipe":
+        end = min(len(data), at + len(data) // 4)
+        data[at:end] = bytes([rng.choice([0, 255])]) * (end - at)
+    elif kind == "cut":
+        del data[at:]
+    return b"" if kind == "empty" else bytes(data)
+
+
+def test_prepare_many_damaged_videos_leaves_no_black_frames(tree, tmp_path, cli):
+    rng = random.Random(1)
+    real = sorted((NAMES.parents[1] / "videos").glob("**/*_*.[am][vp][ig]"))
+    clips = []
+    for number in range(MUTANTS):
+        file = rng.choice(real or sorted(tree.glob("*/*/*")))
+        kind = rng.choice(["flip", "flip", "cut", "wipe", "empty", "rename"])
+        suffix = rng.choice(source.SUFFIXES) if kind == "rename" else file.suffix
+        clips.append(f"{'ab'[number % 2]}/g{number % 7}/{kind}{number}")
+        target = tmp_path / "in" / f"{clips[-1]}{suffix}"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(damaged(file.read_bytes(), kind, rng))
+    options = ("--data", tmp_path / "in", "--store", tmp_path / "s", "--broken", 1)
+    done = cli("prepare", "--source", "videos", *options, timeout=300)
+    assert (done.returncode, done.stderr) == (0, "")
+    store = ClipStore.open(tmp_path / "s")
+    left_out = [item["clip"] for item in store.info.left_out]
+    assert sorted([*set(store.clips), *left_out]) == sorted(clips)
+    assert all(f"left out: {clip}: " in done.stdout for clip in left_out)
+    assert 0 < len(left_out) < MUTANTS
+    assert store.frames.max(axis=(2, 3, 4)).min() > 32
+
+
+def test_prepare_decoder_that_hangs_or_is_killed(tmp_path, monkeypatch, write_video):
+    """A pipe that nobody writes to is a file that never ends; it costs its own clip only."""
+    for i in range(4):
+        write_video(tmp_path / f"in/a/g/c{i}.mpg")
+    os.mkfifo(tmp_path / "in/a/g/endless.mpg")
+
+    def reason(name: str) -> str:
+        store = prepared(tmp_path / "in", tmp_path / name, 2)
+        assert list(store.clips) == [f"a/g/c{i}" for i in range(4)]
+        (left_out,) = store.info.left_out
+        assert left_out["clip"] == "a/g/endless"
+        return left_out["reason"]
+
+    monkeypatch.setattr(decode, "TIMEOUT_SECONDS", 3)
+    assert reason("s") == "the decoder did not come to an end"
+    monkeypatch.setattr(decode, "TIMEOUT_SECONDS", 100)
+
+    def kill() -> None:
+        wait_for_frames(tmp_path, 4)
+        for server in psutil.Process().children():
+            for worker in server.children():
+                worker.kill()
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    assert reason("t") == "the decoder crashed (exit code -9)"
+    killer.join()
+
+
+def test_prepare_any_number_of_workers_same_bytes(tree, tmp_path):
+    one, two, five = (contents(prepared(tree, tmp_path / f"s{n}", n).path) for n in (1, 2, 5))
+    assert one == two == five
+
+
+def test_prepare_all_1600_clips(tmp_path, cli, write_video):
+    if not NAMES.exists():
+        pytest.skip(f"no list of the real names at {NAMES}")
+    first = write_video(tmp_path / "c.mpg", np.full((31, 48, 64, 3), 90, np.uint8))
+    for name in NAMES.read_text().split():
+        copy(first, tmp_path / "UCF11_updated_mpg" / f"{name}.mpg")
+    options = ("--data", tmp_path, "--store", tmp_path / "s")
+    done = cli("prepare", "--source", "ucf11", *options, timeout=300)
+    assert "1600 clips, 275 groups, 11 classes" in done.stdout, done.stderr
+
+
+def test_store_export_prepare_and_verify(store, tmp_path, cli):
+    path = shutil.copytree(store.path, tmp_path / "s")
+    assert cli("store", "export", path, tmp_path / "pickles").returncode == 0
+    options = ("--data", tmp_path / "pickles", "--store", tmp_path / "t")
+    assert cli("prepare", "--source", "course", *options).returncode == 0
+    assert (path / "frames.npy").read_bytes() == (tmp_path / "t/frames.npy").read_bytes()
+    done = cli("store", "verify", path)
+    assert done.stdout.splitlines()[-1] == "every byte is as it was written"
+    content = bytearray((path / "frames.npy").read_bytes())
+    content[12345] ^= 1
+    (path / "frames.npy").write_bytes(content)
+    done = cli("store", "verify", path)
+    assert done.returncode == 2
+    assert "the frames differ from their checksum" in done.stderr

@@ -1,0 +1,92 @@
+"""The main job with real kernels: one that fails, one that is killed, and the smoke tier."""
+
+import subprocess
+import sys
+import time
+
+import nbformat
+import numpy as np
+import pytest
+
+from ucf11lib import paths, training
+from ucf11lib.errors import RunFailed
+from ucf11lib.report.notebooks import select_notebooks
+from ucf11lib.report.reproduce import reproduce
+from ucf11lib.runs import REPORTED, RunConfig
+
+PARAMETERS = 'profile = "smoke"\nsource = ""\ndata = ""\nsplit = ""\nfigures_dir = ""'
+KILL = "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"
+OWN = "report-smoke-synthetic-group"
+
+
+def write(path, *sources):
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    cells = [nbformat.v4.new_code_cell(source) for source in (PARAMETERS, *sources)]
+    cells[0].metadata["tags"] = ["parameters"]
+    notebook = nbformat.v4.new_notebook(metadata={"kernelspec": kernel}, cells=cells)
+    path.parent.mkdir(exist_ok=True)
+    nbformat.write(notebook, path)
+
+
+def hidden():
+    """The names under runs/ that begin with a dot."""
+    return [path.name for path in paths.runs_dir().glob(".*")]
+
+
+@pytest.mark.parametrize(
+    ("sources", "message"),
+    [
+        (["x = 1", "x / 0"], r"^01_bad.ipynb, cell 3: ZeroDivisionError: division by zero; see .*"),
+        ([KILL], r"^01_bad.ipynb: its kernel was killed"),
+    ],
+)
+def test_reproduce_failed_notebook_is_one_line(tmp_path, monkeypatch, sources, message):
+    monkeypatch.setattr(paths, "NOTEBOOKS", tmp_path / "notebooks")
+    write(paths.NOTEBOOKS / "00_good.ipynb", 'open(f"{figures_dir}/new.svg", "w").write(profile)')
+    write(paths.NOTEBOOKS / "01_bad.ipynb", *sources)
+    figure = paths.runs_dir() / OWN / "figures" / "new.svg"
+    figure.parent.mkdir(parents=True)
+    figure.write_text("old")
+    with pytest.raises(RunFailed, match=message) as raised:
+        reproduce(profile="smoke")
+    assert "\n" not in str(raised.value)
+    assert figure.read_text() == "old"
+    assert (paths.runs_dir() / "failed-01_bad.ipynb").exists() == (len(sources) == 2)
+    assert hidden() == []
+    reproduce(profile="smoke", only=["00_good"])
+    assert figure.read_text() == "smoke"
+    assert "new.svg" in (paths.runs_dir() / OWN / "notebooks" / "00_good.html").read_text()
+
+
+def kill_in(stem, begun):
+    """Kill the smoke tier's main job when it has begun the training of a notebook."""
+    command = [sys.executable, "-u", "-m", "ucf11lib", "reproduce", "--profile", "smoke"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    while process.poll() is None and not begun.exists():
+        time.sleep(0.05)
+    process.kill()
+    assert process.communicate()[0].splitlines()[-1].endswith(f"{stem} ...")
+
+
+def test_reproduce_killed_resumes_and_builds_the_report():
+    config = RunConfig.of(model="cnn_lstm", profile="smoke")
+    kill_in("03_cnn_lstm", paths.runs_dir() / config.name / "config.json")
+    finished = paths.runs_dir() / "c3d-repaired-smoke-synthetic-group-seed0" / "model.keras"
+    before = finished.stat().st_mtime_ns
+    reproduce(profile="smoke")
+    assert finished.stat().st_mtime_ns == before
+    undisturbed = training.train(config, paths.runs_dir() / "undisturbed", log=lambda line: None)
+    resumed = training.finished_run(config)
+    assert np.array_equal(resumed.predictions["y_prob"], undisturbed.predictions["y_prob"])
+
+    folder = paths.runs_dir() / OWN
+    drawn = {path.name for path in (folder / "figures").iterdir()}
+    assert drawn == {path.name for path in paths.FIGURES.iterdir()}
+    assert (folder / "report.pdf").read_bytes().startswith(b"%PDF")
+    assert "synthetic data" in (folder / "report.html").read_text()
+    assert {path.stem for path in (folder / "notebooks").iterdir()} == {
+        path.stem for path in select_notebooks()
+    }
+    names = sorted(path.name for path in paths.runs_dir().iterdir())
+    trained = [f"{model}-repaired-smoke-synthetic-group-seed0" for model in REPORTED]
+    assert names == sorted([*trained, OWN, "undisturbed"])

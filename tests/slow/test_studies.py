@@ -1,0 +1,38 @@
+"""Every study from its runs to its figure and its results file, at the smallest size."""
+
+from dataclasses import replace
+
+import pytest
+
+from ucf11lib import paths
+from ucf11lib.studies import STUDIES, load, speed
+from ucf11lib.studies.results import stale
+from ucf11lib.studies.runner import run_study
+
+SMOKE = {"profile": "smoke", "width": 0.0625, "epochs": 1, "steps_per_epoch": 2}
+
+
+def smallest(study):
+    """Return a study with one label an axis and one seed, in every stage, at the smoke size."""
+    axes = {name: dict([next(iter(axis.items()))]) for name, axis in study.axes.items()}
+    if study.name == "signal":
+        axes["recipe"] = study.axes["recipe"]  # its figure has a line for each
+    axes["at"] = {"smoke": SMOKE}
+    then = study.then
+    later = then and (lambda rows: smallest(then(rows)))
+    return replace(study, axes=axes, seeds=study.seeds[:1], then=later)
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_run_study_leaves_fresh_results_and_a_figure(name, videos, monkeypatch, tmp_path):
+    monkeypatch.setattr(paths, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(paths, "FIGURES", tmp_path / "figures")
+    monkeypatch.setattr(speed, "run_in_process", lambda function, config: function(config))
+    monkeypatch.setattr(speed, "PRODUCT_SIDE", 64)
+    monkeypatch.setattr(speed, "SECONDS_A_REPEAT", 0)
+    study = smallest(STUDIES[name])
+    run_study(study, "command", videos=videos, workers=1, log=lambda line: None)
+    results = load(name)
+    assert results.rows
+    assert (tmp_path / "figures" / f"{name}.svg").is_file()
+    assert stale(study, results) == ""

@@ -1,0 +1,200 @@
+"""What ends a training from outside, for real; resumed, it has the bytes of an undisturbed one."""
+
+import contextlib
+import functools
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import psutil
+import pytest
+from tensorflow.python.framework import config as framework
+
+from ucf11lib import training
+from ucf11lib.__main__ import main
+from ucf11lib.errors import Interrupted, UserError
+from ucf11lib.models import load
+from ucf11lib.runs import RunConfig
+from ucf11lib.training import checkpoints, train
+
+SETTINGS = ("epochs=4", "steps_per_epoch=6", "dropout=0.5")
+FLAT = dict(setting.split("=") for setting in SETTINGS)
+
+
+def silent(line):
+    pass
+
+
+@pytest.fixture(scope="module")
+def undisturbed(store, tmp_path_factory):
+    config = RunConfig.of(model="cnn_lstm", profile="smoke", **FLAT, **store.flat())
+    return train(config, tmp_path_factory.mktemp("runs") / "r", store=store, log=silent)
+
+
+def arguments(folder, store, *more):
+    settings = [word for setting in SETTINGS for word in ("--set", setting)]
+    places = ["--store", str(store.path), "--run", str(folder)]
+    return ["train", "cnn_lstm", "--profile", "smoke", *places, *settings, *more]
+
+
+def assert_same(run, other):
+    histories = [each.history.drop(columns="seconds") for each in (run, other)]
+    pd.testing.assert_frame_equal(*histories, check_exact=True)
+    assert all(map(np.array_equal, load(run).get_weights(), load(other).get_weights()))
+    for key, value in run.predictions.items():
+        assert np.array_equal(value, other.predictions[key])
+    assert sorted(os.listdir(run.path)) == sorted(os.listdir(other.path))
+    assert other.history["seconds"].is_monotonic_increasing
+
+
+def start(folder, store):
+    command = [sys.executable, "-m", "ucf11lib", *arguments(folder, store, "--resume")]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for(process, file):
+    """Return when `file` has been written anew, or the process has ended."""
+    before = file.stat().st_mtime_ns if file.exists() else None
+    while process.poll() is None:
+        with contextlib.suppress(FileNotFoundError):
+            if file.stat().st_mtime_ns != before:
+                return
+        time.sleep(0.002)
+
+
+def test_train_killed_and_terminated_has_the_same_bytes(undisturbed, store, tmp_path, capsys):
+    folder, draw = tmp_path / "r", np.random.default_rng(0)
+    for file in ("config.json", "history.csv", "checkpoint.npz", "checkpoint.npz"):
+        process = start(folder, store)
+        wait_for(process, folder / file)
+        if file == "config.json":
+            assert main(arguments(folder, store)) == 2
+            error = f"error: {folder}: another process trains in it; wait for it, or choose another"
+            assert capsys.readouterr().err.startswith(error)
+        else:
+            time.sleep(draw.uniform(0, 0.05))
+        process.kill()
+        process.communicate()
+        assert not (folder / "metrics.json").exists()
+    process = start(folder, store)
+    wait_for(process, folder / "environment.json")
+    process.terminate()
+    error = process.communicate()[1]
+    assert process.returncode == 143
+    assert error.startswith("error: interrupted; resume with: python -m ucf11lib train cnn_lstm ")
+    assert error.count("\n") == 1
+    (folder / ".partial-1-model.keras").write_text("torn")
+    os.truncate(folder / checkpoints.NEWEST, 5000)
+    lines = []
+    run = train(undisturbed.config, folder, store=store, resume=True, log=lines.append)
+    assert "checkpoint.npz: damaged" in lines[1]
+    assert lines[1].endswith("resuming from the checkpoint before it")
+    assert_same(undisturbed, run)
+    assert os.listdir(tmp_path) == ["r"]
+
+
+def test_train_on_ctrl_c_ends_after_the_step(undisturbed, store, tmp_path):
+    folder = tmp_path / "r"  # and a shell's background jobs ignore the signal
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(Interrupted) as stopped:
+            train(
+                undisturbed.config,
+                folder,
+                store=store,
+                log=lambda _: signal.raise_signal(signal.SIGINT),
+            )
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert stopped.value.number == signal.SIGINT
+    lines = []
+    run = train(undisturbed.config, folder, store=store, resume=True, log=lines.append)
+    assert lines[1] == "no checkpoint; beginning at epoch 1"
+    assert_same(undisturbed, run)
+    assert train(undisturbed.config, folder, store=store, resume=True, log=lines.append) == run
+    assert lines[-1].endswith("r: finished already")
+
+
+def stop(line):
+    if line.startswith("epoch"):
+        signal.raise_signal(signal.SIGTERM)
+
+
+def failed(capsys, *words):
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1, error
+    for word in words:
+        assert word in error
+
+
+def test_train_on_a_full_disk_resumes(undisturbed, store, tiny_disk, monkeypatch, capsys):
+    def fill(line):
+        if line.startswith("epoch   1/"):
+            with contextlib.suppress(OSError), open(tiny_disk / "filler", "wb", 0) as file:
+                while True:
+                    file.write(bytes(4096))
+
+    subprocess.run(["mount", "-o", "remount,size=16m", tiny_disk], check=True)
+    monkeypatch.setattr(training, "train", functools.partial(train, log=fill))
+    assert main(arguments(tiny_disk / "r", store)) == 1
+    failed(capsys, "No space left on device", "resume: python -m ucf11lib train cnn_lstm "
+           f"--profile smoke --store {store.path} --run {tiny_disk / 'r'}", "--resume")  # fmt: skip
+    (tiny_disk / "filler").unlink()
+    run = train(undisturbed.config, tiny_disk / "r", store=store, resume=True, log=silent)
+    assert_same(undisturbed, run)
+
+
+def test_train_out_of_memory_is_one_line(store, tmp_path, capsys):
+    """C3D's third convolution has weights of 0.9 GB; the process may have 1 GiB more in all."""
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    most = psutil.Process().memory_info().vms + 2**30
+    resource.setrlimit(resource.RLIMIT_AS, (most, limits[1]))
+    wide = ["train", "c3d", "--profile", "smoke", "--set", "width=16"]
+    try:
+        code = main([*wide, "--store", str(store.path), "--run", str(tmp_path / "r")])
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, limits)
+    assert code == 1
+    failed(capsys, "out of memory", "batch_size", "width", "--precision bfloat16")
+
+
+def test_save_keeps_the_last_finite_weights(store, tmp_path):
+    """The warm-up's first step moves nothing, the second breaks the network."""
+    flat = {"optimizer": "sgd", "learning_rate": 1e6, "steps_per_epoch": 1, "epochs": 4}
+    config = RunConfig.of(model="vgg9", profile="smoke", **flat)
+    run = train(config, tmp_path / "r", store=store, log=silent)
+    assert run.metrics["status"].startswith("stopped: non_finite")
+    assert not all(np.isfinite(weight).all() for weight in load(run).get_weights())
+    with np.load(run.path / checkpoints.NEWEST) as saved:
+        assert all(np.isfinite(saved[key]).all() for key in saved if key.startswith("model"))
+
+
+def test_restore_guesses_nothing_without_a_readable_checkpoint(undisturbed, store, tmp_path):
+    with pytest.raises(Interrupted):
+        train(undisturbed.config, tmp_path / "r", store=store, log=stop)
+    content = bytearray((file := tmp_path / "r" / checkpoints.NEWEST).read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(UserError, match=r"checkpoint.npz: damaged \(.*CRC.*\), and none before it"):
+        train(undisturbed.config, tmp_path / "r", store=store, resume=True, log=silent)
+
+
+def test_train_deterministic_has_the_same_bytes_across_a_resume(undisturbed, store, tmp_path):
+    config = undisturbed.config.with_(deterministic=True)
+
+    try:
+        complete = train(config, tmp_path / "complete", store=store, log=silent)
+        with pytest.raises(Interrupted):
+            train(config, tmp_path / "r", store=store, log=stop)
+        assert framework.is_op_determinism_enabled()
+        assert_same(complete, train(config, tmp_path / "r", store=store, resume=True, log=silent))
+    finally:
+        framework.disable_op_determinism()  # or it would hold for the tests that follow
+    assert config.name.endswith("-deterministic-" + config.digest)

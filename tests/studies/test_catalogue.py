@@ -1,0 +1,110 @@
+import json
+import re
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from ucf11lib import paths
+from ucf11lib.errors import RunFailed, UserError
+from ucf11lib.studies import STUDIES, catalogue, draw, load, load_all, run_studies
+from ucf11lib.studies.cluster import THREADS
+from ucf11lib.studies.results import results_file
+from ucf11lib.studies.study import Study
+
+GRID = """
+base: {model: cnn_lstm, profile: smoke, epochs: 1, steps_per_epoch: 1}
+grid: {learning_rate: [0.01, 0.001]}
+"""
+
+
+@pytest.fixture
+def cheap(own_results, tiny, monkeypatch):
+    """One study without trainings, and how often it ran."""
+    calls = []
+
+    def measure(config):
+        calls.append(config)
+        return [{"accuracy": 0.5}]
+
+    study = Study("cheap", "what?", tiny, {"part": {"one": {}}}, (), measure=measure)
+    monkeypatch.setattr(
+        catalogue, "STUDIES", {"cheap": study, "other": replace(study, name="other")}
+    )
+    return calls
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_committed_results_load_and_draw(name):
+    results = load(name)
+    assert results.study == name
+    assert results.rows
+    assert all((results.command, results.commit, results.date, results.machine, results.source))
+    assert isinstance(draw(name), Figure)
+    assert results.formatted().count("\n") == len(results.rows)
+
+
+def test_committed_results_are_of_the_studies():
+    assert set(load_all()) == {path.stem for path in paths.RESULTS.glob("*.json")} == set(STUDIES)
+
+
+def test_committed_repaired_models_reach_75_percent_with_every_seed():
+    table = load("repairs").table
+    last = table[table["change"] == table["change"].iloc[-1]].groupby("model")["accuracy"]
+    assert last.size().tolist() == [3, 3, 3]
+    assert last.min().min() >= 0.75
+
+
+@pytest.mark.parametrize("threads", ["", "1"])
+def test_run_studies_names_its_command_and_runs_again_only_by_force(
+    cheap, threads, monkeypatch, capsys
+):
+    for name in THREADS:
+        monkeypatch.delenv(name, raising=False)
+    if threads:
+        monkeypatch.setenv(THREADS[0], threads)
+    run_studies(["cheap"])
+    run_studies(["cheap"])
+    assert len(cheap) == 1
+    assert "--force runs it again" in capsys.readouterr().out
+    run_studies(["cheap"], force=True)
+    assert len(cheap) == 2
+    results = json.loads(results_file("cheap").read_text())
+    before = f"{THREADS[0]}=1 " if threads else ""
+    assert results["command"] == f"{before}python -m ucf11lib study cheap --force"
+
+
+def test_run_studies_unknown_name_runs_nothing(cheap):
+    with pytest.raises(UserError, match="unknown study 'luck'; choose one of cheap, other"):
+        run_studies(["cheap", "luck"])
+    assert cheap == []
+
+
+def test_run_studies_of_a_grid_leaves_results_table_and_figure(tmp_path):
+    file = tmp_path / "two.yaml"
+    file.write_text(GRID)
+    run_studies([str(file)], workers=1)
+    (folder,) = paths.runs_dir().glob("study-two-*")
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == ["accuracy.svg", "results.json", "table.csv"]
+    table = pd.read_csv(folder / "table.csv")
+    assert table["learning_rate"].tolist() == [0.01, 0.001]
+    assert table["status"].tolist() == ["ok", "ok"]
+    assert table["accuracy"].between(0, 1).all()
+
+
+def test_check_prints_a_line_a_study(cheap, capsys):
+    run_studies(["cheap"])
+    capsys.readouterr()
+    catalogue.check()
+    assert capsys.readouterr().out.splitlines() == ["cheap: fresh", "other: never run"]
+    file = results_file("cheap")
+    old = json.loads(file.read_text()) | {"measured_before": "the redesign"}
+    file.write_text(json.dumps(old))
+    results_file("other").write_text("{")
+    with pytest.raises(RunFailed, match="stale results: cheap, other; run 'study NAME --force'"):
+        catalogue.check()
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == "cheap: stale: measured before the redesign"
+    assert re.match(r"other: stale: .*other.json: unreadable", second)

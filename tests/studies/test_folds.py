@@ -1,0 +1,79 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from ucf11lib import evaluation, paths
+from ucf11lib.errors import RunFailed, UserError
+from ucf11lib.runs import Run, RunConfig
+from ucf11lib.runs.parsing import read_json
+from ucf11lib.studies.folds import SELECTED, crossval, fold_axis, nested
+from ucf11lib.studies.results import Results
+from ucf11lib.studies.study import Study
+
+SHORT = RunConfig.of(
+    model="cnn_lstm", profile="smoke", epochs=1, steps_per_epoch=1, groups=3, health=False
+)
+
+
+def silent(line):
+    pass
+
+
+def test_crossval_holds_every_sequence_out_once():
+    file = crossval(SHORT, workers=1, log=silent)
+    table = read_json(file, Results, "").table
+    assert table["fold"].tolist() == ["01", "02", "03", "all"]
+    runs = [Run.open(paths.runs_dir() / name) for name in table["run"][:3]]
+    assert [run.config.split.fold for run in runs] == ["01", "02", "03"]
+    index = np.concatenate([run.predictions["index"] for run in runs])
+    last = table.iloc[-1]
+    assert sorted(index) == list(range(int(last["n_val"])))
+    sides = [run.held_out for run in runs]
+    together = {key: np.concatenate([side[key] for side in sides]) for key in sides[0]}
+    wanted = evaluation.measure_predictions(**together)
+    for key in ("accuracy", "accuracy_clip", "macro_f1", "confusion"):
+        assert last[key] == wanted[key]
+    assert [last["low"], last["high"]] == wanted["interval"]
+    assert last["mean_accuracy"] == pytest.approx(table["accuracy"][:3].mean())
+
+
+def test_crossval_selects_settings_by_trainings_that_have_not_seen_the_fold():
+    tried = ["", "learning_rate=0.01"]
+    table = read_json(crossval(SHORT, candidates=tried, workers=1, log=silent), Results, "").table
+    inner = table[table["candidate"].isin(tried)]
+    assert len(inner) == 6
+    for name, fold in zip(inner["run"], inner["fold"], strict=True):
+        sides = pd.read_csv(paths.runs_dir() / name / "split.csv")
+        assert not sides["group"].str.endswith(fold).any()
+    chosen = table[(table["candidate"] == SELECTED) & (table["fold"] != "all")].set_index("fold")
+    for fold, part in inner.groupby("fold"):
+        best = part.loc[part["val_loss"].idxmin(), "candidate"]
+        assert chosen.loc[fold, "settings"] == best
+        run = Run.open(paths.runs_dir() / chosen.loc[fold, "run"])
+        assert run.config.recipe.learning_rate == (0.01 if best else 2e-3)
+    assert table["fold"].iloc[-1] == "all"
+
+
+def test_crossval_missing_fold_leaves_no_pooled_number(tmp_path):
+    first = SHORT.with_(split="logo", fold="01")
+    for name in (first.name, f"{first.name}-{first.digest}"):
+        (paths.runs_dir() / name).mkdir(parents=True)
+        (paths.runs_dir() / name / "x").touch()
+    with pytest.raises(RunFailed, match="1 of 3 runs failed"):
+        crossval(SHORT, workers=1, out=tmp_path, log=silent)
+    assert read_json(tmp_path / "summary.json", Results, "").table["fold"].tolist() == [
+        "01",
+        "02",
+        "03",
+    ]
+
+
+def test_crossval_one_candidate_is_no_choice():
+    with pytest.raises(UserError, match="nothing to select from"):
+        crossval(SHORT, candidates=["shift=8"])
+
+
+def test_nested_bad_settings_are_one_line():
+    study = Study("s", "", SHORT, {"fold": fold_axis(["01"])})
+    with pytest.raises(UserError, match="write FIELD=VALUE"):
+        nested(study, ["dropout"])

@@ -1,0 +1,70 @@
+import pytest
+
+from ucf11lib.errors import UserError
+from ucf11lib.runs import RunConfig
+from ucf11lib.studies.grid import load_yaml
+
+
+def test_load_yaml_reads_values_as_the_command_line_does(tmp_path):
+    file = tmp_path / "g.yaml"
+    file.write_text(
+        "base: {model: c3d, recipe: 2019, health: false, split: logo}\n"
+        "grid: {fold: [07, 08], learning_rate: [1e-3, 0.01], target_accuracy: [none]}\n"
+    )
+    study = load_yaml(file)
+    points = study.points()
+    wanted = {"model": "c3d", "recipe": "2019", "health": False, "split": "logo", "fold": "07"}
+    assert list(points)[1] == RunConfig.of(**wanted, learning_rate=0.01, target_accuracy=None)
+    labels = {"fold": "07", "learning_rate": "0.01", "target_accuracy": "none"}
+    assert (len(points), list(points.values())[1]) == (4, labels)
+    assert study.name.startswith("g-")
+
+
+def test_load_yaml_base_holds_for_every_model(tmp_path):
+    file = tmp_path / "g.yaml"
+    file.write_text("base: {width: 0.125}\ngrid: {seed: [1], model: [c3d, cnn_lstm]}\n")
+    assert [(one.profile.width, one.seed) for one in load_yaml(file).points()] == [(0.125, 1)] * 2
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("grid: [", "line 1"),
+        ("base: {model: c3d}", "grid"),
+        ("- c3d", "object"),
+        ("grid: {seed: [0]}\nbase: {model: c3d}\nworkers: 3", "workers"),
+        ("grid: {seed: [0]}", "no model"),
+        ("base: {model: c3d}\ngrid: {colour: [red]}", "unknown parameter colour"),
+        ("base: {model: c3d}\ngrid: {seed: 0}", "grid"),
+        ("base: {model: c3d}\ngrid: {seed: []}", "no values under grid"),
+        ("base: {model: c3d}\ngrid: {}", "no values under grid"),
+        ("base: {model: [c3d]}\ngrid: {seed: [0]}", "base"),
+        ("base: {model: c3d, seed: 0}\ngrid: {seed: [0]}", "seed is in base and in grid"),
+        ("base: {model: c3d}\ngrid: {seed: [x]}", "seed='x'"),
+        ("base: {model: c3d}\ngrid: {seed: [0], seed: [1]}", "key 'seed' is repeated"),
+        ("grid: {model: [c3d, resnet]}", "unknown model 'resnet'"),
+        ("base: {model: c3d}\ngrid: {init: [zeros]}", "init='zeros'"),
+        ("base: {model: c3d}\ngrid: {split: [logo]}", "split logo"),
+        ("a: &a [x, x]\ngrid: {seed: *a}", "aliases"),
+        ("\x00", "unacceptable character"),
+        ("grid: " + 2000 * "[", "grid"),
+    ],
+)
+def test_load_yaml_refuses_in_one_line(tmp_path, text, message):
+    file = tmp_path / "g.yaml"
+    file.write_text(text)
+    with pytest.raises(UserError, match=rf"^{file}: .*{message}[^\n]*$"):
+        load_yaml(file)
+
+
+def test_load_yaml_counts_before_it_expands(tmp_path):
+    values = {name: list(range(1000)) for name in ("seed", "shift", "batch_size")}
+    file = tmp_path / "g.yaml"
+    file.write_text(f"base: {{model: c3d}}\ngrid: {values}")
+    with pytest.raises(UserError, match="1000000000 runs: more than 10000"):
+        load_yaml(file)
+
+
+def test_load_yaml_missing_file_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"none.yaml: cannot be read"):
+        load_yaml(tmp_path / "none.yaml")

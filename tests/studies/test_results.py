@@ -1,0 +1,110 @@
+import json
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+from ucf11lib.errors import UserError
+from ucf11lib.runs import RunConfig
+from ucf11lib.studies import results
+from ucf11lib.studies.study import Study
+
+
+@pytest.fixture(scope="module")
+def study(tiny):
+    return Study("s", "what?", tiny, {"rate": {"0.1": {"learning_rate": 0.1}}}, ())
+
+
+def collect(study):
+    rows = [{"rate": "0.1", "seed": 0, "accuracy": 0.5, "trace": [1, 2]}]
+    return results.collect(study, "python -m ucf11lib study s", rows, study.points())
+
+
+def test_summary_table_has_points_against_a_label():
+    rows = [
+        (model, change, seed, share)
+        for model, first in (("c3d", 0.1), ("vgg9", 0.5))
+        for change, more in (("2019", 0.0), ("He", 0.25))
+        for seed, share in enumerate((first + more, first + more + 0.1))
+    ]
+    table = pd.DataFrame(rows, columns=["model", "change", "seed", "accuracy"])
+    table.loc[len(table)] = ("vgg9", "other", 0, None)
+    summary = results.summary_table(table, ["model", "change"], against="2019")
+    assert summary["change"].tolist() == ["2019", "He"] * 2
+    assert summary["accuracy"].tolist()[:2] == ["15.0 % (10.0 to 20.0)", "40.0 % (35.0 to 45.0)"]
+    assert summary["runs"].tolist() == [2] * 4
+    assert summary["points"].tolist() == ["+0.0", "+25.0"] * 2
+    short = results.summary_table(table, ["model"])
+    assert short.columns.tolist() == ["model", "accuracy", "runs"]
+    assert len(results.summary_table(table, ["change"], against="2019")) == 2
+
+
+def test_load_returns_what_write_wrote(study, own_results):
+    written = collect(study)
+    results.write(written, results.results_file("s"))
+    loaded = results.load("s")
+    assert loaded == written
+    assert loaded.source == ["synthetic data"]
+    assert loaded.axes == {"rate": ["0.1"]}
+    assert "trace" not in loaded.formatted()
+    assert "0.500" in loaded.formatted()
+    assert loaded.note == f"synthetic data; python -m ucf11lib study s, {loaded.date}"
+    old = replace(loaded, measured_before="the redesign")
+    assert old.note.endswith(", measured before the redesign")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, "no such file; make it with 'python -m ucf11lib study s'"),
+        ("{", "unreadable"),
+        ('{"study": "s"}', "missing required field question"),
+        ('{"study": 3}', "Expected str, got int - at study"),
+    ],
+)
+def test_load_of_no_results_is_one_line(text, words, own_results):
+    file = results.results_file("s")
+    file.parent.mkdir()
+    if text:
+        file.write_text(text)
+    with pytest.raises(UserError) as raised:
+        results.load("s")
+    assert str(raised.value).startswith(f"{file}: ")
+    assert words in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_stale_after_a_change(study):
+    fresh = collect(study)
+    assert results.stale(study, fresh) == ""
+    other = replace(study, axes={"rate": {"0.1": {"learning_rate": 0.2}}})
+    assert results.stale(other, fresh) == "2 of its configurations have changed"
+    assert "measured before the redesign" in results.stale(
+        study, replace(fresh, measured_before="the redesign")
+    )
+    (key,) = fresh.fingerprint
+    losses = [loss + 0.01 for loss in fresh.fingerprint[key]]
+    reason = results.stale(study, replace(fresh, fingerprint={key: losses}))
+    assert reason.startswith(f"the first losses of {key} are ")
+
+
+def test_stale_does_not_depend_on_the_machines_folders(tmp_path):
+    digests = []
+    for folder in (tmp_path / "a/weizmann", tmp_path / "b/weizmann"):
+        config = RunConfig.of(model="c3d", source="videos", data=str(folder))
+        digests.append(results._by_digest([config]))
+    assert digests[0] == digests[1]
+    assert str(tmp_path) not in json.dumps(digests)
+
+
+def test_fingerprint_is_reproducible_and_one_a_kind(tiny):
+    kinds = [
+        tiny,
+        tiny.with_(learning_rate=0.3, batch_size=8, seed=4),
+        tiny.with_(init="normal"),
+    ]
+    first = results.fingerprint(kinds)
+    results.first_losses.cache_clear()
+    assert results.fingerprint(kinds) == first
+    assert len(first) == 2
+    assert all(len(losses) == results.FINGERPRINT_STEPS for losses in first.values())

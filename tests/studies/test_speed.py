@@ -1,0 +1,35 @@
+import numpy as np
+import pytest
+
+from ucf11lib.studies import bench, load, speed
+
+
+def test_bench_times_each_model_and_profile(monkeypatch):
+    monkeypatch.setattr(speed, "run_in_process", lambda function, config: function(config))
+    monkeypatch.setattr(speed, "PRODUCT_SIDE", 64)
+    monkeypatch.setattr(speed, "SECONDS_A_REPEAT", 0)
+    monkeypatch.setattr(speed, "REPEATS", 2)
+    (row,) = bench(["cnn_lstm"], ["smoke"]).to_dict("records")
+    assert (row["model"], row["profile"], row["batch_size"]) == ("cnn_lstm", "smoke", 16)
+    numbers = [value for value in row.values() if isinstance(value, float)]
+    assert len(numbers) >= 12
+    assert np.isfinite(numbers).all()
+    assert row["sequences_per_second"] == pytest.approx(16 / row["store_seconds"])
+
+
+def test_time_interleaved_reverses_every_other_repeat():
+    calls = []
+    cases = {name: lambda name=name: calls.append(name) for name in "ab"}
+    seconds = speed.time_interleaved(cases, 3, calls.append)
+    assert "".join(calls) == "aabb" + "bbaa" + "aabb"
+    assert all(len(values) == 3 for values in seconds.values())
+
+
+def test_run_in_process_returns_what_the_function_does():
+    assert speed.run_in_process(max, 3, 4) == 4
+
+
+def test_committed_results_have_a_step_a_model_and_width():
+    table = load("speed").table
+    assert table["part"].value_counts()["step"] == 6
+    assert (table.loc[table["part"] == "health", "ratio"] <= 1.01).all()

@@ -1,0 +1,80 @@
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from ucf11lib.errors import UserError
+from ucf11lib.runs import REPORTED, RunConfig
+from ucf11lib.studies import STUDIES
+from ucf11lib.studies.study import Study, added_up, in_turn, over_models, repaired, weizmann
+
+
+def make(base, axes, seeds=()):
+    return Study("s", "what?", base, axes, seeds)
+
+
+def test_points_are_every_combination_with_every_seed(tiny):
+    rates = {"0.01": {"learning_rate": 0.01}, "0.1": {"learning_rate": 0.1}}
+    points = make(tiny, {"model": over_models("c3d", "vgg9"), "rate": rates}, (0, 1)).points()
+    assert len(points) == 8
+    assert list(points.values())[::2] == [
+        {"model": model, "rate": rate} for model in ("c3d", "vgg9") for rate in rates
+    ]
+    config = list(points)[3]
+    assert (config.model, config.recipe.learning_rate, config.seed) == ("c3d", 0.1, 1)
+    assert config.profile.steps_per_epoch == 1
+    assert list(make(tiny.with_(seed=7), {}).points()) == [tiny.with_(seed=7)]
+
+
+def test_points_added_up_leave_out_what_changes_nothing():
+    steps = {"2019": {}, "He": {"init": "he"}, "again": {"init": "he"}, "flip": repaired("flip")}
+    base = RunConfig.of(model="c3d", recipe="2019")
+    points = make(base, {"change": added_up(steps)}).points()
+    assert [labels["change"] for labels in points.values()] == ["2019", "He", "flip"]
+    assert [config.recipe.init for config in points] == ["normal", "he", "he"]
+    assert [config.recipe.flip for config in points] == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"colour": "red"}, "unknown parameter colour"),
+        ({"model": "resnet"}, "unknown model 'resnet'"),
+        ({"learning_rate": "fast"}, "learning_rate='fast'"),
+    ],
+)
+def test_points_with_an_unknown_value(tiny, changes, words):
+    with pytest.raises(UserError, match=words):
+        make(tiny, {"axis": {"label": changes}}).points()
+
+
+def test_changes_of_real_video_name_the_folder(tiny):
+    (config,) = make(tiny, {"data": {"Weizmann": weizmann}}).points(Path("/videos"))
+    assert (config.data.source, config.data.folder) == ("videos", "/videos/weizmann")
+
+
+def test_in_turn_stages_follow_each_other(tiny):
+    a, b, c = (make(tiny, {"part": {name: {}}}) for name in "abc")
+    first = in_turn(a, b, c)
+    second = first.then(pd.DataFrame())
+    third = second.then(pd.DataFrame())
+    assert [dict(s.axes) for s in (first, second, third)] == [dict(s.axes) for s in (a, b, c)]
+    assert third.then is None
+
+
+@pytest.mark.parametrize("model", REPORTED)
+def test_repairs_lead_from_2019_to_repaired(model):
+    study = STUDIES["repairs"]
+    points = {
+        labels["change"]: config
+        for config, labels in study.points().items()
+        if config.model == model and config.seed == 0
+    }
+    first, *_, last = points.values()
+    expected = RunConfig.of(model=model, recipe="2019", target_accuracy=None)
+    assert first.recipe == expected.recipe
+    assert first.health == (model != "c3d")  # a double softmax runs to its end
+    wanted = RunConfig.of(model=model, batch_size=16, target_accuracy=None).recipe
+    named = [(key, value) for key, value in vars(last.recipe).items() if key != "name"]
+    assert named == [(key, value) for key, value in vars(wanted).items() if key != "name"]
+    assert len({config.profile for config in points.values()}) == 1  # all are equally long

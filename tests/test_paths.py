@@ -1,0 +1,75 @@
+import errno
+import multiprocessing
+import subprocess
+import sys
+
+import pytest
+
+from ucf11lib import paths
+
+
+def test_atomic_file_leaves_nothing_on_failure(tmp_path):
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+    with pytest.raises(RuntimeError), paths.atomic_file(target) as temporary:  # noqa: PT012
+        temporary.write_text("half")
+        raise RuntimeError
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a.txt", "old")]
+    with paths.atomic_file(target) as temporary:
+        temporary.write_text("new")
+    assert target.read_text() == "new"
+
+
+def test_atomic_file_asks_for_space_first(tmp_path):
+    with (
+        pytest.raises(OSError, match="No space left") as raised,
+        paths.atomic_file(tmp_path / "a", expected_bytes=1 << 60),
+    ):
+        pass
+    assert raised.value.errno == errno.ENOSPC
+
+
+def test_atomic_dir_never_replaces(tmp_path):
+    with pytest.raises(FileExistsError), paths.atomic_dir(tmp_path / "d") as temporary:  # noqa: PT012
+        (temporary / "x").write_text("mine")
+        (tmp_path / "d").mkdir()
+    assert [path.name for path in tmp_path.iterdir()] == ["d"]
+    assert list((tmp_path / "d").iterdir()) == []
+
+
+def _hold(file, ready, release):
+    with paths.lock(file):
+        ready.set()
+        release.wait()
+
+
+def test_lock_is_held_by_one_process(tmp_path):
+    file = tmp_path / "sub" / ".lock"
+    context = multiprocessing.get_context("spawn")
+    ready, release = context.Event(), context.Event()
+    process = context.Process(target=_hold, args=(file, ready, release))
+    assert not paths.is_locked(file)
+    process.start()
+    ready.wait()
+    assert paths.is_locked(file)
+    with pytest.raises(paths.Locked), paths.lock(file, wait=False):
+        pass
+    process.kill()
+    process.join()
+    assert not paths.is_locked(file)
+    with paths.lock(file, wait=False):
+        assert paths.is_locked(file)
+
+
+def test_relative_folders_are_in_the_checkout(monkeypatch, tmp_path):
+    program = "from ucf11lib import paths; print(paths.data_dir())"
+    monkeypatch.setenv("UCF11_DATA", "data2")
+    run = {"capture_output": True, "text": True, "check": True, "cwd": tmp_path}
+    done = subprocess.run([sys.executable, "-c", program], **run)
+    assert done.stdout.strip() == str(paths.ROOT / "data2")
+
+
+def test_display_is_relative_inside_the_current_folder(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert paths.display(tmp_path / "a" / "b") == "a/b"
+    assert paths.display("/etc/hosts") == "/etc/hosts"

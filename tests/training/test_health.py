@@ -1,0 +1,188 @@
+"""Twelve planted faults, each named by its check; tests/slow has twelve healthy trainings."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ucf11lib.backend import keras, tf
+from ucf11lib.data import ClipStore, split
+from ucf11lib.data.writer import create
+from ucf11lib.errors import RunFailed
+from ucf11lib.runs import RunConfig
+from ucf11lib.training import Trainer, health, print_result, train
+from ucf11lib.training.step import loss_of, make_step
+
+SHORT = {"profile": "smoke", "epochs": 2, "steps_per_epoch": 10, "target_accuracy": None}
+
+
+def watch(store, model="cnn_lstm", tamper=None, **flat):
+    """Train for a few real steps under a monitor; `tamper` changes or replaces the network."""
+    config = RunConfig.of(model=model, **(SHORT | flat))
+    lines = []
+    job = Trainer.of(config, store, split(store, config), log=lines.append)
+    if tamper:
+        job.model = tamper(job.model) or job.model
+        job.step = make_step(job.model, job.optimizer, config.recipe, job.strategy)
+    history = list(job.epochs())
+    assert len(lines) == len(job.monitor.findings)
+    return job.monitor, history
+
+
+def behind(function):
+    """Put something behind the outputs."""
+    return lambda model: keras.Model(model.input, keras.layers.Lambda(function)(model.output))
+
+
+def nan_weights(model):
+    layer = model.get_layer("conv2")
+    layer.kernel.assign(layer.kernel * math.nan)
+
+
+def dead_relus(model):
+    layer = model.get_layer("conv1")
+    layer.bias.assign(layer.bias - 1e6)
+
+
+def one_hot_twice(z):
+    """A saturated double softmax that no longer sums to 1: the loss does not see the added 1."""
+    return 1.0 + keras.ops.softmax(1e6 * z)
+
+
+def changed(store, folder, change):
+    """A copy of a store with other frames."""
+    origin = {"source": "synthetic", "classes": store.info.classes, "origin": {}}
+    with create(folder, **origin) as writer:
+        for i, (label, group, clip) in enumerate(
+            zip(store.labels, store.groups, store.clips, strict=True)
+        ):
+            frames = change(store.frames[i])[None]
+            writer.add(frames, label=int(label), group=group, clip=f"{clip}_{i}")
+    return ClipStore.open(folder)
+
+
+BLOW_UP = {
+    "model": "vgg9",
+    "optimizer": "sgd",
+    "learning_rate": 1e6,
+    "schedule": "constant",
+}
+ONE_CLASS = {"learning_rate": 1e-9, "batch_size": 12}  # 120 predictions an epoch are enough
+PLANTED = {
+    "a softmax in the head": ("double_softmax", {"head": "softmax"}),
+    "C3D as in 2019": ("double_softmax", {"model": "c3d", "recipe": "2019"}),
+    "a softmax behind a sound model": ("double_softmax", {"tamper": behind(keras.ops.softmax)}),
+    "a saturated double softmax in disguise": ("lattice", {"tamper": behind(one_hot_twice)}),
+    "a saturated tanh behind the logits": (
+        "dead_gradient",
+        {"tamper": behind(lambda z: keras.ops.tanh(1e6 * z))},
+    ),
+    "a learning rate of 1e6": ("non_finite", BLOW_UP),
+    "weights that are no numbers": ("non_finite", {"tamper": nan_weights}),
+    "ReLUs that died": ("one_class", {"tamper": dead_relus, **ONE_CLASS}),
+    "grey levels fed as they are": ("frames", {"inputs": "raw", "learning_rate": 1e-6}),
+    "N(0, 0.1) on C3D": ("first_loss", {"model": "c3d", "init": "normal", "width": 0.125}),
+    "frames scaled before they were stored": ("frames", {"change": lambda frames: frames // 128}),
+    "black frames": ("frames", {"change": np.zeros_like}),
+}
+
+
+def test_checks_are_all_planted():
+    assert len(PLANTED) == 12
+    assert {check for check, _ in PLANTED.values()} == set(health.CHECKS)
+
+
+@pytest.mark.parametrize("fault", PLANTED)
+def test_monitor_names_a_planted_fault(fault, store, tmp_path):
+    check, options = PLANTED[fault]
+    options = dict(options)
+    if change := options.pop("change", None):
+        store = changed(store, tmp_path / "s", change)
+    monitor, history = watch(store, **options)
+    finding = monitor.findings[0]
+    assert finding.check == check, monitor.findings
+    assert finding.line.startswith(f"health: {check} at step {finding.step}: ")
+    assert finding.line.endswith(f"; usually {health.CHECKS[check]}")
+    assert "\n" not in finding.line
+    assert monitor.status.startswith(f"{'stopped' if finding.stops else 'warned'}: {check}")
+    if finding.stops:
+        assert len(history) == 1
+
+
+def vector(loss=2.4, norm=1.0, distributions=0, predicted=0):
+    """A step's row: 11 classes, batches of 4."""
+    row = np.zeros(4 + 11)
+    row[:4] = loss * 4, 1, norm**2, distributions
+    row[4 + predicted] = 4
+    return row
+
+
+@pytest.mark.parametrize(
+    ("first", "rows", "scaling", "status"),
+    [
+        (0, [vector(loss=0.01)], False, "warned: first_loss"),
+        (1, [vector(loss=1e-9, norm=1e-12)] * 16, False, "ok"),  # memorised, not dead
+        (1, [vector(norm=0.0)] * 7, False, "ok"),
+        (1, [vector(norm=0.0)] * 8, False, "stopped: dead_gradient"),
+        (1, [vector(norm=math.inf)] * 3 + [vector()], True, "ok"),
+        (1, [vector(norm=math.inf)] * 8, True, "stopped: non_finite"),
+        (1, [vector(norm=math.inf)], False, "stopped: non_finite"),
+    ],
+)
+def test_look_judges_rows(first, rows, scaling, status):
+    monitor = health.Monitor(11, 4, lambda line: None, scaled=scaling)
+    monitor.begin_epoch(first)
+    assert monitor.look(rows, last=True) == status.startswith("stopped")
+    assert monitor.status == status
+
+
+def test_look_sees_habits_within_an_epoch_only():
+    """A resumed run starts with an epoch and must have the findings of an undisturbed one."""
+    monitor = health.Monitor(11, 4, lambda line: None)
+    for first in (1, 8):
+        monitor.begin_epoch(first)
+        assert not monitor.look([vector(norm=0.0)] * 7, last=True)
+    assert monitor.findings == []
+
+
+@pytest.mark.parametrize(("classes", "batch_size"), [(11, 2), (10, 2), (11, 16)])
+def test_lattice_is_what_a_double_softmax_costs(classes, batch_size):
+    """Closed form against the loss of saturated outputs, k of the batch right."""
+    for k in range(batch_size + 1):
+        predicted = np.arange(batch_size) % classes
+        labels = np.where(np.arange(batch_size) < k, predicted, (predicted + 1) % classes)
+        outputs = tf.nn.softmax(tf.one_hot(predicted, classes) * 1e4)
+        loss = float(tf.reduce_mean(loss_of(tf.constant(labels, tf.int32), outputs)))
+        assert loss == pytest.approx(health.lattice(classes, batch_size)[k], abs=1e-6)
+    assert health.lattice(11, 2) == pytest.approx([2.5430, 2.0430, 1.5430], abs=5e-5)
+
+
+def test_train_watched_has_the_numbers_of_unwatched(trained, store, tmp_path):
+    unwatched = train(trained.config.with_(health=False), tmp_path / "r", store=store)
+    histories = [run.history.drop(columns="seconds") for run in (trained, unwatched)]
+    pd.testing.assert_frame_equal(*histories, check_exact=True)
+    assert (trained.metrics["status"], unwatched.metrics["status"]) == ("ok", "unchecked")
+
+
+@pytest.mark.parametrize(
+    ("check", "flat"),
+    [
+        ("double_softmax", {"model": "c3d", "recipe": "2019"}),
+        ("non_finite", BLOW_UP),
+    ],
+)
+def test_train_stopped_leaves_a_complete_folder(check, flat, store, tmp_path, capsys):
+    run = train(RunConfig.of(profile="smoke", **flat), tmp_path / "r", store=store)
+    assert f"health: {check} at step" in capsys.readouterr().out
+    with pytest.raises(RunFailed, match=f"stopped: {check}; .*metrics.json has the findings"):
+        print_result(run)
+    assert run.metrics["findings"][0].startswith(f"health: {check}")
+    assert (run.metrics["val_loss"] is None) == (check == "non_finite")
+    assert (len(run.history), len(run.predictions["index"])) == (1, run.metrics["n_val"])
+
+
+def test_train_without_health_continues(store, tmp_path):
+    flat = {"recipe": "2019", "profile": "smoke", "health": False, "target_accuracy": None}
+    run = train(RunConfig.of(model="c3d", **flat), tmp_path / "r", store=store)
+    assert (len(run.history), run.metrics["status"]) == (2, "unchecked")

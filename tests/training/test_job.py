@@ -1,0 +1,180 @@
+import json
+import os
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ucf11lib import paths
+from ucf11lib.errors import RunFailed, UserError
+from ucf11lib.models import load
+from ucf11lib.runs import Run, RunConfig
+from ucf11lib.runs.folder import HISTORY, lock_file
+from ucf11lib.runs.records import Metrics
+from ucf11lib.training import finished_run, print_result, train, train_or_load
+
+TINY = {"profile": "smoke", "groups": 3, "clips": 1, "epochs": 1}  # 33 sequences, one epoch
+
+
+def silent(line):
+    pass
+
+
+def stop(line):
+    raise KeyboardInterrupt
+
+
+def test_train_leaves_a_complete_folder(trained):
+    assert sorted(path.name for path in trained.path.iterdir()) == [
+        "config.json",
+        "environment.json",
+        "history.csv",
+        "metrics.json",
+        "model.keras",
+        "predictions.npz",
+        "split.csv",
+    ]
+    assert set(trained.metrics) == set(Metrics.__annotations__)
+    assert trained.metrics["status"] == "ok"
+    assert list(trained.history.columns) == HISTORY
+    assert len(trained.history) == trained.metrics["epochs"] == 2
+    assert trained.config == RunConfig.of(model="cnn_lstm", profile="smoke")
+
+
+def test_train_leaves_numbers_that_fit_each_other(trained, store):
+    p, m = trained.predictions, trained.metrics
+    assert p["y_prob"].sum(axis=1) == pytest.approx(1)
+    assert m["accuracy"] == (p["y_prob"].argmax(axis=1) == p["y_true"]).mean()
+    assert np.array(m["confusion"]).sum() == m["n_val"] == len(p["index"])
+    assert m["accuracy"] == pytest.approx(trained.history["val_accuracy"].iloc[-1])
+    assert np.array_equal(store.labels[p["index"]], p["y_true"])
+    low, high = m["interval"]
+    assert 0 <= low <= m["accuracy"] <= high <= 1
+    assert 2 * 3 * 8 / m["seconds"] < m["sequences_per_second"] < 10_000
+    assert m["seconds_to_75"] is m["sequences_to_75"] is None
+
+
+def test_train_counts_sequences_to_the_target(store, tmp_path, monkeypatch):
+    monkeypatch.setattr("ucf11lib.training.record.TARGET", 0.0)
+    config = RunConfig.of(model="frame_cnn", profile="smoke")
+    run = train(config, tmp_path / "r", store=store, log=silent)
+    assert run.metrics["sequences_to_75"] == 3 * 8
+    assert run.metrics["seconds_to_75"] == run.history["seconds"].iloc[0]
+
+
+def test_train_records_both_sides_of_the_split(trained, store):
+    table = pd.read_csv(trained.path / "split.csv", dtype={"group": str})
+    assert table.columns.tolist() == ["index", "clip", "group", "side"]
+    assert table["index"].tolist() == list(range(len(store)))
+    sides = dict(tuple(table.groupby("side")))
+    assert not set(sides["train"]["group"]) & set(sides["held out"]["group"])
+    assert np.array_equal(sides["held out"]["index"], trained.predictions["index"])
+    assert np.array_equal(trained.held_out["clips"], store.clips[trained.predictions["index"]])
+
+
+def test_train_twice_has_the_same_bytes(trained, store, tmp_path):
+    again = train(trained.config, tmp_path / "again", store=store, tensorboard=True, log=silent)
+    histories = [run.history.drop(columns="seconds") for run in (trained, again)]
+    pd.testing.assert_frame_equal(*histories, check_exact=True)
+    for key, value in trained.predictions.items():
+        assert np.array_equal(value, again.predictions[key])
+    weights = [load(run).get_weights() for run in (trained, again)]
+    assert all(map(np.array_equal, *weights))
+    assert (again.path / "tensorboard").is_dir()
+
+
+def test_train_does_not_touch_an_existing_folder(trained, store, tmp_path):
+    with pytest.raises(UserError, match="a finished run; choose another --run or delete it"):
+        train(trained.config, trained.path, store=store)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("x")
+    for resume in (False, True):
+        with pytest.raises(UserError):
+            train(trained.config, tmp_path / "mine", store=store, resume=resume)
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.tex"]
+
+
+def test_train_unfinished_has_one_line_for_each_way_on(trained, store, tmp_path):
+    folder = tmp_path / "r"
+    with pytest.raises(KeyboardInterrupt):
+        train(trained.config, folder, store=store, log=stop)
+    with pytest.raises(UserError, match="did not finish"):
+        Run.open(folder)
+    with pytest.raises(UserError, match="continue with --resume"):
+        train(trained.config, folder, store=store)
+    with pytest.raises(UserError, match="begun with another learning_rate, seed; choose the same"):
+        train(trained.config.with_(seed=1, learning_rate=1), folder, store=store, resume=True)
+    config = json.loads((folder / "config.json").read_text())
+    config["store_sha256"]["frames"] = "0" * 64
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(UserError, match=r"s: not the data that .*r was begun with"):
+        train(trained.config, folder, store=store, resume=True)
+
+
+def test_train_refuses_a_folder_that_another_process_uses(trained, store, tmp_path):
+    folder = tmp_path / "r"
+    with (
+        paths.lock(lock_file(folder)),
+        pytest.raises(UserError, match="r: another process trains in it; wait for it"),
+    ):
+        train(trained.config, folder, store=store)
+    assert os.listdir(tmp_path) == []
+
+
+def test_train_refuses_data_before_it_makes_a_folder(trained, store, videos, tmp_path):
+    other = RunConfig.of(model="c3d", profile="smoke", source="course", data=str(videos))
+    half = RunConfig.of(model="c3d", profile="smoke", precision="float16")
+    with pytest.raises(UserError, match="its source is synthetic, not course"):
+        train(other, tmp_path / "r", store=store)
+    with pytest.raises(UserError, match="unknown model 'resnet'"):
+        train(RunConfig.of(model="resnet"), tmp_path / "r", store=store)
+    with pytest.raises(UserError, match="c3d: TensorFlow pools float16"):
+        train(half, tmp_path / "r", store=store)
+    assert os.listdir(tmp_path) == []
+
+
+def test_train_out_of_memory_is_one_line(trained, store, tmp_path, monkeypatch):
+    def epochs(*_, **__):
+        raise MemoryError("OOM when allocating tensor with shape[8,30] and type float")
+
+    monkeypatch.setattr("ucf11lib.training.trainer.Trainer.epochs", epochs)
+    with pytest.raises(RunFailed, match=r"out of memory for a tensor of shape \[8,30\]; begin"):
+        train(trained.config, tmp_path / "r", store=store, log=silent)
+
+
+def test_train_or_load_trains_once():
+    config = RunConfig.of(model="frame_cnn", **TINY)
+    assert finished_run(config) is None
+    run = train_or_load(config, log=silent)
+    stamp = (run.path / "metrics.json").stat().st_mtime_ns
+    lines = []
+    assert train_or_load(config, log=lines.append) == finished_run(config) == run
+    assert lines == [f"{run.path}: finished already"]
+    assert run.path == paths.runs_dir() / config.name
+    assert (run.path / "metrics.json").stat().st_mtime_ns == stamp
+    (run.path / "metrics.json").unlink()
+    assert train_or_load(config, log=lines.append) == run
+    assert "no checkpoint; beginning at epoch 1" in lines
+
+
+@pytest.mark.parametrize("content", ["another configuration", "garbage", "a file of the user"])
+def test_train_or_load_leaves_other_folders_as_they_are(trained, content):
+    config = RunConfig.of(model="frame_cnn", **TINY)
+    folder = paths.runs_dir() / config.name
+    if content == "another configuration":
+        shutil.copytree(trained.path, folder)
+    else:
+        name = "config.json" if content == "garbage" else "thesis.tex"
+        folder.mkdir(parents=True)
+        (folder / name).write_text("{")
+    before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    run = train_or_load(config, log=silent)
+    assert run.path == paths.runs_dir() / f"{config.name}-{config.digest}"
+    assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
+    assert train_or_load(config, log=silent) == finished_run(config) == run
+
+
+def test_print_result_names_the_folder(trained, capsys):
+    print_result(trained)
+    assert f"run: {paths.display(trained.path)}\n" in capsys.readouterr().out

@@ -1,0 +1,112 @@
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ucf11lib.backend import keras
+from ucf11lib.data import split
+from ucf11lib.data.splits import Split
+from ucf11lib.errors import UserError
+from ucf11lib.runs import RunConfig
+from ucf11lib.training import Trainer
+from ucf11lib.training.step import score
+from ucf11lib.training.trainer import Epoch
+
+SHORT = {"profile": "smoke", "epochs": 3, "steps_per_epoch": 4}
+
+
+def trainer(store, model="cnn_lstm", sides=None, **flat):
+    config = RunConfig.of(model=model, **(SHORT | flat))
+    return Trainer.of(config, store, sides or split(store, config))
+
+
+def test_epochs_learn_the_training_part(store):
+    job = trainer(store, width=0.25, epochs=1, steps_per_epoch=60)
+    labels = store.labels[job.split.train]
+    before, _ = score(job.predict(store, job.split.train), labels)
+    assert before == pytest.approx(math.log(11), abs=1.0)
+    list(job.epochs())
+    after, accuracy = score(job.predict(store, job.split.train), labels)
+    assert after < 0.6 * before
+    assert accuracy > 0.6
+
+
+def test_epochs_held_out_sequences_move_no_weight(store):
+    job = trainer(store)
+    fewer = Split(job.split.train, job.split.validation[:4])
+    for a, b in zip(job.epochs(), trainer(store, sides=fewer).epochs(), strict=True):
+        assert (a.loss, a.accuracy) == (b.loss, b.accuracy)
+
+
+@pytest.mark.parametrize(("target", "epochs"), [(0.0, [1]), (None, [1, 2, 3])])
+def test_epochs_stop_at_the_target(store, target, epochs):
+    assert [epoch.epoch for epoch in trainer(store, target_accuracy=target).epochs()] == epochs
+
+
+def test_epochs_run_nothing_ahead_and_call_after_each_step(store):
+    job = trainer(store)
+    calls = []
+    next(job.epochs(after_step=lambda: calls.append(int(job.optimizer.iterations))))
+    assert calls == [1, 2, 3, 4]
+    assert int(job.optimizer.iterations) == job.progress.steps == 4
+
+
+def test_epochs_are_means_over_their_sequences(store):
+    """With a tiny learning rate the epoch's loss is that of its sequences, fixed weights."""
+    plain = {"flip": False, "shift": 0, "schedule": "constant", "optimizer": "sgd"}
+    job = trainer(store, learning_rate=1e-12, **plain)
+    epoch = next(job.epochs())
+    seen = job.stream.positions(0, 4 * job.config.recipe.batch_size)
+    loss, accuracy = score(job.predict(store, seen), store.labels[seen])
+    assert epoch.loss == pytest.approx(loss, rel=1e-4)
+    assert epoch.accuracy == pytest.approx(accuracy, abs=1e-6)
+
+
+def test_step_on_batches_is_what_epochs_do(store):
+    """The studies train step by step."""
+    by_step, by_epoch = trainer(store, epochs=1), trainer(store, epochs=1)
+    rows = [by_step.step(*batch).numpy() for batch in by_step.batches(0, 4)]
+    (epoch,) = by_epoch.epochs()
+    assert epoch.loss == pytest.approx(sum(row[0] for row in rows) / 32, rel=1e-6)
+    weights = by_step.model.get_weights(), by_epoch.model.get_weights()
+    assert all(map(np.array_equal, *weights))
+
+
+def test_of_builds_for_other_classes_and_restores_the_policy(store):
+    config = RunConfig.of(model="cnn_lstm", precision="bfloat16", health=False, **SHORT)
+    job = Trainer.of(config, store, split(store, config), classes=13)
+    assert job.model.output_shape == (None, 13)
+    assert job.model.get_layer("conv1").compute_dtype == "bfloat16"
+    assert keras.config.dtype_policy().name == "float32"
+    assert job.monitor is None
+
+
+def test_of_reads_the_statistics_of_the_training_part(store):
+    config = RunConfig.of(model="cnn_lstm", recipe="2019", **SHORT)
+    sides = split(store, config)
+    layer = Trainer.of(config, store, sides).model.get_layer("normalise")
+    mean, std = store.channel_statistics(sides.train)
+    assert layer.mean == pytest.approx(list(mean))
+    assert layer.std == pytest.approx(list(std))
+
+
+def test_of_refuses_float16_without_a_gpu_where_it_cannot_be_pooled(store):
+    with pytest.raises(UserError, match="c3d: TensorFlow pools float16 over time on GPUs only"):
+        trainer(store, "c3d", precision="float16")
+
+
+def test_of_refuses_a_batch_that_replicas_cannot_share(store):
+    class Three:
+        num_replicas_in_sync = 3
+
+    config = RunConfig.of(model="c3d", recipe="2019", **SHORT)
+    with pytest.raises(UserError, match="batch size 16 cannot be shared by 3 replicas"):
+        Trainer.of(config, store, None, strategy=Three())
+
+
+def test_line_of_an_epoch():
+    epoch = Epoch(3, 1.5, 0.25, 2.0, 0.125, 61.04)
+    line = "loss 1.5000  accuracy  25.0%  val_loss 2.0000  val_accuracy  12.5%    61.0 s"
+    assert epoch.line(12) == f"epoch   3/12  {line}"
+    assert replace(epoch, val_loss=math.nan).line(12).count("nan") == 1

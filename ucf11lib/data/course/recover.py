@@ -1,0 +1,145 @@
+"""Clips and groups for sequences that have none: the course's files keep the order of cutting.
+
+Sequences of one clip follow each other: within a clip the jump from one sequence to the next is a
+step of motion like any other. Clips were cut in order of name, so clips of one group are neighbours
+too, and look alike. Both are estimates, and are called so wherever they are shown.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+MOTION_FRAMES = 2  # a cut changes more than the motion of so many frames
+REPEATED_SHARE = 0.1  # of the usual change: less is a film that shows frames twice, not motion
+USUAL_SHARE = 0.9  # of the time, so that a clip that pauses or jerks is not cut there
+NOISE = 0.5  # grey levels: less motion than this is noise
+ALIKE_PERCENTILE = 5  # of the distances between clips of different classes, so of other groups
+
+
+@dataclass
+class Recovery:
+    """Clips and groups of the sequences given to `add` in file order, an entry for each.
+
+    Attributes:
+        clips: number of the clip, counted over all classes.
+        confidence: 0.5..1, of the boundary before the sequence or of its absence; 1 where a class
+            begins.
+    """
+
+    clips: list[int] = field(default_factory=list)
+    confidence: list[float] = field(default_factory=list)
+    _labels: list[int] = field(default_factory=list)  # a clip each
+    _medians: list[list[np.ndarray]] = field(default_factory=list)  # of a clip's sequences
+    _last: np.ndarray | None = None
+    _motion: float = 0.0
+
+    def add(self, frames: np.ndarray, label: int) -> None:
+        """Add the next sequence, uint8 (30, 64, 64, 3), of class `label`."""
+        blurred = _blurred(frames)
+        motion = _motion(blurred)
+        begins = True
+        confidence = 1.0
+        if self._labels and label == self._labels[-1]:
+            change = max(_change(blurred[:1], self._last)[0], 1e-6)
+            odds = 4 * math.log(change / max(motion, self._motion, NOISE))
+            begins = odds > 0
+            confidence = 1 / (1 + math.exp(-abs(odds)))
+        if begins:
+            self._labels.append(label)
+            self._medians.append([])
+        five = np.sort(frames[::7, ::4, ::4], axis=0)
+        self._medians[-1].append(five[len(five) // 2].astype(np.int16))
+        self._last = blurred[-1:]
+        self._motion = motion
+        self.clips.append(len(self._labels) - 1)
+        self.confidence.append(confidence)
+
+    @property
+    def position(self) -> int:
+        """How many sequences of its clip come before the last one."""
+        return len(self._medians[-1]) - 1
+
+    def groups(self) -> list[int]:
+        """Return the number of each sequence's group: clips of a class that look alike.
+
+        A clip between two alike ones belongs to them. Alike is nearer, in the median frame, than
+        all but `ALIKE_PERCENTILE` % of pairs of clips from different classes. That merges too much
+        rather than too little: two groups in one cost training data, one group in two leaks.
+        """
+        medians = np.stack([np.median(parts, axis=0).astype(np.int16) for parts in self._medians])
+        labels = np.array(self._labels)
+        most = _alike(medians, labels)
+
+        def alike(i: int, j: int) -> bool:
+            inside = i >= 0 and j < len(labels) and labels[i] == labels[j]
+            return inside and np.abs(medians[i] - medians[j]).mean() <= most
+
+        number = 0
+        of_clip = [0]
+        for k in range(1, len(medians)):
+            joined = any(alike(i, j) for i, j in ((k - 1, k), (k - 2, k), (k - 1, k + 1)))
+            if not (joined and labels[k] == labels[k - 1]):
+                number += 1
+            of_clip.append(number)
+        return [of_clip[clip] for clip in self.clips]
+
+
+def boundary_scores(truth: Sequence, estimate: Sequence, labels: np.ndarray) -> dict:
+    """Compare estimated boundaries with true ones, within classes, where a boundary is sure.
+
+    Args:
+        truth, estimate: clips or groups of n sequences in file order, of any kind.
+        labels: int (n,).
+
+    Returns:
+        `true`, `estimated` and `both`, counts of boundaries, with `precision` and `recall`; None
+        where there are none.
+    """
+    inner = labels[1:] == labels[:-1]
+    true, estimated = (
+        inner & (units[1:] != units[:-1]) for units in map(np.array, (truth, estimate))
+    )
+    counts = {"true": true.sum(), "estimated": estimated.sum(), "both": (true & estimated).sum()}
+    scores = {name: int(count) for name, count in counts.items()}
+    scores["precision"] = scores["both"] / scores["estimated"] if scores["estimated"] else None
+    scores["recall"] = scores["both"] / scores["true"] if scores["true"] else None
+    return scores
+
+
+def _blurred(frames: np.ndarray) -> np.ndarray:
+    """Return sums over 4 x 4 pixels, in half of the rows for speed, int16 (T, n): no noise."""
+    rows = frames[:, ::8].astype(np.int16)
+    for i in (1, 2, 3):
+        rows += frames[:, i::8].astype(np.int16)
+    pairs = rows[:, :, 1:] + rows[:, :, :-1]
+    return (pairs[:, :, 2:] + pairs[:, :, :-2]).reshape(len(frames), -1)
+
+
+def _change(one: np.ndarray, two: np.ndarray) -> np.ndarray:
+    """Return how far blurred frames (T, n) differ, grey levels (T,)."""
+    return np.abs(one - two).sum(axis=1, dtype=np.int32) / (16 * one.shape[1])
+
+
+def _motion(blurred: np.ndarray) -> float:
+    """Return how much `MOTION_FRAMES` frames of motion usually change, grey levels."""
+    steps = _change(blurred[1:], blurred[:-1])
+    shown = blurred[1:][steps > REPEATED_SHARE * _usual(steps)]
+    return _usual(_change(shown[MOTION_FRAMES:], shown[:-MOTION_FRAMES]))
+
+
+def _usual(changes: np.ndarray) -> float:
+    return float(np.sort(changes)[int(USUAL_SHARE * len(changes))]) if len(changes) else 0.0
+
+
+def _alike(medians: np.ndarray, labels: np.ndarray, pairs: int = 4000) -> float:
+    """Return the distance, grey levels, below which two clips are one group's; 0 if one class."""
+    rng = np.random.default_rng(0)
+    one, two = rng.integers(0, len(medians), (2, pairs))
+    differ = labels[one] != labels[two]
+    distances = [
+        np.abs(medians[a] - medians[b]).mean()
+        for a, b in zip(one[differ], two[differ], strict=True)
+    ]
+    return float(np.percentile(distances, ALIKE_PERCENTILE)) if distances else 0.0

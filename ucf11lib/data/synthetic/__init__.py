@@ -1,0 +1,1 @@
+"""The synthetic stand-in for UCF-11."""

@@ -1,0 +1,65 @@
+"""Who or what must not be on both sides of a split, read from the names of clips."""
+
+import re
+from pathlib import PurePosixPath
+
+from ucf11lib.errors import UserError
+
+# What is searched in <class>/[<folder>/]<clip>.<suffix>, and the group as its template.
+UCF11 = r"^([^/]+)/(?:([^/]+)/.+|(v_[^/]+_\d+)_\d+\.\w+)$"
+RULES = {
+    "UCF-101 names": (r"(?i)^([^/]+)/(?:.+/)?v_[^/]+_(g\d+)_c\d+\.\w+$", r"\1/\2"),
+    "group folders or UCF-11 names": (UCF11, r"\1/\2\3"),
+    "Weizmann names": (r"(?i)^([^/]+)/(?:.+/)?([^/]+)_\1\d?\.\w+$", r"\2"),
+}
+OWN = "each clip its own"
+
+
+def find_groups(names: list[str], pattern: str = "") -> tuple[list[str], str]:
+    """Return each clip's group, by the first rule that fits all of them, and that rule.
+
+    Args:
+        names: files relative to the tree's root, `<class>/[<folder>/]<clip>.<suffix>`.
+        pattern: searched in them instead; the group is its `(?P<group>...)`, or its first.
+
+    Raises:
+        UserError: `pattern` does not compile, has no capture group, or does not match all names.
+    """
+    rules = RULES
+    if pattern:
+        template = r"\g<group>" if "?P<group>" in pattern else r"\1"
+        rules = {f"--group-pattern {pattern}": (pattern, template)}
+    for rule, (regex, template) in rules.items():
+        try:
+            matches = [re.search(regex, name) for name in names]
+            groups = [match.expand(template) if match else "" for match in matches]
+        except (re.error, IndexError) as error:
+            remedy = "give a regular expression with (...) in it"
+            raise UserError(f"{rule}: {error}; {remedy}") from None
+        if all(groups):
+            return groups, rule
+        if pattern:
+            missed = f"{groups.count('')} of {len(names)} clips"
+            first = names[groups.index("")]
+            raise UserError(f"{rule}: matches no group in {missed}, the first: {first}")
+    return [_without_suffix(name) for name in names], OWN
+
+
+def clip_names(names: list[str]) -> list[str]:
+    """Return the names without their suffixes.
+
+    Raises:
+        UserError: a name that is not UTF-8, or two that are the same but for the suffix.
+    """
+    clips: dict[str, str] = {}
+    for name in names:
+        if name.encode(errors="replace").decode() != name:
+            raise UserError(f"{name!a}: not a name in UTF-8; rename the file")
+        first = clips.setdefault(_without_suffix(name), name)
+        if first != name:
+            raise UserError(f"{first} and {name}: one clip by their names; rename or remove one")
+    return list(clips)
+
+
+def _without_suffix(name: str) -> str:
+    return str(PurePosixPath(name).with_suffix(""))

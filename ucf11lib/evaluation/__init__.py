@@ -1,0 +1,15 @@
+"""What a model's answers are worth, and what they rest on. A model is handed in, never built."""
+
+# ruff: noqa: F401 - names for outsiders
+from ucf11lib.evaluation.baselines import baselines_table
+from ucf11lib.evaluation.comparison import pairs_table
+from ucf11lib.evaluation.metrics import (
+    chance_loss,
+    expected_calibration_error,
+    measure_predictions,
+    pick_examples,
+    reliability_table,
+)
+from ucf11lib.evaluation.perturbations import PERTURBATIONS, accuracy_under, conditions_table
+from ucf11lib.evaluation.predict import evaluate, formatted, make_predict, predict_video
+from ucf11lib.evaluation.saliency import explain

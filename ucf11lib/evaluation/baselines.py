@@ -1,0 +1,92 @@
+"""Baselines that see no motion."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from ucf11lib.backend import tf
+from ucf11lib.data.splits import Split
+from ucf11lib.data.store import ClipStore
+from ucf11lib.evaluation.intervals import accuracy_with_interval
+
+HISTOGRAM_BINS = 8  # a channel
+THUMBNAIL = (8, 16)  # frames a sequence, pixels a side
+READ_SEQUENCES = 32  # at a time
+
+
+def majority(store: ClipStore, split: Split) -> np.ndarray:
+    """Return the training part's most frequent class for every sequence: int (n_val,)."""
+    return np.full(len(split.validation), np.bincount(store.labels[split.train]).argmax())
+
+
+def colour_histogram_regression(store: ClipStore, split: Split) -> np.ndarray:
+    """Return answers by logistic regression on one frame's colour histogram: int (n_val,)."""
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=2000))
+    model.fit(colour_histograms(store, split.train), store.labels[split.train])
+    return model.predict(colour_histograms(store, split.validation))
+
+
+def nearest_neighbour(store: ClipStore, split: Split) -> np.ndarray:
+    """Return the class of the nearest training sequence, by pixels: int (n_val,).
+
+    A high accuracy shows that validation sequences have near copies in the training part.
+    """
+    model = KNeighborsClassifier(n_neighbors=1, algorithm="brute")
+    model.fit(thumbnails(store, split.train), store.labels[split.train])
+    return model.predict(thumbnails(store, split.validation))
+
+
+def colour_histograms(store: ClipStore, indices: np.ndarray) -> np.ndarray:
+    """Return the square root of the middle frame's colour histogram: float (n, 512)."""
+
+    def histograms(frames: np.ndarray) -> np.ndarray:
+        middle = frames[:, frames.shape[1] // 2].astype(int) * HISTOGRAM_BINS // 256
+        colours = middle @ [HISTOGRAM_BINS**2, HISTOGRAM_BINS, 1]
+        rows = colours.reshape(len(frames), -1)
+        counts = [np.bincount(row, minlength=HISTOGRAM_BINS**3) for row in rows]
+        return np.sqrt(np.stack(counts) / rows.shape[1])
+
+    return _features(store, indices, histograms)
+
+
+def thumbnails(store: ClipStore, indices: np.ndarray) -> np.ndarray:
+    """Return 8 evenly spaced frames as 16 x 16 means of R, G and B: float32 (n, 6144)."""
+
+    count, side = THUMBNAIL
+
+    def reduced(frames: np.ndarray) -> np.ndarray:
+        numbers = np.linspace(0, frames.shape[1] - 1, count).round().astype(int)
+        flat = frames[:, numbers].reshape(-1, *frames.shape[2:])
+        small = tf.image.resize(flat, (side, side), method="area")
+        return small.numpy().reshape(len(frames), -1)
+
+    return _features(store, indices, reduced)
+
+
+def _features(store: ClipStore, indices: np.ndarray, function: Callable) -> np.ndarray:
+    """Return `function` of the frames of `indices`, with few sequences in memory at a time."""
+    starts = range(0, len(indices), READ_SEQUENCES)
+    return np.concatenate([function(store.take(indices[i : i + READ_SEQUENCES])) for i in starts])
+
+
+BASELINES = {
+    "majority class": majority,
+    "colour histogram, logistic regression": colour_histogram_regression,
+    "pixels, nearest neighbour": nearest_neighbour,
+}
+
+
+def baselines_table(store: ClipStore, split: Split) -> pd.DataFrame:
+    """Return a row a baseline, with the columns of `accuracy_with_interval`."""
+    labels = store.labels[split.validation]
+    groups = store.groups[split.validation]
+    rows = {
+        name: accuracy_with_interval(answers(store, split) == labels, groups)
+        for name, answers in BASELINES.items()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("baseline")

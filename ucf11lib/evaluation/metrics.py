@@ -1,0 +1,132 @@
+"""From predictions to numbers."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import confusion_matrix, f1_score
+
+from ucf11lib.evaluation.intervals import group_interval
+
+BINS = 15  # of confidence, as in Guo et al. (2017), arXiv:1706.04599
+
+
+def measure_predictions(
+    y_true: np.ndarray,
+    y_prob: np.ndarray,
+    clips: np.ndarray,
+    groups: np.ndarray,
+    batch_size: int = 16,
+) -> dict:
+    """Return the measures of a run's predictions; shares are 0..1.
+
+    Args:
+        y_true, y_prob: int (n,) and float (n, classes).
+        clips, groups: str (n,), those of each sequence.
+        batch_size: for `accuracy_batch_mean`.
+
+    Returns:
+        accuracy, accuracy_batch_mean (the 2019 report's: mean of the batches' accuracies), top2
+        (the true class is among the two likeliest), macro_f1 (over classes that occur),
+        per_class_accuracy (None for a class that does not occur), confusion (counts, rows are true
+        classes), ece (None for probabilities that are not finite), accuracy_clip (see `by_clip`)
+        and interval (95 %, of the accuracy, over groups; None for a single group).
+    """
+    classes = y_prob.shape[1]
+    y_pred = y_prob.argmax(axis=1)
+    right = y_pred == y_true
+    confusion = confusion_matrix(y_true, y_pred, labels=np.arange(classes))
+    per_class = [
+        float(row[c] / row.sum()) if row.any() else None for c, row in enumerate(confusion)
+    ]
+    # scikit-learn's top-k refuses probabilities that are not finite
+    two_likeliest = np.argsort(-y_prob, axis=1, kind="stable")[:, :2]
+    batch_means = [right[i : i + batch_size].mean() for i in range(0, len(right), batch_size)]
+    f1 = f1_score(y_true, y_pred, labels=np.unique(y_true), average="macro", zero_division=0)
+    finite = np.isfinite(y_prob).all()
+    _, clip_true, clip_prob = by_clip(y_true, y_prob, clips)
+    return {
+        "accuracy": float(right.mean()),
+        "accuracy_batch_mean": float(np.mean(batch_means)),
+        "top2": float((two_likeliest == y_true[:, None]).any(axis=1).mean()),
+        "macro_f1": float(f1),
+        "per_class_accuracy": per_class,
+        "confusion": confusion.tolist(),
+        "ece": expected_calibration_error(reliability_table(y_true, y_prob)) if finite else None,
+        "accuracy_clip": float((clip_prob.argmax(axis=1) == clip_true).mean()),
+        "interval": group_interval(right, groups),
+    }
+
+
+def reliability_table(y_true: np.ndarray, y_prob: np.ndarray, bins: int = BINS) -> pd.DataFrame:
+    """Return the accuracy by confidence, the probability of the likeliest class.
+
+    Args:
+        y_true, y_prob: as above, and finite.
+        bins: of equal width over 0..1; each includes its upper edge.
+
+    Returns:
+        A row a bin: low, high (its edges), count, confidence (the mean probability of the
+        likeliest class) and accuracy; the last two are NaN in an empty bin.
+    """
+    edges = np.linspace(0, 1, bins + 1)
+    confidence = y_prob.max(axis=1)
+    right = (y_prob.argmax(axis=1) == y_true).astype(float)
+    table = pd.DataFrame({"confidence": confidence, "accuracy": right})
+    by_bin = table.groupby(np.digitize(confidence, edges[1:-1], right=True))
+    counts = by_bin.size().reindex(range(bins), fill_value=0)
+    rows = by_bin.mean().reindex(range(bins)).assign(low=edges[:-1], high=edges[1:], count=counts)
+    return rows[["low", "high", "count", "confidence", "accuracy"]]
+
+
+def expected_calibration_error(table: pd.DataFrame) -> float:
+    """Return the mean distance of confidence and accuracy, 0..1, of a `reliability_table`.
+
+    Guo et al., "On Calibration of Modern Neural Networks", ICML 2017.
+    """
+    filled = table[table["count"] > 0]
+    distance = np.abs(filled["confidence"] - filled["accuracy"])
+    return float(np.average(distance, weights=filled["count"]))
+
+
+def by_clip(y_true: np.ndarray, y_prob: np.ndarray, clips: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Return one answer a clip, the mean of its sequences' probabilities.
+
+    These are names (clips,), sorted, their labels (clips,) and probabilities (clips, classes).
+    """
+    names, first, row = np.unique(clips, return_index=True, return_inverse=True)
+    total = np.zeros((len(names), y_prob.shape[1]))
+    np.add.at(total, row, y_prob)
+    return names, y_true[first], total / np.bincount(row)[:, None]
+
+
+def chance_loss(classes: Sequence[str]) -> float:
+    """Return the cross-entropy of a uniform answer: ln(classes)."""
+    return math.log(len(classes))
+
+
+def pick_examples(
+    predictions: Mapping[str, np.ndarray], classes: Sequence[str], each: int = 2
+) -> tuple[np.ndarray, list[str], list[bool]]:
+    """Return the most confident right and wrong answers, of different classes where possible.
+
+    Args:
+        predictions: `index`, `y_true` (n,) and `y_prob` (n, classes) of a run.
+        classes: display names.
+        each: how many right ones, and how many wrong ones.
+
+    Returns:
+        Store indices, a title each ("walking -> biking 63%"), and whether the answer was right.
+    """
+    y_true = predictions["y_true"]
+    y_prob = predictions["y_prob"]
+    y_pred = y_prob.argmax(axis=1)
+    by_confidence = np.argsort(-y_prob.max(axis=1), kind="stable")
+    picked = []
+    for right in (True, False):
+        rows = [i for i in by_confidence if (y_pred[i] == y_true[i]) == right]
+        first_of_class = set({y_true[i]: i for i in reversed(rows)}.values())
+        picked += sorted(rows, key=lambda i, first=first_of_class: i not in first)[:each]
+    titles = [f"{classes[y_true[i]]} -> {classes[y_pred[i]]} {y_prob[i].max():.0%}" for i in picked]
+    return predictions["index"][picked], titles, [bool(y_pred[i] == y_true[i]) for i in picked]

@@ -1,0 +1,152 @@
+"""Answers of a trained model: on a store, on a run's own held-out part, on a video file."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.special import softmax
+
+from ucf11lib.backend import keras, tf
+from ucf11lib.data.batches import evaluation_batches
+from ucf11lib.data.store import ClipStore
+from ucf11lib.data.videos.decode import decode, windows
+from ucf11lib.errors import UserError
+from ucf11lib.evaluation.metrics import measure_predictions
+from ucf11lib.runs import Run
+from ucf11lib.text import percent
+
+EVALUATION_BATCH = 16  # sequences
+
+
+def make_predict(model: keras.Model) -> Callable[..., np.ndarray]:
+    """Return `predict(store, indices, change=None)`, with `change` as in `evaluation_batches`.
+
+    It returns the last layer's outputs, float32 (n, classes).
+    """
+
+    @tf.function(autograph=False, reduce_retracing=True)
+    def forward(frames):
+        return model(frames, training=False)
+
+    def predict(store: ClipStore, indices: np.ndarray, change: Callable | None = None):
+        batches = evaluation_batches(store, indices, EVALUATION_BATCH, change)
+        return np.concatenate([forward(frames).numpy() for (frames,) in batches])
+
+    return predict
+
+
+def probabilities(outputs: np.ndarray, head: str) -> np.ndarray:
+    """Return a model's outputs, float (n, classes), as probabilities, float64 (n, classes).
+
+    `head` is the recipe's; a softmax head's outputs are probabilities already.
+    """
+    outputs = outputs.astype(np.float64)
+    return softmax(outputs, axis=1) if head == "logits" else outputs
+
+
+def own_store(run: Run) -> ClipStore:
+    """Open the store that a run was trained on.
+
+    Raises:
+        UserError: it is missing, or changed since.
+    """
+    store = ClipStore.open(run.data.store)
+    if store.info.sha256 != run.data.store_sha256:
+        raise UserError(f"{store.path}: changed since {run.path} was trained; train again")
+    return store
+
+
+def evaluate(run: Run, model: keras.Model, store_path: Path | str | None = None) -> dict:
+    """Evaluate a finished run's network on its validation part, or on all of another store.
+
+    Returns store, n (sequences), classes, and the keys of `measure_predictions`.
+
+    Raises:
+        UserError: a store of other classes, or one that changed since the run.
+    """
+    store = ClipStore.open(store_path) if store_path else own_store(run)
+    if tuple(store.classes) != run.data.classes:
+        remedy = "give a store of the same classes"
+        raise UserError(f"{store.path}: its classes are not those of {run.path}; {remedy}")
+    index = np.arange(len(store)) if store_path else run.predictions["index"]
+    y_prob = probabilities(make_predict(model)(store, index), run.config.recipe.head)
+    about = {"store": str(store.path), "n": len(index), "classes": list(store.classes)}
+    clips, groups = store.clips[index], store.groups[index]
+    return about | measure_predictions(store.labels[index], y_prob, clips, groups)
+
+
+def formatted(result: dict) -> str:
+    """Return a line on what `evaluate` returned, then one with the accuracy of each class."""
+    title = f"{result['n']} sequences of {result['store']}: accuracy "
+    title += f"{percent(result['accuracy'], 1)}, macro F1 {result['macro_f1']:.3f}"
+    lines = []
+    for name, share in zip(result["classes"], result["per_class_accuracy"], strict=True):
+        lines.append(f"  {name:20s} {'none' if share is None else percent(share, 1):>7s}")
+    return "\n".join([title, *lines])
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The answer of a run's network to a video.
+
+    Attributes:
+        video: the file.
+        run: whose network it is.
+        frames: number of decoded frames.
+        track: float (windows, classes), the probabilities of each window of consecutive frames.
+    """
+
+    video: Path
+    run: Run
+    frames: int
+    track: np.ndarray
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """The mean over the windows, float (classes,)."""
+        return self.track.mean(axis=0)
+
+    def ranking(self) -> list[tuple[str, float]]:
+        """Return classes and probabilities, the likeliest first."""
+        order = np.argsort(-self.probabilities, kind="stable")
+        return [(self.run.data.classes[i], float(self.probabilities[i])) for i in order]
+
+    def as_dict(self) -> dict:
+        """Return what `predict --json` prints."""
+        windows = []
+        for number, row in enumerate(self.track.tolist()):
+            shares = dict(zip(self.run.data.classes, row, strict=True))
+            first = number * self.run.data.window
+            windows.append({"first_frame": first, "probabilities": shares})
+        return {
+            "video": str(self.video),
+            "frames": self.frames,
+            "prediction": self.ranking()[0][0],
+            "probabilities": dict(self.ranking()),
+            "windows": windows,
+            "run": str(self.run.path),
+            "trained_on": self.run.note,
+        }
+
+    def formatted(self) -> str:
+        """Return a line on the video, then one for each class, the likeliest first."""
+        title = f"{self.video}: {self.frames} frames, {len(self.track)} sequences; trained on "
+        lines = [f"  {name:20s} {percent(share, 1):>7s}" for name, share in self.ranking()]
+        return "\n".join([title + self.run.note, *lines])
+
+
+def predict_video(video: Path | str, run: Run, model: keras.Model) -> Prediction:
+    """Classify a video, any file that FFmpeg decodes, with the network of a run.
+
+    Raises:
+        UserError: a file that is no video, or shorter than one window.
+    """
+    window = run.data.window
+    frames = decode(Path(video), run.data.size)
+    if len(frames) < window:
+        number = f"{len(frames)} frames, but one sequence is {window}"
+        raise UserError(f"{video}: {number}; give a longer video")
+    outputs = model.predict(windows(frames, window), batch_size=EVALUATION_BATCH, verbose=0)
+    track = probabilities(outputs, run.config.recipe.head)
+    return Prediction(Path(video), run, len(frames), track)

@@ -1,0 +1,11 @@
+"""Numbers in, a matplotlib `Figure` out; never trains, never reads a file, never calls show()."""
+# ruff: noqa: F401
+
+from ucf11lib.figures.autopsy import gradients, lattice, signal
+from ucf11lib.figures.classes import confusion, per_class
+from ucf11lib.figures.conditions import conditions
+from ucf11lib.figures.curves import comparison, history, reliability
+from ucf11lib.figures.frames import examples, film_strips, saliency
+from ucf11lib.figures.structure import structure
+from ucf11lib.figures.studies import dots, heat_map, lines
+from ucf11lib.figures.style import save, saver

@@ -1,0 +1,184 @@
+"""Video frames: film strips, right and wrong answers, saliency maps."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from ucf11lib.figures.style import BLUE, GREY, SKY, SMALL, page
+
+VERDICTS = {True: ("right", "#00694D"), False: ("wrong", "#B03A00")}
+GAP = 2  # white pixels between the frames of a strip
+FRAME = 0.6  # inches: about one pixel a pixel, because more would only make the file larger
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # of R, G and B: ITU-R BT.601
+HEAT = "plasma"  # perceptually uniform
+MAX_OPACITY = 0.85  # of the heat; elsewhere it is as opaque as it is high
+SALIENCY_FRAME = 0.75  # inches
+BARS_HEIGHT = 0.3  # of the bars under a strip, in heights of a frame
+
+
+def film_strips(
+    frames: np.ndarray, titles: Sequence[str], *, columns: int = 7, note: str
+) -> Figure:
+    """Sequences as film strips, one below the other.
+
+    Args:
+        frames: uint8 (k, T, H, W, 3), RGB.
+        titles: one a sequence, at its left.
+        columns: evenly spaced frames of each strip, the first to the last; their numbers, from 1,
+            on top.
+        note: the data that the figure comes from.
+    """
+    with page(1.4 + FRAME * columns, 0.6 + FRAME * len(frames), note) as figure:
+        rows = figure.subplots(len(frames), 1, squeeze=False)[:, 0]
+        for axes, sequence, title in zip(rows, frames, titles, strict=True):
+            _strip(axes, sequence, columns)
+            axes.set_ylabel(title, rotation=0, ha="right", va="center")
+        centres = frames.shape[3] / 2 + np.arange(columns) * (frames.shape[3] + GAP)
+        rows[0].set_xticks(centres, picks(frames.shape[1], columns) + 1)
+        rows[0].tick_params(length=0, bottom=False, labelbottom=False, labeltop=True)
+        figure.get_layout_engine().set(h_pad=0.02, hspace=0)
+    return figure
+
+
+def examples(
+    frames: np.ndarray, titles: Sequence[str], right: Sequence[bool], *, columns: int = 6, note: str
+) -> Figure:
+    """Sequences that a model got right or wrong, two strips a row, each marked by word and by
+    colour.
+
+    Args:
+        frames: uint8 (k, T, H, W, 3), RGB.
+        titles: one a sequence, such as "walking -> biking 63 %".
+        right: whether the model was right, one a sequence.
+        columns: frames of each strip.
+        note: the data that the figure comes from.
+    """
+    n_rows = math.ceil(len(frames) / 2)
+    with page(0.4 + 2 * FRAME * columns, 0.3 + 0.85 * n_rows, note) as figure:
+        cells = figure.subplots(n_rows, 2, squeeze=False).ravel()
+        for axes, sequence, title, verdict in zip(
+            cells[: len(frames)], frames, titles, right, strict=True
+        ):
+            word, colour = VERDICTS[bool(verdict)]
+            _strip(axes, sequence, columns)
+            axes.set_title(f"{word}: {title}", loc="left", color=colour, fontsize=8, pad=2)
+        for axes in cells[len(frames) :]:
+            axes.remove()
+    return figure
+
+
+def picks(length: int, columns: int) -> np.ndarray:
+    """Return the numbers, from 0, of `columns` evenly spaced frames of `length`, the first to the
+    last.
+    """
+    return np.linspace(0, length - 1, columns).round().astype(int)
+
+
+def side_by_side(sequence: np.ndarray, columns: int, gap: float = 255) -> np.ndarray:
+    """Return `columns` evenly spaced frames of (T, H, W, C) as one picture, (H, ..., C), with `gap`
+    between them.
+    """
+    picked = sequence[picks(len(sequence), columns)]
+    padded = np.pad(picked, ((0, 0), (0, 0), (0, GAP), (0, 0)), constant_values=gap)
+    return np.concatenate(padded, axis=1)[:, :-GAP]
+
+
+def _strip(axes: Axes, sequence: np.ndarray, columns: int) -> None:
+    """Show `columns` evenly spaced frames of (T, H, W, 3) side by side."""
+    axes.imshow(side_by_side(sequence, columns))
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
+
+
+def saliency(
+    frames: np.ndarray,
+    maps: np.ndarray,
+    energies: np.ndarray,
+    titles: Sequence[str],
+    *,
+    reference: np.ndarray | None = None,
+    columns: int = 8,
+    note: str,
+) -> Figure:
+    """Film strips in grey with Grad-CAM over them in colour, and the gradient's energy in every
+    frame below.
+
+    A bar a frame, dark those of the frames that are shown. Each sequence's bars have a scale of
+    their own, of which the line gives the measure.
+
+    Args:
+        frames: uint8 (k, T, H, W, 3), RGB.
+        maps: float (k, T, H, W), 0..1, of `evaluation.saliency.grad_cam`.
+        energies: float (k, T), of `evaluation.saliency.energy`.
+        titles: one a sequence, above it.
+        reference: float (T,), energies of a network with shuffled weights, drawn as a line; by
+            default the line is the same for all frames.
+        columns: frames of each strip, as for `figures.film_strips`.
+        note: the data that the figure comes from.
+    """
+    even, length = reference is None, frames.shape[1]
+    reference = np.full(length, 1 / length) if even else reference
+    with page(
+        1 + SALIENCY_FRAME * columns,
+        0.6 + (1.25 + BARS_HEIGHT) * SALIENCY_FRAME * len(frames),
+        note,
+    ) as figure:
+        rows = figure.subplots(len(frames), 1, squeeze=False)[:, 0]
+        for axes, sequence, heat, energy, title in zip(
+            rows, frames, maps, energies, titles, strict=True
+        ):
+            axes.imshow(
+                side_by_side(np.rint(sequence @ LUMA)[..., None], columns)[..., 0],
+                "gray",
+                vmin=0,
+                vmax=255,
+            )
+            heat = side_by_side(heat[..., None], columns, 0)[..., 0]
+            axes.imshow(heat, HEAT, vmin=0, vmax=1, alpha=MAX_OPACITY * heat)
+            highest = max(energy.max(), reference.max())
+            _energy_bars(axes, energy / highest, reference / highest, columns, frames.shape[2:4])
+            axes.set_title(title, loc="left", fontsize=8, pad=2)
+            axes.set(xticks=[], yticks=[])
+            axes.spines[:].set_visible(False)
+        scale = ScalarMappable(Normalize(0, 1), HEAT)
+        bar = figure.colorbar(
+            scale,
+            ax=rows,
+            fraction=0.03,
+            pad=0.02,
+            shrink=min(1, 2 / len(frames)),
+            label="Grad-CAM",
+        )
+        bar.outline.set_visible(False)
+        line = "all frames alike" if even else "the same network with its weights shuffled"
+        figure.suptitle(
+            f"bars: the gradient's energy in each frame; line: {line}", fontsize=SMALL, color=GREY
+        )
+        figure.get_layout_engine().set(h_pad=0.02, hspace=0)
+    return figure
+
+
+def _energy_bars(
+    axes: Axes, heights: np.ndarray, line: np.ndarray, columns: int, size: tuple[int, int]
+) -> None:
+    """Draw a bar a frame, 0..1 high, under the strip in `axes`, each where its frame is or would
+    be, and a line.
+    """
+    length, (height, width) = len(heights), size
+    room, pitch = BARS_HEIGHT * height, width + GAP
+    apart = pitch * (columns - 1) / (length - 1)
+    place = (width - 1) / 2 + np.arange(length) * apart
+    foot, shown = height + room, np.isin(np.arange(length), picks(length, columns))
+    axes.bar(place, -0.9 * room * heights, 0.8 * apart, foot, color=np.where(shown, BLUE, SKY))
+    axes.stairs(
+        foot - 0.9 * room * line,
+        [*(place - apart / 2), place[-1] + apart / 2],
+        baseline=None,
+        color="black",
+    )
+    axes.set(xlim=(-0.5, columns * pitch - GAP - 0.5), ylim=(foot, -0.5))

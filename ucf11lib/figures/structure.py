@@ -1,0 +1,214 @@
+"""The structure of a network, as in the 2019 report's figures 1 to 3, drawn from the network."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Patch, Polygon, Rectangle
+from matplotlib.path import Path
+
+from ucf11lib.figures.style import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PALE,
+    PINK,
+    RED,
+    SKY,
+    SMALL,
+    YELLOW,
+    page,
+)
+from ucf11lib.text import display_name
+
+KINDS = {
+    "input": "#BBBBBB",
+    "convolution": SKY,
+    "max-pool": ORANGE,
+    "flatten": YELLOW,
+    "dense": GREEN,
+    "LSTM": PINK,
+    "output": RED,
+    "other": BLUE,
+}
+# Layers that keep the shape are a word under the stage that they follow.
+WORDS = {
+    "Normalise": lambda layer: f"normalise: {layer.kind}",
+    "BatchNormalization": lambda layer: "batch norm",
+    "GroupNormalization": lambda layer: "group norm",
+    "ReLU": lambda layer: "relu",
+    "Dropout": lambda layer: f"dropout {layer.rate:g}",
+}
+PER_ROW = 9  # stages at most, for their texts to fit
+WIDE, ROW, BOX = 10.0, 1.62, 0.68  # inches: a row's width and height, the highest box
+
+
+@dataclass
+class Stage:
+    """One box of the diagram.
+
+    Attributes:
+        kind: a key of `KINDS`.
+        title: such as "conv 3x3x3".
+        shape: of the output, without the batch.
+        per_frame: True if time is folded into the batch here.
+        words: what follows within the stage, such as ["batch norm", "relu"].
+    """
+
+    kind: str
+    title: str
+    shape: tuple[int, ...]
+    per_frame: bool
+    words: list[str] = field(default_factory=list)
+
+
+def stages(model: Any) -> list[Stage]:
+    """Return the stages of a sequential graph, in order."""
+    result: list[Stage] = []
+    per_frame = False
+    for operation in model.operations:
+        name, shape = type(operation).__name__, tuple(operation.output.shape[1:])
+        if name == "Reshape":
+            per_frame = len(shape) < len(operation.input.shape) - 1
+        elif name in WORDS:
+            result[-1].words.append(WORDS[name](operation))
+        else:
+            result.append(Stage(*_kind(operation), shape, per_frame))
+    return result
+
+
+def _kind(operation) -> tuple[str, str]:
+    """Return (kind, title) of a layer."""
+    name = type(operation).__name__
+    if name.startswith("Conv"):
+        return "convolution", "conv " + "x".join(map(str, operation.kernel_size))
+    if name.startswith("MaxPooling"):
+        return "max-pool", "max-pool " + "x".join(map(str, operation.pool_size))
+    if operation.name in ("frames", "logits", "softmax"):
+        return "input" if operation.name == "frames" else "output", operation.name
+    plain = {"Dense": "dense", "Flatten": "flatten", "LSTM": "LSTM"}.get(name)
+    return (plain, plain) if plain else ("other", name)
+
+
+def structure(model: Any, *, note: str) -> Figure:
+    """Stages from left to right, in two rows if there are many, with each one's kernel and output
+    shape.
+
+    Args:
+        model: a sequential graph, such as `models.build` makes.
+        note: how the model was built, such as "recipe 2019, width 1".
+    """
+    boxes = stages(model)
+    n_rows = math.ceil(len(boxes) / PER_ROW)
+    per_row = math.ceil(len(boxes) / n_rows)
+    slot, last = WIDE / per_row, -ROW * (n_rows - 1)
+    _, frames, size, *_ = model.input.shape
+    with page(WIDE, 0.75 + ROW * n_rows, note) as figure:
+        axes = figure.subplots()
+        axes.set(xlim=(0, WIDE), ylim=(last - 0.15, ROW))
+        axes.set_axis_off()
+        before = None
+        for number, stage in enumerate(boxes):
+            row, column = divmod(number, per_row)
+            ends = _draw_stage(axes, stage, (column + 0.5) * slot, -ROW * row, size)
+            if before:
+                _connect(axes, before, ends)
+            before = ends
+        for row in range(n_rows):
+            _draw_panel(axes, boxes[row * per_row : (row + 1) * per_row], -ROW * row, slot, frames)
+        axes.set_title(
+            f"{display_name(model.name)}: {model.count_params():,} parameters", loc="left"
+        )
+        kinds = [
+            Patch(color=KINDS[kind], label=kind)
+            for kind in KINDS
+            if kind in {s.kind for s in boxes}
+        ]
+        axes.legend(handles=kinds, loc="lower right", bbox_to_anchor=(1, 1), ncols=len(kinds))
+        hint = "height: pixels or units; width: channels; depth: frames; not to scale"
+        axes.text(0, last - 0.15, hint, fontsize=SMALL, color=GREY)
+    return figure
+
+
+def _draw_stage(
+    axes: Axes, stage: Stage, centre: float, bottom: float, size: int
+) -> tuple[float, float, float]:
+    """Draw a box and its texts around `centre`; return the box's left and right end and its
+    middle.
+    """
+    width, height, depth = _extent(stage.shape, size)
+    left, middle = centre - (width + depth) / 2, bottom + 0.59
+    _box(axes, left, middle - height / 2, width, height, depth, KINDS[stage.kind])
+    text = {"x": centre, "ha": "center"}
+    axes.text(s=stage.title, y=bottom + 1.26, fontsize=SMALL + 1, **text)
+    axes.text(s=", ".join(stage.words), y=bottom + 1.13, fontsize=SMALL - 0.5, color=GREY, **text)
+    axes.text(s="x".join(map(str, stage.shape)), y=bottom + 0.07, fontsize=SMALL + 1, **text)
+    return left, left + width + depth, middle
+
+
+def _connect(
+    axes: Axes, before: tuple[float, float, float], after: tuple[float, float, float]
+) -> None:
+    """Draw an arrow from box to box; to the next row it goes round the end and back between the
+    rows.
+    """
+    (_, start, y), (end, _, below) = before, after
+    points = [(start + 0.04, y), (end - 0.04, below)]
+    if below < y:
+        between = below + ROW - 0.63
+        points[1:1] = [(WIDE - 0.02, y), (WIDE - 0.02, between), (0.02, between), (0.02, below)]
+    style = {"arrowstyle": "-|>", "mutation_scale": 7, "color": GREY, "linewidth": 0.8}
+    axes.add_patch(FancyArrowPatch(path=Path(points), **style))
+
+
+def _draw_panel(axes: Axes, row: Sequence[Stage], bottom: float, slot: float, frames: int) -> None:
+    """Draw a grey panel behind the stages of a row that see one frame at a time: they are
+    neighbours.
+    """
+    columns = [i for i, stage in enumerate(row) if stage.per_frame]
+    if columns:
+        x, span = columns[0] * slot + 0.06, len(columns) * slot - 0.12
+        look = {
+            "boxstyle": "round,pad=0,rounding_size=0.06",
+            "facecolor": PALE,
+            "edgecolor": "none",
+            "zorder": 0,
+        }
+        axes.add_patch(FancyBboxPatch((x, bottom), span, ROW - 0.08, **look))
+        axes.text(
+            x + 0.06, bottom + 1.43, f"each of {frames} frames", fontsize=SMALL, style="italic"
+        )
+
+
+def _extent(shape: tuple[int, ...], size: int) -> tuple[float, float, float]:
+    """Return (width, height, depth) in inches of a box for (T, H, W, C), (H, W, C), (T, F) or
+    (F,).
+    """
+    depth = 0.035 * math.sqrt(shape[0]) if len(shape) in (2, 4) else 0.0
+    if len(shape) >= 3:
+        return 0.055 * math.log2(shape[-1] + 1), BOX * math.sqrt(shape[-3] / size), depth
+    return 0.1, BOX * min(1.0, math.log2(shape[-1]) / 14), depth
+
+
+def _box(
+    axes: Axes, x: float, y: float, width: float, height: float, depth: float, colour: str
+) -> None:
+    """Draw a cuboid whose front's lower left corner is (x, y); without depth, a rectangle."""
+    edge = {"edgecolor": "#333333", "linewidth": 0.6, "joinstyle": "round"}
+    axes.add_patch(Rectangle((x, y), width, height, facecolor=colour, **edge))
+    if depth:
+        up, far, top = depth * 0.6, x + width + depth, y + height
+        roof = [(x, top), (x + depth, top + up), (far, top + up), (x + width, top)]
+        side = [(x + width, y), (far, y + up), (far, top + up), (x + width, top)]
+        axes.add_patch(Polygon(roof, facecolor=_mix(colour, "white"), **edge))
+        axes.add_patch(Polygon(side, facecolor=_mix(colour, "black"), **edge))
+
+
+def _mix(colour: str, other: str, share: float = 0.3) -> tuple[float, ...]:
+    pairs = zip(to_rgb(colour), to_rgb(other), strict=True)
+    return tuple((1 - share) * a + share * b for a, b in pairs)

@@ -1,0 +1,139 @@
+"""How every figure looks: colours, fonts, the page with its note, the file that it becomes."""
+
+import contextlib
+import itertools
+import re
+import textwrap
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+from PIL import Image
+
+from ucf11lib import paths
+
+# Okabe and Ito's colours, which stay apart under every kind of colour blindness.
+BLUE, SKY, GREEN, YELLOW = "#0072B2", "#56B4E9", "#009E73", "#F0E442"
+RED, ORANGE, PINK = "#D55E00", "#E69F00", "#CC79A7"
+GREY, PALE = "#666666", "#EEEEEE"
+SPARE = (ORANGE, SKY, "black", YELLOW, PINK)
+MODELS = {"c3d": RED, "vgg9": BLUE, "cnn_lstm": GREEN, "frame_cnn": PINK}
+SMALL = 7  # points
+NOTE_CHARACTERS = 17  # an inch
+STYLE = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib, so text is set alike everywhere
+    "font.size": 8,
+    "axes.titlesize": 9,
+    "axes.labelsize": 8,
+    "axes.edgecolor": GREY,
+    "axes.linewidth": 0.7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": False,
+    "grid.color": PALE,
+    "xtick.labelsize": SMALL,
+    "ytick.labelsize": SMALL,
+    "legend.fontsize": SMALL,
+    "legend.frameon": False,
+    "lines.linewidth": 1.5,
+    "figure.facecolor": "white",
+    "figure.dpi": 110,
+    "savefig.dpi": "figure",
+    "savefig.bbox": None,
+    "svg.fonttype": "none",  # text stays text: it can be searched, and the file is small
+    "svg.hashsalt": "ucf11",
+}
+TAG = re.compile(r"<[^>]*>")
+LONG_NUMBER = re.compile(r"(\.\d\d)\d+")  # a hundredth of a point is finer than a screen
+COLOURS = 96  # of a figure with video frames: more is noise, and doubles the file
+
+
+@contextlib.contextmanager
+def page(width: float, height: float, note: str) -> Iterator[Figure]:
+    """Yield an empty figure of `width` x `height` inches in the one style, with `note` at its lower
+    right.
+    """
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        lines = textwrap.fill(note, round(NOTE_CHARACTERS * width))
+        figure.supxlabel(lines, x=0.99, ha="right", fontsize=SMALL, color=GREY)
+        yield figure
+        figure.draw_without_rendering()  # the first draw makes the ticks
+
+
+def colours(names: Iterable[str]) -> list[str]:
+    """Return a colour a name: a model's own for its first run, spare ones for the others."""
+    own = dict(MODELS)
+    spare = itertools.cycle(SPARE)
+    return [own.pop(name.partition(" ")[0], None) or next(spare) for name in names]
+
+
+def percent_axis(axis) -> None:
+    """Label an axis of shares, 0..1, as 0 % to 100 %."""
+    axis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
+
+
+def save(figure: Figure, path: Path) -> Path:
+    """Write `figure` to `path`, whole or not at all; the same figure gives the same bytes.
+
+    Args:
+        figure: made within `page`.
+        path: its suffix gives the format: `.svg` for lines, `.png` for frames.
+
+    Raises:
+        ValueError: another suffix.
+    """
+    if path.suffix not in (".svg", ".png"):
+        raise ValueError(f"{path}: figures are saved as .svg or .png")
+    with matplotlib.rc_context(STYLE), paths.atomic_file(path) as partial:
+        if path.suffix == ".svg":
+            figure.savefig(partial, metadata={"Date": None})
+            partial.write_text(
+                TAG.sub(lambda tag: LONG_NUMBER.sub(r"\1", tag[0]), partial.read_text())
+            )
+        else:
+            _pixels(figure).save(partial, optimize=True)
+    return path
+
+
+def saver(folder: Path | str) -> Callable[[Figure, str], Figure]:
+    """Return `save_as(figure, name)`, which saves to `folder` and returns the figure.
+
+    An empty `folder` saves nothing, so that a notebook can be tried without leaving files.
+    """
+
+    def save_as(figure: Figure, name: str) -> Figure:
+        if folder:
+            save(figure, Path(folder) / name)
+        return figure
+
+    return save_as
+
+
+def _pixels(figure: Figure) -> Image.Image:
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    image = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
+    shown = [picture.get_array() for axes in figure.axes for picture in axes.images]
+    if any(values.ndim == 2 for values in shown):  # a map's few bright pixels need their colour
+        return image.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    return image.quantize(COLOURS, dither=Image.Dither.NONE) if shown else image
+
+
+def mark(axes: Axes, y: float, text: str) -> None:
+    """Draw a dotted horizontal line, and its label right of the axes, where no curve runs."""
+    axes.axhline(y, color=GREY, linestyle=":", linewidth=1)
+    label(axes, y, text)
+
+
+def label(axes: Axes, y: float, text: str) -> None:
+    """Write `text` beside the right end of the axes at height `y`."""
+    place = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "xytext": (4, 0)}
+    axes.annotate(text, (1, y), **place, va="center", color=GREY, fontsize=SMALL)

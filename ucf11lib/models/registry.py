@@ -1,0 +1,92 @@
+"""The networks by name. To add one: a file with a builder function, and a line in `NETWORKS`."""
+
+from collections.abc import Sequence
+
+from ucf11lib.backend import keras
+from ucf11lib.errors import UserError
+from ucf11lib.models.c3d import c3d
+from ucf11lib.models.cnn_lstm import cnn_lstm
+from ucf11lib.models.frame_cnn import frame_cnn
+from ucf11lib.models.layers import Builder, Normalise
+from ucf11lib.models.vgg9 import vgg9
+from ucf11lib.runs.folder import Run
+from ucf11lib.runs.parsing import check_name
+from ucf11lib.runs.recipes import Recipe
+
+NETWORKS = {
+    "c3d": c3d,
+    "vgg9": vgg9,
+    "cnn_lstm": cnn_lstm,
+    "frame_cnn": frame_cnn,
+}
+
+
+def check_model(name: str) -> None:
+    """Raise a `UserError` that lists the networks unless `name` is one of them."""
+    check_name(name, NETWORKS, "model")
+
+
+def build(
+    name: str,
+    recipe: Recipe,
+    *,
+    classes: int = 11,
+    window: int = 30,
+    size: int = 64,
+    width: float = 1.0,
+    seed: int = 0,
+    mean: Sequence[float] = (0.0, 0.0, 0.0),
+    std: Sequence[float] = (1.0, 1.0, 1.0),
+) -> keras.Model:
+    """Build a network that maps uint8 frames to logits.
+
+    Args:
+        name: one of `NETWORKS`.
+        recipe: initialisation, head, input normalisation, normalisation layers, dropout.
+        classes: number of outputs.
+        window: frames a sequence.
+        size: pixels a side.
+        width: factor on the convolutions' channels and the dense layers' units.
+        seed: of the weights and the dropout masks.
+        mean, std: of the training part a channel, in grey levels, for `inputs="dataset"`.
+
+    Returns:
+        A model from uint8 (N, window, size, size, 3) to float32 (N, classes).
+
+    Raises:
+        UserError: an unknown name, or sequences that are too short or too small for the network.
+    """
+    check_model(name)
+    frames = keras.Input((window, size, size, 3), dtype="uint8", name="frames")
+    x = Normalise(recipe.inputs, mean, std, name="normalise")(frames)
+    try:
+        logits = NETWORKS[name](x, Builder(recipe, width, seed), classes)
+    except ValueError as error:
+        if "negative" not in str(error) and "zero" not in str(error):
+            raise
+        raise UserError(
+            f"{name}: sequences of {window} frames of {size}x{size} are smaller than its pools; "
+            "give a larger --window or --size"
+        ) from None
+    return keras.Model(frames, logits, name=name)
+
+
+def load(run: Run) -> keras.Model:
+    """Load the network of a finished run.
+
+    Raises:
+        UserError: a file that Keras cannot load, or a network that does not fit its configuration.
+    """
+    path = run.path / "model.keras"
+    try:
+        model = keras.saving.load_model(path, compile=False)
+    except Exception as error:  # a damaged or foreign archive fails in any way
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise UserError(f"{path}: cannot be loaded ({reason}); train again") from None
+    expected = (run.data.window, run.data.size, run.data.size, 3), (len(run.data.classes),)
+    if (model.input_shape[1:], model.output_shape[1:]) != expected:
+        raise UserError(
+            f"{path}: maps {model.input_shape[1:]} to {model.output_shape[1:]}, its configuration "
+            f"{expected[0]} to {expected[1]}; train again"
+        )
+    return model

@@ -1,0 +1,73 @@
+"""How commands and their options are declared, and the options that several commands have."""
+
+import argparse
+from collections.abc import Callable
+
+COMMANDS: dict[str, tuple[Callable, str, tuple]] = {}
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what was wrong in one line."""
+
+    def error(self, message: str) -> None:
+        """Print one line and exit with 2."""
+        self.exit(2, f"error: {message}; see '{self.prog} --help'\n")
+
+
+def option(name: str, help_: str, default: object = None, **settings: object) -> tuple:
+    """Return the arguments of one `add_argument`; "--run DIR" names an option and its metavar."""
+    name, _, metavar = name.partition(" ")
+    if metavar:
+        settings["metavar"] = metavar
+    return (name,), {"help": help_, "default": default} | settings
+
+
+def flag(name: str, help_: str) -> tuple:
+    """Return the arguments of one `add_argument` for an option without a value."""
+    return (name,), {"help": help_, "action": "store_true"}
+
+
+def command(example: str, *options: tuple) -> Callable:
+    """Register a function as the command of its name; its docstring is the help."""
+
+    def register(call: Callable) -> Callable:
+        COMMANDS[call.__name__] = (call, example, options)
+        return call
+
+    return register
+
+
+def parser() -> Parser:
+    """Return the command line with all commands."""
+    description = "Three action recognisers on UCF-11, and the report on them."
+    top = Parser(prog="python -m ucf11lib", description=description)
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+    for name, (call, example, options) in COMMANDS.items():
+        text = {"help": call.__doc__, "description": call.__doc__}
+        text["epilog"] = f"example: python -m ucf11lib {example}"
+        one = commands.add_parser(name, prog=f"python -m ucf11lib {name}", **text)
+        one.set_defaults(call=call)
+        for names, settings in options:
+            one.add_argument(*names, **settings)
+    return top
+
+
+PROFILE = option("--profile", "smoke, quick or full: size of network and run", "quick")
+SOURCE = option("--source", "synthetic, course, ucf11 or videos", "synthetic")
+DATA = option("--data DIR", "the folder that the source reads", "")
+TRAINING = (
+    option("model", "c3d, vgg9, cnn_lstm or frame_cnn"),
+    option("--recipe", "repaired, 2019, peer_c3dsmall or peer_cnnlstm", "repaired"),
+    PROFILE,
+    SOURCE,
+    DATA,
+    option("--seed", "of split, weights, order and augmentation", 0),
+    option("--set FIELD=VALUE", "change a field of recipe, profile or data", [], action="append"),
+)
+MANY_RUNS = (
+    option("--workers N", "processes; by default one for two processors", type=int),
+    option("--scheduler ADDRESS", "a Dask cluster instead, such as tcp://node1:8786", ""),
+)
+RUN = option("--run DIR", "a finished run folder", required=True)
+RUNS = option("--runs DIR", "the folder of run folders; runs/ by default")
+JSON = flag("--json", "print JSON")

@@ -1,0 +1,230 @@
+"""Run folders and study results become the report: Markdown by Jinja2, HTML and PDF by pandoc.
+
+No number is typed by hand: an undefined one fails the build. Same numbers, same bytes. Text that
+run folders bring along is shown as text, whatever markup it holds.
+"""
+
+import contextlib
+import itertools
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import jinja2
+import matplotlib
+import pypandoc
+import typst
+
+from ucf11lib import evaluation, paths, text
+from ucf11lib.errors import RunFailed, UserError
+from ucf11lib.report import cards, tables
+from ucf11lib.report.tables import Markdown
+from ucf11lib.runs import REPORTED, Run, list_runs, metrics_table
+from ucf11lib.studies import STUDIES, load, summary_table
+from ucf11lib.studies.checks import bars_table
+from ucf11lib.studies.results import stale
+from ucf11lib.studies.signal import amplification
+
+README_MARKS = ("<!-- results: begin -->", "<!-- results: end -->")
+PREFERRED = ("quick", "synthetic", "", "group")
+PLAIN = {"model", "recipe", "profile", "source", "data", "split", "seed"}  # no overrides
+MAX_TEXT = 2000  # characters of one value
+
+
+def build(
+    runs_dir: Path | str | None = None,
+    *,
+    to: Path | None = None,
+    figures_dir: Path | None = None,
+    data: Mapping[str, str] | None = None,
+) -> list[Path]:
+    """Build `report.html`, `report.pdf` and the model cards, `models.md`.
+
+    Args:
+        runs_dir: the run folders; `runs/` by default.
+        to: where they go; `report/` by default, and then the README's table is rebuilt too.
+        figures_dir: the figures that the template names; `figures/` by default.
+        data: profile, source, data and split of the runs; the default data's, or else the first.
+
+    Returns:
+        The files written.
+
+    Raises:
+        UserError: a run or a figure that the report shows is missing or damaged.
+        RunFailed: the template or the text is at fault.
+    """
+    runs = select_runs(list_runs(runs_dir), tuple(data.values()) if data else PREFERRED)
+    target = to or paths.REPORT
+    with tempfile.TemporaryDirectory() as temporary:
+        work = Path(temporary)
+        context = _context(runs, figures_dir or paths.FIGURES, work)
+        report = fill("report.md", context)
+        (work / "models.md").write_text(fill("card.md", context))
+        files = [_html(report, work), _pdf(report, work), work / "models.md"]
+        for file in files:
+            with paths.atomic_file(target / file.name) as copy:
+                shutil.copyfile(file, copy)
+    if to is None:
+        update_readme(runs)
+    return [target / file.name for file in files]
+
+
+def select_runs(
+    candidates: Sequence[Run], preferred: tuple[str, ...] = PREFERRED
+) -> dict[str, Run]:
+    """Return each reported model's repaired run without overrides, of one profile, data and split.
+
+    Folders that cannot be read, such as those of an older version, are passed over.
+
+    Raises:
+        UserError: no set has all three models.
+    """
+    sets: dict[tuple, dict[str, Run]] = {}
+    for run in candidates:
+        with contextlib.suppress(UserError):
+            flat = run.config.flat()
+            if flat["recipe"] == "repaired" and set(flat) == PLAIN:
+                key = tuple(flat[name] for name in ("profile", "source", "data", "split", "seed"))
+                sets.setdefault(key, {})[flat["model"]] = run
+    complete = {key: one for key, one in sets.items() if set(one) >= set(REPORTED)}
+    if not complete:
+        raise UserError("no finished runs of all three models on the same data; make them with "
+                        "'make report'")  # fmt: skip
+    runs = complete.get((*preferred, 0)) or next(iter(complete.values()))
+    return {model: runs[model] for model in REPORTED}
+
+
+def _context(runs: dict[str, Run], figures: Path, work: Path) -> dict:
+    """Return the values and functions that the templates use."""
+    numbers = itertools.count(1)
+
+    def caption(words: str) -> Markdown:
+        return Markdown(f": **Table {next(numbers)}.** {words}")
+
+    def table(words: str, *rows_and_columns) -> Markdown:
+        return Markdown(f"{tables.pipe_table(*rows_and_columns)}\n\n{caption(words)}")
+
+    first = runs[REPORTED[0]]
+    return {
+        "runs": runs,
+        "first": first,
+        "kind": text.plain(first.data.data_kind),
+        "synthetic": first.config.data.source == "synthetic",
+        "metrics": metrics_table(runs).reset_index(names="model"),
+        "pairs": lambda: evaluation.pairs_table({name: run.held_out for name, run in runs.items()}),
+        "figure": _figure_numbers(figures, work),
+        "caption": caption,
+        "table": table,
+        "tables": tables,
+        "cards": cards,
+        "text": text,
+        "vars": vars,
+        "measured": measured,
+        "summary": summary_table,
+        "amplification": amplification,
+        "bars": bars_table,
+    }
+
+
+def measured(name: str) -> Markdown:
+    """Return by what, when and on what a study was measured, and whether its results are stale."""
+    results = load(name)
+    one = results.machine
+    where = one.get("description") or f"{one['processor']}, {one['cores']} cores"
+    note = f"`{results.command}`, {results.date}, {where}, commit {results.commit[:7]}"
+    if reason := stale(STUDIES[name], results):
+        note += f"; **{reason if results.measured_before else f'stale: {reason}'}**"
+    return Markdown(note)
+
+
+def fill(template: str, context: Mapping) -> str:
+    """Return a template of `report/` with its values.
+
+    Raises:
+        RunFailed: an undefined value, or a fault in the template.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(paths.REPORT),
+        undefined=jinja2.StrictUndefined,
+        finalize=_as_text,
+        variable_start_string="<<",
+        variable_end_string=">>",
+        block_start_string="<%",
+        block_end_string="%>",
+        comment_start_string="<#",
+        comment_end_string="#>",
+        trim_blocks=True,
+    )
+    try:
+        return environment.get_template(template).render(context)
+    except (jinja2.TemplateError, LookupError, TypeError, ValueError) as error:
+        raise RunFailed(f"report/{template}: {' '.join(str(error).split())[:300]}") from None
+
+
+def _as_text(value: object) -> str:
+    return value if isinstance(value, Markdown) else text.plain(value, MAX_TEXT)
+
+
+def update_readme(runs: Mapping[str, Run]) -> None:
+    """Put the results table between the README's marks."""
+    path = paths.ROOT / "README.md"
+    begin, end = README_MARKS
+    note = text.plain(runs[REPORTED[0]].note.split(", width")[0])
+    rows = metrics_table(runs).reset_index(names="model")
+    block = f"{begin}\n{tables.pipe_table(rows, tables.RESULTS)}\n\n"
+    block += f"Measured on **{note}**, one seed.\n{end}"
+    before = path.read_text()
+    pattern = re.compile(re.escape(begin) + ".*" + re.escape(end), re.DOTALL)
+    if not pattern.search(before):
+        raise RunFailed(f"README.md: the marks {begin} and {end} are missing; put them back")
+    with paths.atomic_file(path) as temporary:
+        temporary.write_text(pattern.sub(lambda _: block, before))
+
+
+def _figure_numbers(figures: Path, work: Path) -> Callable[..., Markdown]:
+    """Return the template's `figure(name, caption, source)`, which counts, and copies its file."""
+    numbers = itertools.count(1)
+
+    def figure(name: str, caption: str, source: str, width: str = "100%") -> Markdown:
+        if not (figures / name).exists():
+            path = paths.display(figures / name)
+            raise UserError(f"{path}: no such figure; make it with 'make report'")
+        shutil.copyfile(figures / name, work / name)
+        inline = ".inline-svg " if name.endswith(".svg") else ""
+        image = f"![**Figure {next(numbers)}.** {caption}]({name}){{{inline}width={width}}}"
+        return Markdown(f"<!-- {name}: {source} -->\n\n{image}")
+
+    return figure
+
+
+def _html(report: str, work: Path) -> Path:
+    path = work / "report.html"
+    options = ["--standalone", "--embed-resources", f"--resource-path={work}", "--mathml", "--toc",
+               "--number-sections", f"--css={paths.REPORT / 'report.css'}"]  # fmt: skip
+    _pandoc(report, "html5", path, options)
+    return path
+
+
+def _pdf(report: str, work: Path) -> Path:
+    source = work / "report.typ"
+    path = work / "report.pdf"
+    options = ["--standalone", f"--include-in-header={paths.REPORT / 'report.typ'}"]
+    options += ["--variable=papersize:a4", "--variable=fontsize:10pt"]
+    _pandoc(report, "typst", source, [*options, "--variable=section-numbering:1.1"])
+    fonts = [matplotlib.get_data_path() + "/fonts/ttf"]  # the figures' own
+    try:
+        typst.compile(str(source), output=str(path), root=str(work), font_paths=fonts,
+                      ignore_system_fonts=True, timestamp=0)  # fmt: skip
+    except typst.TypstError as error:
+        raise RunFailed(f"report/report.md: typst: {error}") from None
+    return path
+
+
+def _pandoc(report: str, form: str, path: Path, options: list[str]) -> None:
+    arguments = {"format": "markdown-smart", "outputfile": str(path), "extra_args": options}
+    try:
+        pypandoc.convert_text(report, form, **arguments)
+    except (RuntimeError, UnicodeError) as error:
+        raise RunFailed(f"report/report.md: pandoc: {' '.join(str(error).split())[:300]}") from None

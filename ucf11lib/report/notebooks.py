@@ -1,0 +1,71 @@
+"""The notebooks: which exist, what parameters they declare, and running one with papermill."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import nbformat
+import papermill
+from nbclient.exceptions import DeadKernelError
+from nbconvert import HTMLExporter
+from traitlets.config import Config
+
+from ucf11lib import paths
+from ucf11lib.errors import RunFailed, UserError
+
+
+def select_notebooks(only: Sequence[str] = ()) -> list[Path]:
+    """Return the notebooks in order, or those named in `only`, with or without suffix.
+
+    Raises:
+        UserError: an unknown name.
+    """
+    known = {path.stem: path for path in sorted(paths.NOTEBOOKS.glob("[0-9]*.ipynb"))}
+    wanted = {Path(name).stem for name in only}
+    if unknown := sorted(wanted - set(known)):
+        raise UserError(f"unknown notebook {', '.join(unknown)}; known are {', '.join(known)}")
+    return [path for stem, path in known.items() if not wanted or stem in wanted]
+
+
+def check_parameters(path: Path, names: Sequence[str]) -> None:
+    """Raise a `UserError` unless the notebook declares all `names`: papermill only logs it."""
+    declared = papermill.inspect_notebook(str(path))
+    if unknown := [name for name in names if name not in declared]:
+        raise UserError(f"{paths.display(path)}: unknown parameter {', '.join(unknown)}; it "
+                        f"declares {', '.join(declared)}")  # fmt: skip
+
+
+def run_notebook(path: Path, folder: Path, parameters: dict[str, str]) -> None:
+    """Run one notebook; its figures and its executed copy as HTML go to `folder`.
+
+    Raises:
+        RunFailed: a cell raised (the executed copy is then in runs/), or the kernel was killed.
+    """
+    executed = folder / path.name
+    try:
+        papermill.execute_notebook(
+            path,
+            executed,
+            parameters | {"figures_dir": str(folder / "figures")},
+            kernel_name="python3",
+            cwd=path.parent,
+            progress_bar=False,
+            shutdown_kernel="immediate",  # asked to end, it takes seconds; its files are complete
+            config=Config({"KernelManager": {"transport_encryption": "auto"}}),
+        )
+    except papermill.PapermillExecutionError as error:
+        failed = paths.runs_dir() / f"failed-{path.name}"
+        failed.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(executed, failed)
+        cells = [cell.source for cell in nbformat.read(path, as_version=4).cells]
+        number = cells.index(error.source) + 1
+        raise RunFailed(
+            f"{path.name}, cell {number}: {error.ename}: {error.evalue}; see "
+            f"{paths.display(failed)}; the old results were not changed; the same command resumes"
+        ) from None
+    except DeadKernelError:
+        raise RunFailed(f"{path.name}: its kernel was killed, most often for memory; try --profile "
+                        "smoke") from None  # fmt: skip
+    body, _ = HTMLExporter(embed_images=True).from_filename(str(executed))
+    (folder / "notebooks").mkdir(exist_ok=True)
+    (folder / "notebooks" / f"{path.stem}.html").write_text(body)

@@ -1,0 +1,112 @@
+"""The main job: the notebooks in order, then the report; all results change together, at the end.
+
+Trainings are looked up by run folder, so a repeated job executes notebooks only, and a killed one
+resumes with its finished trainings and the epochs of the one that it was at.
+"""
+
+import contextlib
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ucf11lib import paths
+from ucf11lib.errors import RunFailed
+from ucf11lib.report.build import build
+from ucf11lib.report.notebooks import check_parameters, run_notebook, select_notebooks
+from ucf11lib.runs import RunConfig
+
+PARTIAL = ".partial-report-"
+DEFAULT = {"profile": "quick", "source": "synthetic", "data": "", "split": "group"}
+
+
+@dataclass(frozen=True)
+class Target:
+    """The folders of the figures, of the executed notebooks, and of the report."""
+
+    figures: Path
+    notebooks: Path
+    report: Path | None
+
+    @classmethod
+    def of(cls, parameters: dict[str, str]) -> "Target":
+        """The checkout for the default parameters, else a folder of their own under runs/."""
+        if parameters == DEFAULT:
+            return cls(paths.FIGURES, paths.REPORT / "notebooks", None)
+        config = RunConfig.of(model="all", **parameters)
+        own = paths.runs_dir() / config.name.replace("all-repaired", "report").replace("-seed0", "")
+        return cls(own / "figures", own / "notebooks", own)
+
+
+def reproduce(
+    profile: str = "quick",
+    source: str = "synthetic",
+    data: str = "",
+    split: str = "group",
+    only: Sequence[str] = (),
+) -> Path:
+    """Run the notebooks, and rebuild figures and report.
+
+    The default parameters rebuild `figures/` and `report/` of the checkout. Any others fill
+    `runs/report-...`, since their figures may show people and their numbers are of other data.
+
+    Args:
+        profile, source, data, split: as for a training; every notebook gets them.
+        only: names of notebooks; the report is not rebuilt then.
+
+    Returns:
+        The folder of the executed notebooks.
+
+    Raises:
+        UserError: an unknown notebook, profile, source or split, or data that cannot be used.
+        RunFailed: a notebook raised; nothing of the old results was changed.
+    """
+    folder = str(Path(data).resolve()) if data else ""
+    parameters = {"profile": profile, "source": source, "data": folder, "split": split}
+    notebooks = select_notebooks(only)
+    target = Target.of(parameters)
+    for path in notebooks:
+        check_parameters(path, [*parameters, "figures_dir"])
+    RunConfig.of(model="c3d", **parameters)
+    runs = paths.runs_dir()
+    runs.mkdir(parents=True, exist_ok=True)
+    with paths.lock(runs / ".reproduce.lock"), _work_folder(runs) as work:
+        (work / "figures").mkdir()
+        for number, path in enumerate(notebooks, 1):
+            _run(f"[{number}/{len(notebooks)}] {path.stem}", path, work, parameters)
+        for kind, place in (("figures", target.figures), ("notebooks", target.notebooks)):
+            _move_files(work / kind, place)
+    if not only:
+        for path in build(runs, to=target.report, figures_dir=target.figures, data=parameters):
+            print(f"report: {paths.display(path)}")
+    print(f"executed notebooks: {paths.display(target.notebooks)}")
+    return target.notebooks
+
+
+@contextlib.contextmanager
+def _work_folder(runs: Path) -> Iterator[Path]:
+    """Yield a temporary folder, after removing what killed processes left of theirs."""
+    for old in runs.glob(f"{PARTIAL}*"):
+        shutil.rmtree(old)
+    with tempfile.TemporaryDirectory(prefix=PARTIAL, dir=runs) as temporary:
+        yield Path(temporary)
+
+
+def _run(title: str, path: Path, work: Path, parameters: dict[str, str]) -> None:
+    start = time.perf_counter()
+    print(f"{title} ...", end="", flush=True)
+    try:
+        run_notebook(path, work, parameters)
+    except RunFailed:
+        print(" failed")
+        raise
+    print(f" {time.perf_counter() - start:.0f} s", flush=True)
+
+
+def _move_files(folder: Path, place: Path) -> None:
+    """Move files over those of the same name; each appears complete."""
+    for file in sorted(folder.iterdir()):
+        with paths.atomic_file(place / file.name) as temporary:
+            shutil.move(file, temporary)

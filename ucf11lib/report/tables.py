@@ -1,0 +1,103 @@
+"""The report's tables: rows and format strings in, Markdown out."""
+
+import string
+from collections.abc import Mapping
+
+import pandas as pd
+
+from ucf11lib.runs import Run, named_recipe, recipe_changes
+from ucf11lib.studies import load
+from ucf11lib.text import display_name
+
+# Of the README and of the report, over the columns of `runs.metrics_table`.
+RESULTS = {
+    "model": "{model}",
+    "held-out accuracy": "{accuracy:.1%}",
+    "macro F1": "{macro_f1:.3f}",
+    "training": "{seconds:.0f} s",
+    "to 75 %": "{seconds_to_75:.0f} s",
+    "parameters": "{parameters:,.0f}",
+}
+
+
+class Markdown(str):
+    """Text of ours, in which Markdown is meant; any other text is shown as plain text."""
+
+    __slots__ = ()
+
+
+class _Cells(string.Formatter):
+    """`str.format`, with display names, "75.0 %" for `:.1%`, and yes or **no** for a bool."""
+
+    def format_field(self, value: object, spec: str) -> str:
+        if isinstance(value, str):
+            return display_name(value)
+        if spec:
+            return format(value, spec).replace("%", " %")
+        return {"True": "yes", "False": "**no**"}.get(str(value), str(value))
+
+
+def pipe_table(rows: pd.DataFrame, columns: Mapping[str, str] | None = None) -> Markdown:
+    """Return rows as a Markdown table.
+
+    Args:
+        rows: one a line.
+        columns: title -> format string over the values of a row, such as "{low:.1%} to
+            {high:.1%}"; each column under its own name by default.
+
+    Returns:
+        The table; a cell with a missing value is "none".
+    """
+    columns = columns or {name: f"{{{name}}}" for name in rows}
+    lines = [list(columns), [":---"] * len(columns)]
+    for row in rows.to_dict("records"):
+        lines.append([_cell(template, row) for template in columns.values()])
+    return Markdown("\n".join("| " + " | ".join(line) + " |" for line in lines))
+
+
+def _cell(template: str, row: Mapping[str, object]) -> str:
+    cells = _Cells()
+    names = [name for _, name, _, _ in cells.parse(template) if name]
+    if any(pd.isna(row[name]) for name in names):
+        return "none"
+    return cells.vformat(template, (), row)
+
+
+def study_rows(name: str, **equal: object) -> pd.DataFrame:
+    """Return the rows of a study's results in which columns have the given values."""
+    rows = load(name).table
+    for column, value in equal.items():
+        rows = rows[rows[column] == value]
+    return rows
+
+
+def changes(runs: Mapping[str, Run]) -> pd.DataFrame:
+    """Return the recipes' changes from that of 2019: a setting a row, a model a column."""
+    rows: dict[str, dict[str, str]] = {}
+    for model, run in runs.items():
+        changed = recipe_changes(named_recipe("2019", model), run.config.recipe)
+        for setting, before, after in changed.itertuples(index=False):
+            rows.setdefault(setting, {})[display_name(model)] = f"{before} → {after}"
+    table = pd.DataFrame.from_dict(rows, orient="index").fillna("as in 2019")
+    return table.reset_index(names="setting")
+
+
+def times_to_75(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return how many runs of a kind reached 75 %, and the range of sequences and seconds.
+
+    Args:
+        rows: of the study `time_to_75`.
+
+    Returns:
+        The columns data, model, recipe, runs, reached, fewest and most (sequences), fastest and
+        slowest (seconds); NaN where no run reached it.
+    """
+    groups = rows.groupby(["data", "model", "recipe"], sort=False)
+    return groups.agg(
+        runs=("seed", "size"),
+        reached=("sequences_to_75", "count"),
+        fewest=("sequences_to_75", "min"),
+        most=("sequences_to_75", "max"),
+        fastest=("seconds_to_75", "min"),
+        slowest=("seconds_to_75", "max"),
+    ).reset_index()

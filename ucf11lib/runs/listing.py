@@ -1,0 +1,88 @@
+"""Many run folders at once: which there are, how far they are, what they measured."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ucf11lib import paths
+from ucf11lib.errors import UserError
+from ucf11lib.runs.folder import Run, lock_file
+from ucf11lib.text import duration
+
+
+def list_runs(folder: Path | str | None = None) -> list[Run]:
+    """Return the finished runs under `folder`, `runs/` by default, in order of name."""
+    folder = Path(folder) if folder else paths.runs_dir()
+    return [Run(path.parent) for path in sorted(folder.glob("[!.]*/metrics.json"))]
+
+
+def runs_table(folder: Path | str | None = None) -> pd.DataFrame:
+    """Return every run under `folder`, `runs/` by default, finished or not.
+
+    Columns: run (its folder), status (`running`, `interrupted`, `unreadable`, or that of
+    metrics.json), model, recipe, profile, data, split, seed, epoch (finished ones), epochs (at
+    most), accuracy (of the last epoch) and age (seconds since the last write). What a damaged
+    folder does not tell is None.
+
+    Raises:
+        UserError: no such folder.
+    """
+    folder = Path(folder) if folder else paths.runs_dir()
+    if not folder.is_dir():
+        raise UserError(f"{paths.display(folder)}: no such folder; train a model first, or give "
+                        "another with --runs")  # fmt: skip
+    rows = [_row(path.parent, folder) for path in sorted(folder.glob("[!.]*/config.json"))]
+    columns = ["run", "status", "model", "recipe", "profile", "data", "split", "seed"]
+    columns += ["epoch", "epochs", "accuracy", "age"]
+    return pd.DataFrame(rows, columns=columns, dtype=object)
+
+
+def _row(path: Path, folder: Path) -> dict:
+    run = Run(path)
+    row = {"run": str(path.relative_to(folder)), "status": "unreadable"}
+    try:
+        config = run.config
+        row |= {"model": config.model, "recipe": config.recipe.name, "profile": config.profile.name}
+        row |= {"data": run.data.data_kind, "split": config.split.kind, "seed": config.seed}
+        history = run.history if (path / "history.csv").exists() else pd.DataFrame()
+        row |= {"epoch": len(history), "epochs": config.profile.epochs}
+        row["accuracy"] = float(history["val_accuracy"].iloc[-1]) if len(history) else None
+        row["age"] = time.time() - max(file.stat().st_mtime for file in path.iterdir())
+        unfinished = "running" if paths.is_locked(lock_file(path)) else "interrupted"
+        finished = (path / "metrics.json").is_file()
+        row["status"] = run.metrics["status"] if finished else unfinished
+    except (UserError, OSError):  # a folder may hold anything, and may vanish in the meantime
+        return row
+    return row
+
+
+def formatted(table: pd.DataFrame) -> str:
+    """Return a `runs_table` as text."""
+    if table.empty:
+        return "no runs"
+    text = table.drop(columns=["epoch", "epochs", "profile"]).assign(
+        epoch=[f"{row.epoch}/{row.epochs}" if row.epochs else None for row in table.itertuples()],
+        accuracy=[None if value is None else f"{value:.1%}" for value in table["accuracy"]],
+        age=[None if value is None else duration(value) for value in table["age"]],
+    )
+    return text.fillna("-").to_string(index=False)
+
+
+def metrics_table(runs: Mapping[str, Run]) -> pd.DataFrame:
+    """Return the metrics of each run, a run a row, named by the index.
+
+    Columns: accuracy, low and high (its 95 % interval over groups, NaN for a single group),
+    accuracy_clip, accuracy_batch_mean, top2, macro_f1, ece, seconds, seconds_to_75 (NaN if never),
+    sequences_per_second, parameters.
+    """
+    keys = ["accuracy_clip", "accuracy_batch_mean", "top2", "macro_f1", "ece", "seconds"]
+    keys += ["seconds_to_75", "sequences_per_second", "parameters"]
+    rows = {}
+    for name, run in runs.items():
+        low, high = run.metrics["interval"] or (np.nan, np.nan)
+        values = [np.nan if run.metrics[key] is None else run.metrics[key] for key in keys]
+        rows[name] = [run.metrics["accuracy"], low, high, *values]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["accuracy", "low", "high", *keys])

@@ -1,0 +1,86 @@
+"""The one way in which data from outside this process becomes typed values.
+
+Run folders, stores, results, checkpoints, YAML and flat parameters may have been written by
+another version, by hand, or by a stranger. msgspec reads them into dataclasses; what does not fit
+is a `UserError` of one line that names the file, the field and the remedy.
+"""
+
+import typing
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from ucf11lib.errors import UserError
+
+T = TypeVar("T")
+MAX_BYTES = 64 << 20  # no JSON file of ours is larger
+
+
+def read_json(path: Path, kind: type[T], remedy: str) -> T:
+    """Return the contents of a JSON file as `kind`.
+
+    Args:
+        path: the file; anything but an ordinary file counts as missing.
+        kind: a dataclass, TypedDict or plain type. Keys that it does not name are ignored.
+        remedy: what the reader of the error can do.
+
+    Raises:
+        UserError: no such file, not JSON, or a field of another type.
+    """
+    try:
+        if not path.is_file() or path.stat().st_size > MAX_BYTES:
+            raise UserError(f"{path}: no such file; {remedy}")
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, OSError, RecursionError) as error:
+        raise UserError(f"{path}: unreadable ({_message(error)}); {remedy}") from None
+
+
+def convert(value: object, kind: type[T], where: str, remedy: str) -> T:
+    """Return `value`, already decoded, as `kind`; raises a `UserError` as `read_json` does."""
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise UserError(f"{where}: {_message(error)}; {remedy}") from None
+
+
+def read_text(name: str, value: object, kind: Any) -> object:
+    """Return the value of one flat parameter, which may be text such as "1e-3", "true" or "none".
+
+    Args:
+        name: of the parameter, for the error.
+        value: text, or already of its type.
+        kind: the annotation of its field.
+
+    Raises:
+        UserError: a value that the field cannot have; the line says what it can.
+    """
+    optional = type(None) in typing.get_args(kind)
+    if optional and isinstance(value, str) and value.lower() == "none":
+        return None
+    try:
+        return msgspec.convert(value, kind, strict=False)
+    except msgspec.ValidationError as error:
+        choices = typing.get_args(kind) if typing.get_origin(kind) is typing.Literal else ()
+        allowed = f"choose one of {', '.join(choices)}" if choices else _message(error)
+        text = repr(value)
+        raise UserError(
+            f"{name}={text if len(text) < 80 else text[:77] + '...'}: {allowed}"
+        ) from None
+
+
+def field_types(kind: type) -> dict[str, Any]:
+    """Return the annotations of a dataclass, with `Annotated` limits."""
+    return typing.get_type_hints(kind, include_extras=True)
+
+
+def check_name(value: str, known: typing.Iterable[str], what: str) -> None:
+    """Raise a `UserError` that lists the choices unless `value` is one of them."""
+    known = list(known)
+    if value not in known:
+        raise UserError(f"unknown {what} {value!r}; choose one of {', '.join(known)}")
+
+
+def _message(error: Exception) -> str:
+    """Return msgspec's message in one line and without code marks."""
+    return " ".join(str(error).replace("`", "").replace("$.", "").replace("$", "the top").split())

@@ -1,0 +1,102 @@
+"""Which sequences, and which of them are held out: the parts of a configuration about data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from msgspec import Meta
+
+from ucf11lib.errors import UserError
+from ucf11lib.runs.parsing import check_name, read_text
+from ucf11lib.runs.recipes import Count
+
+SOURCES = ("synthetic", "course", "ucf11", "videos")
+SPLITS = ("random", "video", "group")
+LOGO = "logo"  # leave one group index out; it must be told which
+Seed = Annotated[int, Meta(ge=0, le=2**32 - 1)]
+
+# Groups, clips a group and sequences a clip of the synthetic data; None: the course's 7272.
+SYNTHETIC_SIZES = {"smoke": (5, 1, 1), "quick": (25, 10, 1), "full": (25, 6, None)}
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """Which sequences.
+
+    Attributes:
+        source: `synthetic`, `course`, `ucf11` or `videos`.
+        folder: the absolute folder that the source reads; empty for `synthetic`.
+        groups: of the synthetic data, a class.
+        clips: of the synthetic data, a group.
+        sequences: of the synthetic data, a clip; None for the course files' numbers, 7272 in all.
+        render_seed: of the synthetic data.
+        window: frames a sequence.
+        stride: frames from one sequence's start to the next's where videos are decoded; None for
+            no overlap.
+        size: pixels a side.
+        group_pattern: regular expression that finds a clip's group in its path; empty for the
+            built-in rules.
+    """
+
+    source: str = "synthetic"
+    folder: str = ""
+    groups: Annotated[int, Meta(ge=1, le=1000)] = 25
+    clips: Annotated[int, Meta(ge=1, le=1000)] = 10
+    sequences: Annotated[int, Meta(ge=1, le=1000)] | None = 1
+    render_seed: Seed = 0
+    window: Annotated[int, Meta(ge=1, le=10000)] = 30
+    stride: Count | None = None
+    size: Annotated[int, Meta(ge=1, le=4096)] = 64
+    group_pattern: str = ""
+
+
+@dataclass(frozen=True)
+class SplitSpec:
+    """Which of them are held out.
+
+    Attributes:
+        kind: `random`, `video`, `group` or `logo`.
+        fold: which group index `logo` holds out; empty for the other kinds.
+        inner: hold out a fifth of the training part instead, whole groups, to choose settings on;
+            the held-out part itself is not used.
+    """
+
+    kind: str = "group"
+    fold: str = ""
+    inner: bool = False
+
+
+def data_spec(profile: str, flat: Mapping[str, Any]) -> DataSpec:
+    """Return the data of a profile, of flat `source` and `data`, with their defaults.
+
+    Raises:
+        UserError: an unknown source, or a folder that does not go with it.
+    """
+    source = str(flat.get("source", "synthetic"))
+    folder = str(flat.get("data", ""))
+    check_name(source, SOURCES, "source")
+    if source == "synthetic" and folder:
+        raise UserError(f"source synthetic reads no folder; leave --data {folder} away")
+    if source == "synthetic":
+        return DataSpec(source, "", *SYNTHETIC_SIZES[profile])
+    if not folder:
+        raise UserError(f"source {source} reads a folder: say which with --data DIR")
+    return DataSpec(source, str(Path(folder).resolve()))
+
+
+def split_spec(flat: Mapping[str, Any]) -> SplitSpec:
+    """Return the split of flat `split`, `fold` and `inner`.
+
+    Raises:
+        UserError: an unknown split, or a fold that does not go with it.
+    """
+    kind = str(flat.get("split", "group"))
+    fold = str(flat.get("fold", ""))
+    check_name(kind, (*SPLITS, LOGO), "split")
+    if kind == LOGO and not fold:
+        raise UserError("split logo holds one group index out: say which with --fold, or run all "
+                        "with crossval")  # fmt: skip
+    if fold and kind != LOGO:
+        raise UserError(f"fold {fold!r} goes with split logo, not with split {kind}")
+    return SplitSpec(kind, fold, bool(read_text("inner", flat.get("inner", False), bool)))

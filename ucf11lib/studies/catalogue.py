@@ -1,0 +1,100 @@
+"""The studies by name, and what the command line does with them."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from ucf11lib import paths
+from ucf11lib.errors import RunFailed, UserError
+from ucf11lib.runs.parsing import check_name
+from ucf11lib.studies import autopsy, checks, inputs, leak, real_video, repairs, signal, speed
+from ucf11lib.studies import time_to_75 as times
+from ucf11lib.studies.cluster import THREADS
+from ucf11lib.studies.grid import load_yaml
+from ucf11lib.studies.results import Results, load, results_file, stale
+from ucf11lib.studies.runner import run_study
+from ucf11lib.studies.study import VIDEOS, Study
+
+_FILES = (repairs, leak, inputs, real_video, times, checks, autopsy, signal, speed)
+STUDIES: dict[str, Study] = {file.STUDY.name: file.STUDY for file in _FILES}
+
+
+def run_studies(
+    names: Sequence[str],
+    *,
+    workers: int | None = None,
+    scheduler: str = "",
+    videos: str | None = None,
+    force: bool = False,
+) -> None:
+    """Run studies; each leaves a results file and a figure.
+
+    Args:
+        names: of `STUDIES`, or YAML files, whose results are in runs/study-<name>-<digest>/.
+        workers, scheduler: as for `run_configs`.
+        videos: the folder that holds weizmann/; `../shared/videos` beside the checkout by default.
+        force: run again what has results; finished trainings are not repeated.
+
+    Raises:
+        UserError: an unknown name, a grid that cannot be read, videos that are missing.
+        RunFailed: a run failed; the others ended.
+    """
+    grids = {name: load_yaml(name) for name in names if name.endswith((".yaml", ".yml"))}
+    for name in names:
+        if name not in grids:
+            check_name(name, STUDIES, "study")
+    # TensorFlow adds up in another order with another number of threads, so a command names them.
+    threads = "".join(f"{name}={os.environ[name]} " for name in THREADS if name in os.environ)
+    for name in names:
+        file = None
+        if name in grids:
+            file = paths.runs_dir() / f"study-{grids[name].name}" / "results.json"
+        elif results_file(name).exists() and not force:
+            print(f"{name}: has {paths.display(results_file(name))}; --force runs it again")
+            continue
+        run_study(
+            grids.get(name) or STUDIES[name],
+            f"{threads}python -m ucf11lib study {name} --force",
+            file=file,
+            videos=Path(videos) if videos else VIDEOS,
+            workers=workers,
+            scheduler=scheduler,
+        )
+
+
+def load_all() -> dict[str, Results]:
+    """Return the results of all studies that have some."""
+    return {name: load(name) for name in STUDIES if results_file(name).exists()}
+
+
+def draw(name: str) -> Figure:
+    """Return the figure of a study from its results."""
+    results = load(name)
+    return STUDIES[name].figure(results.table, results.note)
+
+
+def check(names: Sequence[str] = ()) -> None:
+    """Print, a study a line, whether its results are those of today's code.
+
+    Raises:
+        UserError: an unknown name.
+        RunFailed: results are stale.
+    """
+    for name in names:
+        check_name(name, STUDIES, "study")
+    old = []
+    for name in names or STUDIES:
+        if not results_file(name).exists():
+            print(f"{name}: never run")
+            continue
+        try:
+            reason = stale(STUDIES[name], load(name))
+        except UserError as error:
+            reason = str(error)
+        print(f"{name}: {f'stale: {reason}' if reason else 'fresh'}", flush=True)
+        if reason:
+            old.append(name)
+    if old:
+        raise RunFailed(f"stale results: {', '.join(old)}; run 'study NAME --force'")

@@ -1,0 +1,116 @@
+"""Is the synthetic data neither trivial nor hopeless, and hard because of motion?
+
+And, where clips and groups are known, how many of their boundaries are recovered as they are for
+the course's files.
+
+Expect: a colour histogram of one frame at most 25 %; the CNN of CNN+LSTM without its LSTM at least
+10 points below CNN+LSTM; shuffled frames at least 10 points lower; the random split higher than the
+group split; nearly all boundaries of clips recovered.
+
+    python -m ucf11lib study checks --videos DIR    # 30 trainings, about 50 minutes on 2 cores
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from ucf11lib import figures, models
+from ucf11lib.data import open_or_prepare, split
+from ucf11lib.data.course.recover import Recovery, boundary_scores
+from ucf11lib.evaluation.baselines import colour_histogram_regression
+from ucf11lib.evaluation.perturbations import accuracy_under
+from ucf11lib.evaluation.predict import own_store
+from ucf11lib.runs import REPORTED, Run, RunConfig
+from ucf11lib.studies.study import Study, in_turn, over_models, weizmann
+from ucf11lib.text import display_name
+
+FRAME_CNN = "frame_cnn"
+
+
+def shuffled_frames(run: Run) -> float:
+    """Return the accuracy with each held-out sequence's frames in random order."""
+    return accuracy_under(
+        models.load(run), own_store(run), run.predictions["index"], "frames shuffled"
+    )
+
+
+def colour_histogram(run: Run) -> float | None:
+    """Return the accuracy of logistic regression on one frame's colours; of one model's runs."""
+    if run.config.model != FRAME_CNN:
+        return None
+    store = own_store(run)
+    parts = split(store, run.config)
+    answers = colour_histogram_regression(store, parts)
+    return float((answers == store.labels[parts.validation]).mean())
+
+
+def boundaries(config: RunConfig) -> list[dict]:
+    """Return precision and recall of the recovered boundaries of a store's clips and groups."""
+    store = open_or_prepare(config.data)
+    order = np.argsort(store.labels, kind="stable")
+    recovery = Recovery()
+    for i in order:
+        recovery.add(store.frames[i], int(store.labels[i]))
+    estimates = {"clip": recovery.clips, "group": recovery.groups()}
+    row = {}
+    for unit, truth in (("clip", store.clips), ("group", store.groups)):
+        scores = boundary_scores(truth[order], estimates[unit], store.labels[order])
+        row |= {f"{unit}_{key}": scores[key] for key in ("precision", "recall")}
+    return [row]
+
+
+def bars_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a row a check: check, value (mean over seeds), its bar (low, high), and `holds`."""
+    means = table.groupby(["model", "split"], sort=False).mean(numeric_only=True)
+    group, random = means.xs("group", level="split"), means.xs("random", level="split")
+    accuracy = group["accuracy"]
+    below_lstm = accuracy["cnn_lstm"] - 0.1
+    rows = [("colour histogram of one frame", group["colour_histogram"].max(), 0.0, 0.25)]
+    for model, value in accuracy.items():
+        name = display_name(model)
+        if FRAME_CNN in model:
+            rows.append((f"{name}, group split", value, 0.0, below_lstm))
+            continue
+        rows.append((f"{name}, group split", value, 0.9, 0.995))
+        if model != "vgg9":  # it has no bar: it averages nothing, but its frames are independent
+            shuffled = group["shuffled"][model]
+            rows.append((f"{name}, frames shuffled", shuffled, 0.0, value - 0.1))
+        leak = random["accuracy"][model] - value
+        rows.append((f"{name}, random split minus group split", leak, 0.0, 1.0))
+    bars = pd.DataFrame(rows, columns=["check", "value", "low", "high"])
+    bars["holds"] = bars["value"].between(bars["low"], bars["high"])
+    return bars
+
+
+TRAININGS = Study(
+    name="checks",
+    question="Is the synthetic data neither trivial nor hopeless, and hard because of motion?",
+    base=RunConfig.of(model="c3d"),
+    axes={
+        "model": over_models(*REPORTED, FRAME_CNN)
+        | {"frame_cnn sequence input": {"model": FRAME_CNN, "inputs": "sequence"}},
+        "split": {"group": {"split": "group"}, "random": {"split": "random"}},
+    },
+    probes={"shuffled": shuffled_frames, "colour_histogram": colour_histogram},
+    figure=lambda table, note: figures.dots(
+        table.dropna(subset=["accuracy"]), condition="model", group="split", note=note
+    ),
+    videos=True,
+)
+BOUNDARIES = replace(
+    TRAININGS,
+    axes={
+        "boundaries_of": {
+            "Weizmann": weizmann,
+            "UCF-101, eleven clips": lambda _, videos: {
+                "source": "videos",
+                "data": str(videos / "ucf101_sample"),
+            },
+            "synthetic, the course's size": {"profile": "full"},
+        }
+    },
+    seeds=(),
+    measure=boundaries,
+)
+STUDY = in_turn(TRAININGS, BOUNDARIES)

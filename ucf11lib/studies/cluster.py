@@ -1,0 +1,161 @@
+"""Many trainings in processes of this machine, or on any Dask cluster.
+
+The threads of a training change the order of its sums, and with it the last digits of its weights.
+So each worker has the threads that a single training has here: a run's numbers are those of
+`train`. Seconds are not: runs that share processors wait for each other.
+"""
+
+import contextlib
+import io
+import logging
+import multiprocessing
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError
+
+import dask
+from distributed import Client, Future, KilledWorker, LocalCluster, as_completed
+from tqdm import tqdm
+
+from ucf11lib import paths
+from ucf11lib.backend import keras, tf
+from ucf11lib.errors import RunFailed, UserError
+from ucf11lib.runs import RunConfig
+from ucf11lib.training import train_or_load
+
+CORES_A_RUN = 2
+THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+SETTINGS = {
+    "distributed.scheduler.allowed-failures": 2,  # a third death of a run's worker is no accident
+    "distributed.worker.profile.enabled": False,
+    "distributed.scheduler.worker-saturation": 1.0,  # a run that waits must not die with a worker
+    "distributed.worker.memory.target": False,  # the memory is TensorFlow's: Dask cannot move it
+    "distributed.worker.memory.spill": False,
+    "distributed.worker.memory.pause": False,
+}
+logging.getLogger("distributed").setLevel(logging.CRITICAL + 1)  # what fails is a line of ours
+
+
+def run_on_cluster(
+    configs: Sequence[RunConfig], workers: int, scheduler: str, log: Callable[[str], None]
+) -> dict[RunConfig, str]:
+    """Run all configurations; return why each failed, "" for those that did not.
+
+    Raises:
+        UserError: no scheduler at the address, or none with workers of one thread.
+        RunFailed: the connection to the cluster was lost.
+    """
+    environment = {name: os.environ.get(name, str(cores())) for name in THREADS}
+    environment |= {"UCF11_DATA": str(paths.data_dir()), "UCF11_RUNS": str(paths.runs_dir())}
+    errors: dict[RunConfig, str] = {}
+    with _connected(workers, scheduler) as client:
+        futures = {}
+        for config in configs:
+            key = f"{paths.runs_dir() / config.name}-{config.digest}"
+            futures[client.submit(_task, config, environment, key=key, pure=False)] = config
+        bar = tqdm(as_completed(futures), "runs", len(futures), unit="run", disable=None)
+        for number, future in enumerate(bar, 1):
+            config = futures[future]
+            errors[config] = _error(future)
+            log(f"[{number}/{len(futures)}] {config.name}: {errors[config] or 'done'}")
+    return errors
+
+
+def run_here(config: RunConfig, log: Callable[[str], None] = lambda line: None) -> str:
+    """Make one run in this process; return why it failed, "" if it did not."""
+    try:
+        train_or_load(config, log=log)
+    except (UserError, RunFailed) as error:
+        return str(error)
+    finally:
+        keras.utils.clear_session()  # or the graphs of all runs stay in memory
+    return ""
+
+
+def cores() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def default_workers() -> int:
+    """Return one worker for two processors; one with a GPU."""
+    return 1 if tf.config.list_physical_devices("GPU") else max(1, cores() // CORES_A_RUN)
+
+
+def _task(config: RunConfig, environment: dict[str, str]) -> str:
+    """Make one run in a worker; a lost worker may still hold the folder, which is waited for."""
+    os.environ.update(environment)
+    tempfile.tempdir = None  # this process may be forked from one that remembers another
+    with contextlib.redirect_stderr(io.StringIO()):
+        return run_here(config)
+
+
+def _error(future: Future) -> str:
+    try:
+        return future.result()
+    except KilledWorker as error:
+        times = error.allowed_failures + 1
+        return f"its worker died {times} times (killed, or out of memory: give fewer --workers)"
+    except CancelledError:
+        lost = "the connection to the Dask cluster was lost; the same command resumes"
+        raise RunFailed(lost) from None
+    except Exception as error:  # whatever a run fails of, the others continue
+        return " ".join(f"{type(error).__name__}: {error}".split())
+
+
+@contextlib.contextmanager
+def _connected(workers: int, scheduler: str) -> Iterator[Client]:
+    """Yield a client of the cluster at `scheduler`, or of one of this machine for the block.
+
+    Local workers are forked from a process that has loaded TensorFlow, except with a GPU, since
+    CUDA does not survive a fork.
+    """
+    method = "spawn" if tf.config.list_physical_devices("GPU") else "forkserver"
+    multiprocessing.set_forkserver_preload(["distributed", __name__])
+    # Killed workers leave semaphores, which Python removes with a warning.
+    os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker")
+    scratch = tempfile.TemporaryDirectory(prefix="ucf11-", ignore_cleanup_errors=True)
+    forked = {"distributed.worker.multiprocessing-method": method}
+    with scratch as folder, dask.config.set(SETTINGS | forked | {"temporary-directory": folder}):
+        if scheduler:
+            with _client_of(scheduler) as client:
+                yield client
+        else:
+            with _local_cluster(workers, folder) as cluster, Client(cluster) as client:
+                yield client
+
+
+def _local_cluster(workers: int, folder: str) -> LocalCluster:
+    """Start workers that leave nothing outside `folder`."""
+    try:
+        return LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address="127.0.0.1:0",  # any port
+            local_directory=folder,
+            silence_logs=logging.CRITICAL,
+            env={"TMPDIR": folder},
+        )
+    except (OSError, RuntimeError) as error:
+        remedy = "give fewer --workers, or raise the limits of 'ulimit -a'"
+        raise RunFailed(f"no worker processes ({' '.join(str(error).split())}); {remedy}") from None
+
+
+def _client_of(scheduler: str) -> Client:
+    """Connect to a scheduler whose workers have one thread each, for one run at a time."""
+    where = f"--scheduler {scheduler}"
+    try:
+        client = Client(scheduler, timeout=10)
+    except (OSError, ValueError) as error:
+        answer = f"no Dask scheduler answers ({type(error).__name__})"
+        raise UserError(f"{where}: {answer}; start one with 'dask scheduler'") from None
+    with contextlib.suppress(TimeoutError):
+        client.wait_for_workers(1, timeout=30)
+    threads = max(client.nthreads().values(), default=0)
+    if threads != 1:
+        client.close()
+        seen = f"a worker has {threads} threads" if threads else "it has no workers"
+        raise UserError(f"{where}: {seen}; start them with 'dask worker {scheduler} --nthreads 1'")
+    return client

@@ -1,0 +1,105 @@
+"""A YAML file becomes a study.
+
+    base:                     # what all runs have: flat parameters, see `RunConfig.of`
+      model: c3d
+      profile: smoke
+    grid:                     # a parameter each with the values to try; every combination is a run
+      learning_rate: [0.001, 0.01]
+      init: [normal, he]
+
+Values are read as the command line reads them, not as YAML would: recipe 2019 is no number, and
+fold 07 is not 7.
+"""
+
+import hashlib
+import math
+from pathlib import Path
+
+import msgspec
+import pandas as pd
+import yaml
+from matplotlib.figure import Figure
+
+from ucf11lib import figures
+from ucf11lib.errors import UserError
+from ucf11lib.runs import RunConfig
+from ucf11lib.runs.config import check_flat_names
+from ucf11lib.runs.parsing import convert
+from ucf11lib.studies.study import Study
+
+MAX_BYTES = 1 << 20
+MAX_RUNS = 10_000
+REMEDY = "write 'base:' with field: value, and 'grid:' with field: [value, value]"
+
+
+class Grid(msgspec.Struct, forbid_unknown_fields=True):
+    """The form of the file: texts under `base`, lists of texts under `grid`."""
+
+    grid: dict[str, list[str]]
+    base: dict[str, str] = {}
+
+
+class _Loader(yaml.BaseLoader):
+    """Leaves all values text; refuses aliases, which can grow without limit, and repeated keys."""
+
+    def compose_node(self, parent, index):
+        """Return the next node; raise at an alias."""
+        if self.check_event(yaml.AliasEvent):
+            raise UserError("YAML aliases (*name) are not read; write the values out")
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node, deep=False):
+        """Return the mapping; raise where a key is repeated."""
+        keys = [key.value for key, _ in node.value]
+        if repeated := [key for i, key in enumerate(keys) if key in keys[:i]]:
+            raise UserError(f"key {repeated[0]!r} is repeated; leave one out")
+        return super().construct_mapping(node, deep)
+
+
+def load_yaml(file: Path | str) -> Study:
+    """Return the study of a YAML file; its name has a digest of its content.
+
+    Raises:
+        UserError: a file that cannot be read, is no grid, has too many runs, or a parameter or
+            value that no run has; the line names file, key and value.
+    """
+    path = Path(file)
+    try:
+        if not path.is_file() or path.stat().st_size > MAX_BYTES:
+            raise UserError("cannot be read; give a YAML file of at most 1 MiB")
+        text = path.read_text()
+        grid = convert(yaml.load(text, _Loader), Grid, "the grid", REMEDY)
+        study = _study(grid, f"{path.stem}-{hashlib.sha256(text.encode()).hexdigest()[:8]}")
+        study.points()
+    except UserError as error:
+        raise UserError(f"{file}: {error}") from None
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        raise UserError(f"{file}: {' '.join(str(error).split())[:200]}; {REMEDY}") from None
+    return study
+
+
+def _study(grid: Grid, name: str) -> Study:
+    if not all(grid.grid.values()) or not grid.grid:
+        raise UserError(f"no values under grid; {REMEDY}")
+    if both := sorted(set(grid.base) & set(grid.grid)):
+        raise UserError(f"{both[0]} is in base and in grid; leave one out")
+    check_flat_names(grid.base | grid.grid)
+    if (runs := math.prod(map(len, grid.grid.values()))) > MAX_RUNS:
+        raise UserError(f"{runs} runs: more than {MAX_RUNS}; make the grid smaller")
+    axes = {key: {value: {key: value} for value in values} for key, values in grid.grid.items()}
+    start = RunConfig.of(**grid.base | {key: values[0] for key, values in grid.grid.items()})
+    first = next(iter(axes))  # so that fields of the base are set again after another model's own
+    axes[first] = {value: grid.base | changes for value, changes in axes[first].items()}
+    metrics = ("accuracy", "seconds")
+    return Study(name, f"the grid {name}", start, axes, (), metrics, figure=_draw)
+
+
+def _draw(table: pd.DataFrame, note: str) -> Figure | None:
+    """Return a heat map over two axes, dots over one; None for more or fewer."""
+    columns = table.drop(columns=["run", "status", "accuracy", "seconds"])
+    axes = [name for name in columns if columns[name].nunique() > 1]
+    if len(axes) == 1:
+        return figures.dots(table.dropna(subset=["accuracy"]), condition=axes[0], note=note)
+    if len(axes) == 2:
+        return figures.heat_map(table, rows=axes[0], columns=axes[1], note=note)
+    return None

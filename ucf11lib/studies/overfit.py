@@ -1,0 +1,75 @@
+"""The shortest question about a model: can it memorise a few sequences?"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ucf11lib.data import ClipStore, Split, first_of_each_class, open_or_prepare, split
+from ucf11lib.errors import RunFailed, UserError
+from ucf11lib.runs import RunConfig
+from ucf11lib.training import Trainer
+from ucf11lib.training.health import MEMORISED_LOSS
+
+CHECK_EVERY_STEPS = 10
+# Nothing that keeps a network from memorising, and nothing that ends the training.
+UNREGULARISED = {"flip": False, "shift": 0, "brightness": 0, "dropout": 0, "schedule": "constant",
+                 "warmup": 0, "target_accuracy": None}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Overfit:
+    """How far a model memorised.
+
+    Attributes:
+        loss, accuracy: of the sequences, after the last step.
+        steps: how many were taken.
+        memorised: whether the loss is below `MEMORISED_LOSS`.
+        findings: lines of the health checks.
+    """
+
+    loss: float
+    accuracy: float
+    steps: int
+    memorised: bool
+    findings: list[str]
+
+
+def overfit(
+    config: RunConfig,
+    count: int = 8,
+    *,
+    max_steps: int = 400,
+    store: ClipStore | None = None,
+    log: Callable[[str], None] = lambda line: None,
+) -> Overfit:
+    """Train on a few sequences until their loss is below 0.05: a model that cannot cannot learn.
+
+    No augmentation, no dropout, a constant learning rate, one batch of all; no run folder.
+
+    Raises:
+        UserError: no sequence, or more than there are to train on.
+    """
+    epochs = -(-max_steps // CHECK_EVERY_STEPS)
+    length = {"batch_size": count, "steps_per_epoch": CHECK_EVERY_STEPS, "epochs": epochs}
+    store = store or open_or_prepare(config.data)
+    train = split(store, config).train
+    if not 1 <= count <= len(train):
+        raise UserError(f"--overfit {count}: give 1 to {len(train)}, the training sequences")
+    few = first_of_each_class(store, train, count)
+    trainer = Trainer.of(config.with_(**UNREGULARISED, **length), store, Split(few, few), log=log)
+    for epoch in trainer.epochs():
+        steps = epoch.epoch * CHECK_EVERY_STEPS
+        log(f"step {steps:4d}  loss {epoch.val_loss:.4f}")
+        if epoch.val_loss < MEMORISED_LOSS:
+            break
+    findings = [one.line for one in trainer.monitor.findings] if trainer.monitor else []
+    memorised = epoch.val_loss < MEMORISED_LOSS
+    return Overfit(epoch.val_loss, epoch.val_accuracy, steps, memorised, findings)
+
+
+def check_overfit(config: RunConfig, count: int, *, store: ClipStore | None = None) -> None:
+    """Print whether a model memorises `count` sequences; raise a `RunFailed` if it does not."""
+    result = overfit(config, count, store=store, log=print)
+    last = f"the loss of {count} sequences is {result.loss:.4f}"
+    if not result.memorised:
+        raise RunFailed(f"{config.model}, recipe {config.recipe.name}, cannot memorise: {last}")
+    print(f"{config.model} can learn: {last}")

@@ -1,0 +1,49 @@
+"""How do the repaired models do on real people that they have not seen?
+
+Weizmann (Blank et al., ICCV 2005): ten actions by nine subjects. First one split by subject, then
+each subject left out once, with settings that are selected for each subject and model inside the
+other subjects' sequences.
+
+Expect: CNN+LSTM about 90 % by clip; C3D and VGG9 less.
+
+    python -m ucf11lib study real_video --videos DIR    # 165 trainings, 100 minutes on 2 cores
+"""
+
+import functools
+from dataclasses import replace
+
+import pandas as pd
+
+from ucf11lib import figures
+from ucf11lib.runs import REPORTED, RunConfig
+from ucf11lib.studies.folds import METRICS, SELECTED, fold_axis, nested, pooled
+from ucf11lib.studies.study import Study, in_turn, over_models, weizmann
+
+SUBJECTS = ("daria", "denis", "eli", "ido", "ira", "lena", "lyova", "moshe", "shahar")
+CANDIDATES = ("", "stride=10", "stride=10,dropout=0.25", "stride=10,dropout=0.5",
+              "stride=5,dropout=0.5")  # fmt: skip
+
+
+def draw(table: pd.DataFrame, note: str):
+    """Draw each subject's accuracy by clip, a panel a model."""
+    rows = table[(table["candidate"] == SELECTED) & (table["fold"] != "all")]
+    return figures.dots(rows, condition="fold", panel="model", value="accuracy_clip", note=note)
+
+
+ONE_SPLIT = Study(
+    name="real_video",
+    question="How do the repaired models do on real people that they have not seen?",
+    base=RunConfig.of(model="cnn_lstm", batch_size=16, steps_per_epoch=80, epochs=6),
+    axes={
+        "data": {"Weizmann": weizmann},
+        "model": over_models(*REPORTED),
+        "fold": {"group split": {"split": "group"}},
+    },
+    seeds=(0,),
+    metrics=METRICS,
+    figure=draw,
+    videos=True,
+)
+SUBJECTS_OUT = replace(ONE_SPLIT, axes=ONE_SPLIT.axes | {"fold": fold_axis(SUBJECTS)})
+SUBJECTS_OUT = replace(SUBJECTS_OUT, then=functools.partial(pooled, SUBJECTS_OUT))
+STUDY = in_turn(ONE_SPLIT, nested(SUBJECTS_OUT, CANDIDATES))

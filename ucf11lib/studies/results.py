@@ -1,0 +1,195 @@
+"""The file that a study leaves: tidy rows, one a run, and everything that they came from."""
+
+import datetime
+import functools
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ucf11lib import paths
+from ucf11lib.data import open_or_prepare, split
+from ucf11lib.runs import RunConfig
+from ucf11lib.runs.environment import describe
+from ucf11lib.runs.parsing import read_json
+from ucf11lib.studies.study import Study
+from ucf11lib.text import mean_and_range
+from ucf11lib.training import Trainer
+
+TOLERANCE = 1e-3  # of a fingerprint's losses, absolute below 1, else relative
+FINGERPRINT_STEPS = 3
+TINY = RunConfig.of(
+    model="c3d", profile="smoke", groups=2, clips=1, split="random", batch_size=4, health=False
+)
+
+
+@dataclass(frozen=True)
+class Results:
+    """The contents of a results file.
+
+    Attributes:
+        study, question: of the study.
+        command, commit, dirty, date, machine: what measured it; `dirty`: with uncommitted changes.
+        source: the kinds of data.
+        rows: one a run.
+        axes: the labels of each axis.
+        configs: the resolved configuration of each run, by digest.
+        fingerprint: losses of the first steps of each kind of run, see `fingerprint`.
+        measured_before: empty, or the change of the code before which it was measured.
+    """
+
+    study: str
+    question: str
+    command: str
+    commit: str
+    date: str
+    machine: dict[str, Any]
+    source: list[str]
+    rows: list[dict[str, Any]]
+    dirty: bool = False
+    axes: dict[str, list[str]] = field(default_factory=dict)
+    configs: dict[str, dict] = field(default_factory=dict)
+    fingerprint: dict[str, list[float]] = field(default_factory=dict)
+    measured_before: str = ""
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The rows as a table."""
+        return pd.DataFrame(self.rows)
+
+    @property
+    def note(self) -> str:
+        """One line for a figure: data, command, date, and whether the code changed since."""
+        before = f", measured before {self.measured_before}" if self.measured_before else ""
+        return f"{', '.join(self.source)}; {self.command}, {self.date}{before}"
+
+    def formatted(self) -> str:
+        """Return the rows as text, without columns of lists."""
+        lists = self.table.map(lambda value: isinstance(value, list | dict)).any()
+        table = self.table.loc[:, ~lists].astype(object).where(self.table.notna(), "")
+        return table.to_string(index=False, float_format="{:.3f}".format)
+
+
+def results_file(name: str) -> Path:
+    """Return where the results of a study are."""
+    return paths.RESULTS / f"{name}.json"
+
+
+def load(name: str) -> Results:
+    """Return the results of a study.
+
+    Raises:
+        UserError: it has none, or a file that cannot be read.
+    """
+    return read_json(results_file(name), Results, f"make it with 'python -m ucf11lib study {name}'")
+
+
+def collect(study: Study, command: str, rows: list[dict], configs: Iterable[RunConfig]) -> Results:
+    """Return the rows of a study with what they came from."""
+    made_by = describe()
+    configs = list(configs)
+    return Results(
+        study.name,
+        study.question,
+        command,
+        made_by["commit"] or "",
+        datetime.date.today().isoformat(),
+        {key: made_by[key] for key in ("processor", "instruction_sets", "cores", "devices")},
+        sorted({open_or_prepare(data).kind for data in {one.data for one in configs}}),
+        rows,
+        made_by["uncommitted_changes"],
+        {axis: list(labels) for axis, labels in study.axes.items()},
+        _by_digest(configs),
+        fingerprint(configs),
+    )
+
+
+def stale(study: Study, results: Results) -> str:
+    """Return why results are not those of today's code; empty if they are."""
+    if results.measured_before:
+        return f"measured before {results.measured_before}"
+    configs = []
+    stage = study
+    while stage:
+        configs += stage.points()
+        stage = stage.then(results.table) if stage.then else None
+    if changed := set(_by_digest(configs)) ^ set(results.configs):
+        return f"{len(changed)} of its configurations have changed"
+    for key, losses in fingerprint(configs).items():
+        before = results.fingerprint.get(key, np.inf)
+        if not np.allclose(losses, before, TOLERANCE, TOLERANCE, equal_nan=True):
+            return f"the first losses of {key} are {losses}, and were {before}"
+    return ""
+
+
+def fingerprint(configs: Iterable[RunConfig]) -> dict[str, list[float]]:
+    """Return the first losses of each kind of run, at a small width, in float32.
+
+    Runs of one kind have the same model and recipe, apart from learning rate and batch size.
+    """
+    kinds: dict[tuple, RunConfig] = {}
+    for config in configs:
+        recipe = replace(config.recipe, name="", batch_size=4, target_accuracy=None)
+        kind = (config.model, replace(recipe, learning_rate=1.0))
+        kinds.setdefault(kind, replace(TINY, model=config.model, recipe=recipe))
+    return {f"{one.model} {one.digest}": first_losses(one) for one in kinds.values()}
+
+
+@functools.cache
+def first_losses(config: RunConfig) -> list[float]:
+    """Return the losses of the first steps of a training."""
+    store = open_or_prepare(config.data)
+    trainer = Trainer.of(config, store, split(store, config), log=lambda line: None)
+    rows = [np.asarray(trainer.step(*one)) for one in trainer.batches(0, FINGERPRINT_STEPS)]
+    return [round(float(row[0]) / config.recipe.batch_size, 6) for row in rows]
+
+
+def summary_table(
+    table: pd.DataFrame, by: Sequence[str], value: str = "accuracy", against: str | None = None
+) -> pd.DataFrame:
+    """Return mean and range of shares over the rows that agree in `by`, in order of appearance.
+
+    Args:
+        table: a row a run.
+        by: columns; the last holds the conditions.
+        value: column of shares, 0..1.
+        against: a condition; adds the column `points`, the difference of the means, in points.
+
+    Returns:
+        The columns `by`, `value`, `runs` (how many) and, if asked, `points`.
+    """
+    *outer, condition = by
+    groups = table.dropna(subset=[value]).groupby(list(by), sort=False)[value]
+    summary = groups.agg([lambda shares: mean_and_range(list(shares)), "size", "mean"])
+    summary.columns = [value, "runs", "mean"]
+    summary = summary.reset_index()
+    if against is not None:
+        base = summary[summary[condition] == against].assign(all=0)
+        left = summary.assign(all=0)[[*outer, "all"]]
+        means = left.merge(base[[*outer, "all", "mean"]], how="left")["mean"]
+        summary["points"] = (100 * (summary["mean"] - means)).map("{:+.1f}".format)
+    return summary.drop(columns="mean")
+
+
+def write(results: Results, file: Path) -> None:
+    """Write results to a file, complete or not at all."""
+    paths.write_json(file, asdict(results))
+
+
+def _by_digest(configs: Iterable[RunConfig]) -> dict[str, dict[str, Any]]:
+    """Return configurations by digest, with the names of their data folders alone.
+
+    So they are the same on each machine.
+    """
+    digests = {}
+    for config in configs:
+        parts = config.as_dict()
+        parts["data"]["folder"] = Path(config.data.folder).name
+        text = json.dumps(parts, sort_keys=True)
+        digests[hashlib.sha256(text.encode()).hexdigest()[:8]] = parts
+    return digests

@@ -1,0 +1,198 @@
+"""How fast is training, compared with the machine's own matrix product in the same minutes?
+
+Each case is measured in a process of its own: its memory is its own, and so is its compilation. An
+absolute time says little on a shared machine, so cases are timed alternately and compared within a
+repeat.
+
+Expect: at full width 75 to 100 % of the product's rate; the store costs less than 2 %, the health
+checks less than 1 %.
+
+    python -m ucf11lib study speed          # 40 minutes on 2 cores that do nothing else
+"""
+
+import itertools
+import multiprocessing
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ucf11lib import figures
+from ucf11lib.backend import tf
+from ucf11lib.data import open_or_prepare, split
+from ucf11lib.models.flops import step_flops
+from ucf11lib.runs import REPORTED, RunConfig
+from ucf11lib.studies.runner import run_rows
+from ucf11lib.studies.study import Axis, Study, in_turn, over_models
+from ucf11lib.training import Trainer
+
+WARM_UP_STEPS = 5  # the first steps are given memory that the system has yet to provide
+REPEATS = 5
+SECONDS_A_REPEAT = 3.0
+PRODUCT_SIDE = 4096
+READY_BATCHES = 4  # that the input pipeline has prepared: two being read, two waiting
+
+
+def step_row(config: RunConfig) -> dict:
+    """Time one network's training step, from memory and from the store, and the matrix product.
+
+    Returns:
+        model, profile, width, batch_size, precision, parameters; `flops` of a step;
+        `compile_seconds` (the first step less a later one), `memory_seconds` and `store_seconds` of
+        a step, their `ratio`; `share` and `memory_share` of the product's rate, from the store and
+        from memory; `health_ratio` of a step with health checks to one without;
+        `sequences_per_second`, `peak_mb`, and `inference_1`, `inference_32` in sequences a second.
+        Each is a median over repeats; ratios are taken within a repeat.
+    """
+    store = open_or_prepare(config.data)
+    trainer = Trainer.of(config, store, split(store, config), log=lambda line: None)
+    batch = next(iter(trainer.batches(0, 1)))
+    first, *_, later = (_seconds(lambda: _train(trainer, [batch])) for _ in range(WARM_UP_STEPS))
+    peak_mb = _peak_mb()
+    n = max(1, round(SECONDS_A_REPEAT / later))
+    stream = iter(trainer.batches(0, (n + READY_BATCHES + 1) * REPEATS))
+    bare = Trainer.of(config.with_(health=False), store, trainer.split, log=lambda line: None)
+    cases = {
+        "memory": lambda: _train(trainer, [batch] * n),
+        "store": lambda: _train(trainer, itertools.islice(stream, n)),
+        "unwatched": lambda: _train(bare, [batch] * n),
+        "product": _product(),
+    }
+
+    def setup(name: str) -> None:  # as many batches are ready as in the middle of a training
+        if name == "store":
+            _train(trainer, list(itertools.islice(stream, READY_BATCHES + 1))[-1:])
+
+    cases["unwatched"]()  # compiles
+    seconds = time_interleaved(cases, REPEATS, setup)
+    memory = seconds["memory"] / n
+    from_store = seconds["store"] / n
+    flops = step_flops(trainer.model, config.recipe.batch_size)
+    work = flops / (2 * PRODUCT_SIDE**3) * seconds["product"]  # seconds at the product's rate
+    return {
+        "model": config.model,
+        "profile": config.profile.name,
+        "width": config.profile.width,
+        "batch_size": config.recipe.batch_size,
+        "precision": config.precision,
+        "parameters": trainer.model.count_params(),
+        "flops": flops,
+        "compile_seconds": first - later,
+        "memory_seconds": float(np.median(memory)),
+        "store_seconds": float(np.median(from_store)),
+        "ratio": float(np.median(from_store / memory)),
+        "share": float(np.median(work / from_store)),
+        "memory_share": float(np.median(work / memory)),
+        "health_ratio": float(np.median(seconds["memory"] / seconds["unwatched"])),
+        "sequences_per_second": float(config.recipe.batch_size / np.median(from_store)),
+        "peak_mb": peak_mb,
+        "inference_1": _inference(trainer, 1),
+        "inference_32": _inference(trainer, 32),
+    }
+
+
+def time_interleaved(
+    cases: Mapping[str, Callable[[], object]],
+    repeats: int,
+    setup: Callable[[str], object] = lambda name: None,
+) -> dict[str, np.ndarray]:
+    """Time each case once a repeat, every other repeat in reverse order.
+
+    Args:
+        cases: what is timed.
+        repeats: how often.
+        setup: called with the name of a case before it is timed.
+
+    Returns:
+        Seconds of each case, (repeats,); those of one repeat are neighbours.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in cases}
+    for repeat in range(repeats):
+        for name in list(cases) if repeat % 2 == 0 else reversed(cases):
+            setup(name)
+            seconds[name].append(_seconds(cases[name]))
+    return {name: np.array(values) for name, values in seconds.items()}
+
+
+def run_in_process(function: Callable, *arguments: object) -> dict:
+    """Call a function in a process of its own and return what it returns."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        return pool.submit(function, *arguments).result()
+
+
+def bench(models: Sequence[str], profiles: Sequence[str]) -> pd.DataFrame:
+    """Return a row, see `step_row`, for each of the models at each of the profiles' widths."""
+    study = replace(STUDY, axes=_sizes(models, profiles), then=None)
+    return pd.DataFrame(run_rows(study, study.points()))
+
+
+def _sizes(models: Sequence[str], profiles: Sequence[str]) -> dict[str, Axis]:
+    profile = {name: {"profile": name, "batch_size": 16} for name in profiles}
+    return {"part": {"step": {}}, "profile": profile, "model": over_models(*models)}
+
+
+def _train(trainer: Trainer, batches: Iterable) -> None:
+    """Train on each batch and wait for the last."""
+    for batch in batches:
+        row = trainer.step(*batch)
+    np.asarray(row)
+
+
+def _inference(trainer: Trainer, n: int) -> float:
+    """Return sequences a second in batches of `n` from memory."""
+    frames = tf.constant(trainer.store.take(np.arange(n) % len(trainer.store)))
+    forward = tf.function(lambda: trainer.model(frames, training=False))
+    np.asarray(forward())  # compiles
+    times = max(1, round(SECONDS_A_REPEAT / 3 / _seconds(lambda: np.asarray(forward()))))
+    call = lambda: [np.asarray(forward()) for _ in range(times)]  # noqa: E731
+    return float(n * times / np.median([_seconds(call) for _ in range(3)]))
+
+
+def _product() -> Callable[[], object]:
+    shape = (PRODUCT_SIDE, PRODUCT_SIDE)
+    a, b = (tf.random.stateless_normal(shape, (0, seed)) for seed in (1, 2))
+    multiply = tf.function(lambda: tf.matmul(a, b)[0, 0])
+    np.asarray(multiply())  # compiles
+    return lambda: np.asarray(multiply())
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def _peak_mb() -> float:
+    """Return this process's highest memory in MB; `getrusage` also counts the parent's."""
+    return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
+
+
+def draw(table: pd.DataFrame, note: str):
+    """Draw the step's arithmetic as a share of the matrix product's rate."""
+    steps = table[table["part"] == "step"]
+    label = steps["model"] + steps["width"].map(" width {:g}".format)
+    return figures.dots(
+        steps.assign(network=label), condition="network", group="model", value="share", note=note
+    )
+
+
+STUDY = Study(
+    name="speed",
+    question="How fast is training, compared with the machine's own matrix product?",
+    base=RunConfig.of(model="cnn_lstm", batch_size=16),
+    axes=_sizes(REPORTED, ("full", "quick")),
+    seeds=(),
+    measure=lambda config: [run_in_process(step_row, config)],
+    figure=draw,
+)
+GROWTH = {
+    "width": {f"{width:g}": {"width": width} for width in (0.125, 0.25, 0.5, 1.0)},
+    "batch size": {str(size): {"batch_size": size} for size in (4, 8, 16, 32, 64)},
+}
+STUDY = in_turn(STUDY, *(replace(STUDY, axes={"part": {name: {}}, "value": axis})
+                         for name, axis in GROWTH.items()))  # fmt: skip

@@ -1,0 +1,46 @@
+"""How names and numbers are written for a reader."""
+
+import re
+from collections.abc import Sequence
+
+DISPLAY_NAMES = {
+    "c3d": "C3D",
+    "vgg9": "VGG9",
+    "cnn_lstm": "CNN+LSTM",
+    "frame_cnn": "frame CNN",
+}
+
+
+def display_name(name: str) -> str:
+    """Return a model's or run's display name: "cnn_lstm 2019" -> "CNN+LSTM 2019"."""
+    model, _, rest = name.partition(" ")
+    return " ".join(filter(None, (DISPLAY_NAMES.get(model, model), rest)))
+
+
+def percent(share: float, digits: int = 0) -> str:
+    """Return 0.75 as "75 %"."""
+    return f"{100 * share:.{digits}f} %"
+
+
+def mean_and_range(values: Sequence[float]) -> str:
+    """Return shares as mean and range: "75.0 % (70.1 to 81.2)"."""
+    mean = percent(sum(values) / len(values), 1)
+    return f"{mean} ({100 * min(values):.1f} to {100 * max(values):.1f})"
+
+
+def interval(ends: Sequence[float] | None) -> str:
+    """Return a 95 % interval of shares as "70.1 to 81.2"; None, of a single group, as "none"."""
+    return "none" if ends is None else f"{100 * ends[0]:.1f} to {100 * ends[1]:.1f}"
+
+
+def duration(seconds: float) -> str:
+    """Return a time span in its largest unit: "5 s", "12 min", "3 h", "2 d"."""
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(seconds, 0):.0f} s"
+
+
+def plain(text: str, most: int = 200) -> str:
+    """Return foreign text without what Markdown, HTML or YAML would read as more than text."""
+    return re.sub(r"[^\w .,:;'()+/%=-]", "_", str(text))[:most]

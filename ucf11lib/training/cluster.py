@@ -1,0 +1,98 @@
+"""Which processes train together, from $TF_CONFIG or the variables of a Slurm step."""
+
+import json
+import os
+import re
+from dataclasses import dataclass
+
+from ucf11lib.backend import tf
+from ucf11lib.errors import UserError
+from ucf11lib.runs.parsing import convert
+
+EXAMPLE = (
+    'set it to something like {"cluster": {"worker": ["host1:2222", "host2:2222"]}, '
+    '"task": {"type": "worker", "index": 0}}'
+)
+
+
+@dataclass(frozen=True)
+class Worker:
+    """One of the processes that train together: `host:port` of all, and this one's place."""
+
+    addresses: tuple[str, ...] = ("",)
+    index: int = 0
+
+    @property
+    def chief(self) -> bool:
+        """Whether this is worker 0, which alone writes."""
+        return self.index == 0
+
+    @property
+    def others(self) -> list[int]:
+        """The places of the other workers."""
+        return [index for index in range(len(self.addresses)) if index != self.index]
+
+
+@dataclass(frozen=True)
+class _Task:
+    type: str
+    index: int
+
+
+@dataclass(frozen=True)
+class _TFConfig:
+    cluster: dict[str, list[str]]
+    task: _Task
+
+
+def from_environment() -> Worker:
+    """Return which worker this process is to be; raise a `UserError` if nothing says so."""
+    if "TF_CONFIG" in os.environ:
+        return _from_tf_config(os.environ["TF_CONFIG"])
+    if "SLURM_PROCID" in os.environ:
+        return _from_slurm()
+    raise UserError(f"strategy multiworker: no TF_CONFIG; {EXAMPLE}, or start it with srun")
+
+
+def _from_tf_config(text: str) -> Worker:
+    """Read who the workers are; a `chief` that is listed apart comes first."""
+    try:
+        parsed = convert(json.loads(text), _TFConfig, "TF_CONFIG", EXAMPLE)
+    except ValueError as error:
+        raise UserError(f"TF_CONFIG: not JSON ({error}); {EXAMPLE}") from None
+    tasks = {
+        f"{kind} {index}": address
+        for kind in ("chief", "worker")
+        for index, address in enumerate(parsed.cluster.get(kind, []))
+    }
+    if not tasks or not all(re.fullmatch(r".+:\d+", address) for address in tasks.values()):
+        raise UserError(f"TF_CONFIG: no list of workers, each host:port; {EXAMPLE}")
+    own = f"{parsed.task.type} {parsed.task.index}"
+    if own not in tasks:
+        raise UserError(f"TF_CONFIG: its task is {own}, and the cluster has {', '.join(tasks)}; "
+                        "give each worker its own type and index")  # fmt: skip
+    return Worker(tuple(tasks.values()), list(tasks).index(own))
+
+
+def _from_slurm() -> Worker:
+    """Read a Slurm step's variables with TensorFlow's resolver.
+
+    Two jobs may share a machine, so the ports follow from the job's number. The resolver has to be
+    told of a GPU a task, which it may not set, and sorts node10 before node9, unlike Slurm.
+    """
+    resolver = tf.distribute.cluster_resolver.SlurmClusterResolver
+    try:
+        tasks = int(os.environ["SLURM_STEP_NUM_TASKS"])
+        port = 20000 + int(os.environ["SLURM_JOB_ID"]) % 10000
+        gpus = {"gpus_per_node": tasks, "gpus_per_task": 1, "auto_set_gpu": False}
+        addresses = resolver(port_base=port, **gpus).cluster_spec().job_tasks("worker")
+        index = int(os.environ["SLURM_PROCID"])
+    except (KeyError, RuntimeError, ValueError) as error:
+        raise UserError(f"strategy multiworker: not in a Slurm step ({error}); use srun") from None
+    addresses.sort(key=_natural)
+    return Worker(tuple(addresses), index)
+
+
+def _natural(address: str) -> list:
+    """Return a sorting key by which node9 comes before node10."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", address)]

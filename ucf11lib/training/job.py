@@ -1,0 +1,194 @@
+"""One training from its configuration to a finished run folder."""
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from ucf11lib import models, paths
+from ucf11lib.backend import tf
+from ucf11lib.data import ClipStore, open_or_prepare, split
+from ucf11lib.errors import RunFailed, UserError
+from ucf11lib.runs import Run, RunConfig
+from ucf11lib.runs.folder import lock_file
+from ucf11lib.training import checkpoints, record, workers
+from ucf11lib.training.interrupts import StopSignals, one_line_errors
+from ucf11lib.training.tensorboard import Events
+from ucf11lib.training.trainer import Trainer
+
+
+def train(
+    config: RunConfig,
+    path: Path | str | None = None,
+    *,
+    store: ClipStore | None = None,
+    resume: bool = False,
+    tensorboard: bool = False,
+    log: Callable[[str], None] = print,
+    strategy: tf.distribute.Strategy | None = None,
+) -> Run:
+    """Train, evaluate on the held-out part, and leave a run folder.
+
+    Args:
+        config: what to do.
+        path: the run folder, `runs/<config.name>` by default.
+        store: the data; the config's source is opened or prepared by default.
+        resume: continue a run at `path` after its last epoch, begin one, or return a finished one.
+        tensorboard: write TensorBoard's event files, too.
+        log: gets a line before the training, one an epoch, and one for each health finding.
+        strategy: one device by default; of several workers the first writes and logs, and all
+            must see its folder.
+
+    Raises:
+        UserError: the folder exists (and `resume` is off), another process trains in it, or data
+            that cannot be trained on.
+        RunFailed: out of memory, or another worker is gone.
+        Interrupted: SIGINT or SIGTERM came; the epochs until then are in the folder.
+    """
+    models.check_model(config.model)
+    path = Path(path) if path else paths.runs_dir() / config.name
+    strategy = strategy or tf.distribute.get_strategy()
+    job = functools.partial(_train, config, path, store, resume, tensorboard, strategy)
+    with workers.together(strategy) as worker:
+        if not worker.chief:
+            return job(lambda line: None)
+        try:
+            with paths.lock(lock_file(path.resolve()), wait=False):
+                return job(log)
+        except paths.Locked:
+            remedy = "wait for it, or choose another --run"
+            raise UserError(f"{path}: another process trains in it; {remedy}") from None
+
+
+def train_or_load(config: RunConfig, *, log: Callable[[str], None] = print) -> Run:
+    """Return the finished run of `config` under `runs/`; train or resume it if there is none.
+
+    A folder of that name that holds anything else is left as it is, and the run goes to
+    `<config.name>-<config.digest>`. If another process is training it, wait for that one.
+    """
+    models.check_model(config.model)
+    for path in _own_paths(config):
+        with paths.lock(lock_file(path)):
+            if _content(path, config) != "other":
+                strategy = tf.distribute.get_strategy()
+                return _train(config, path, None, True, False, strategy, log)
+    raise UserError(f"{path}: holds something else than this run; move it elsewhere")
+
+
+def finished_run(config: RunConfig) -> Run | None:
+    """Return the finished run of `config` under `runs/`; None if there is none."""
+    finished = [path for path in _own_paths(config) if _content(path, config) == "finished"]
+    return Run(finished[0]) if finished else None
+
+
+def print_result(run: Run) -> None:
+    """Print a run's accuracy and folder; raise a `RunFailed` if the health checks stopped it."""
+    metrics, path = run.metrics, paths.display(run.path)
+    print(f"held out: {metrics['accuracy']:.1%} of {metrics['n_val']} sequences ({run.note})")
+    print(f"run: {path}")
+    if metrics["status"].startswith("stopped"):
+        raise RunFailed(f"{metrics['status']}; {path}/metrics.json has the findings")
+
+
+def _own_paths(config: RunConfig) -> list[Path]:
+    return [paths.runs_dir() / name for name in (config.name, f"{config.name}-{config.digest}")]
+
+
+def _content(path: Path, config: RunConfig) -> Literal["nothing", "begun", "finished", "other"]:
+    """Return what a folder holds: nothing, a begun or finished run of `config`, anything else."""
+    if (path / "config.json").is_file():
+        try:
+            if Run(path).config != config:
+                return "other"
+        except UserError:
+            return "other"
+        return "finished" if (path / "metrics.json").is_file() else "begun"
+    if path.is_dir() and all(file.name.startswith(".partial-") for file in path.iterdir()):
+        return "nothing"  # a process was killed before it had written the first file
+    return "other" if path.exists() else "nothing"
+
+
+def _train(
+    config: RunConfig,
+    path: Path,
+    store: ClipStore | None,
+    resume: bool,
+    tensorboard: bool,
+    strategy: tf.distribute.Strategy,
+    log: Callable[[str], None],
+) -> Run:
+    """Train in a folder that no other process uses; only the chief writes."""
+    chief = workers.worker_of(strategy).chief
+    if resume and _content(path, config) == "finished":
+        log(f"{paths.display(path)}: finished already")
+        if chief:
+            record.clean(Run(path))
+        return Run(path)
+    if chief:
+        _check_folder(path, config, resume)
+    store = store or open_or_prepare(config.data)
+    _check_store(store, config, path)
+    sides = split(store, config)
+    if config.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    with StopSignals() as stop, one_line_errors():
+        trainer = Trainer.of(config, store, sides, strategy=strategy, log=log)
+        if chief:
+            record.begin(path, trainer)
+        sizes = f"{len(sides.train)} training and {len(sides.validation)} held-out sequences"
+        log(f"{config.name}: {sizes}, {trainer.model.count_params():,} parameters")
+        if resume:
+            _restore(path, trainer, log)
+        events = Events(path / "tensorboard", config) if tensorboard and chief else None
+        for epoch in trainer.epochs(after_step=stop.check):
+            if chief:
+                record.save_history(path, trainer)
+                checkpoints.save(path, trainer)
+            if events:
+                events.add(trainer.progress.epochs)
+            log(epoch.line(config.profile.epochs))
+            stop.check()
+        if chief:
+            record.finish(path, trainer)
+            record.clean(Run(path))
+    return Run(path)
+
+
+def _check_folder(path: Path, config: RunConfig, resume: bool) -> None:
+    content = _content(path, config)
+    if content == "nothing" or (content == "begun" and resume):
+        return
+    if (path / "metrics.json").exists():
+        raise UserError(f"{path}: a finished run; choose another --run or delete it")
+    if not resume:
+        remedy = "continue with --resume, choose another --run or delete it"
+        raise UserError(f"{path}: exists already; {remedy}")
+    if not (path / "config.json").is_file():
+        raise UserError(f"{path}: no run to resume (no config.json); choose another --run")
+    differ = set(Run(path).config.flat().items()) ^ set(config.flat().items())
+    names = ", ".join(sorted({name for name, _ in differ}))
+    raise UserError(f"{path}: begun with another {names}; choose the same, or another --run")
+
+
+def _check_store(store: ClipStore, config: RunConfig, path: Path) -> None:
+    if store.source != config.data.source:
+        sources = f"its source is {store.source}, not {config.data.source}"
+        raise UserError(f"{store.path}: {sources}; give --source {store.source}")
+    if len(store.classes) < 2:
+        only = f"only class {store.classes[0]!r}"
+        raise UserError(f"{store.path}: {only}; a classifier needs at least 2 class folders")
+    if (path / "config.json").is_file() and Run(path).data.store_sha256 != store.info.sha256:
+        remedy = "bring that back, or choose another --run"
+        raise UserError(f"{store.path}: not the data that {path} was begun with; {remedy}")
+
+
+def _restore(path: Path, trainer: Trainer, log: Callable[[str], None]) -> None:
+    restored = checkpoints.restore(path, trainer, log)
+    epochs = len(trainer.progress.epochs)
+    processes = len(workers.worker_of(trainer.strategy).addresses)
+    if workers.total(trainer.strategy, np.float32([epochs])) != epochs * processes:
+        remedy = "put it on a disk that all of them see"
+        raise UserError(f"{path}: not every worker sees the same checkpoint; {remedy}")
+    log(f"resuming after epoch {epochs}" if restored else "no checkpoint; beginning at epoch 1")

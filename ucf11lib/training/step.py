@@ -1,0 +1,105 @@
+"""One training step: augmentation, forward pass, loss, gradient, update; the loss is here."""
+
+import functools
+from collections.abc import Callable
+
+import numpy as np
+
+from ucf11lib.backend import keras, tf
+from ucf11lib.data import batches
+from ucf11lib.runs.recipes import Recipe
+
+SUM_TOLERANCE = 1e-4  # of outputs that sum to 1
+
+OPTIMIZERS = {
+    "adam": keras.optimizers.Adam,
+    "rmsprop": keras.optimizers.RMSprop,
+    "momentum": functools.partial(keras.optimizers.SGD, momentum=0.9),
+    "sgd": keras.optimizers.SGD,
+}
+
+
+def loss_of(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """Softmax cross-entropy of each sequence from logits: (N,) and (N, classes) -> (N,)."""
+    targets = tf.one_hot(labels, logits.shape[-1])
+    return tf.nn.softmax_cross_entropy_with_logits(labels=targets, logits=logits)
+
+
+def score(outputs: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+    """Return mean loss and accuracy of outputs (n, classes) under the loss of the training."""
+    losses = loss_of(tf.constant(labels, tf.int32), tf.constant(outputs)).numpy()
+    right = outputs.argmax(axis=1) == labels
+    return float(losses.mean(dtype=np.float64)), float(right.mean())
+
+
+def learning_rate(recipe: Recipe, total_steps: int):
+    """Return the recipe's learning rate: a number, or a schedule over `total_steps`."""
+    if recipe.schedule == "constant":
+        return recipe.learning_rate
+    warmup = max(1, round(recipe.warmup * total_steps))
+    return keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=0.0,
+        warmup_target=recipe.learning_rate,
+        warmup_steps=warmup,
+        decay_steps=max(1, total_steps - warmup),
+    )
+
+
+def make_optimizer(
+    recipe: Recipe, total_steps: int, precision: str = "float32"
+) -> keras.optimizers.Optimizer:
+    """Return the recipe's optimiser with its schedule; with float16 it scales the loss."""
+    optimizer = OPTIMIZERS[recipe.optimizer](learning_rate(recipe, total_steps))
+    return keras.optimizers.LossScaleOptimizer(optimizer) if precision == "float16" else optimizer
+
+
+def make_step(
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+    recipe: Recipe,
+    strategy: tf.distribute.Strategy,
+    watched: bool = True,
+) -> Callable[..., tf.Tensor]:
+    """Return the compiled step: `(frames, draws, labels)` of every replica -> float32 vector.
+
+    The vector is (2,): sum of losses, number right. A watched step's is (4 + classes,), which
+    `health.Signals.of` reads. The gradient is that of the mean over the global batch: each replica
+    divides its sum by the global size, and the optimiser adds the replicas' gradients.
+    """
+
+    def replica_step(frames, draws, labels):
+        frames = batches.augment(frames, draws, recipe)
+        with tf.GradientTape() as tape:
+            logits = model(frames, training=True)
+            losses = loss_of(labels, logits)
+            loss = optimizer.scale_loss(tf.reduce_sum(losses) / recipe.batch_size)
+        gradients = tape.gradient(loss, model.trainable_variables)
+        optimizer.apply(gradients, model.trainable_variables)
+        predicted = tf.argmax(logits, axis=-1, output_type=tf.int32)
+        right = tf.reduce_sum(tf.cast(predicted == labels, tf.float32))
+        sums = tf.stack([tf.reduce_sum(losses), right])
+        if not watched:
+            return sums
+        scale = optimizer.scale_loss(tf.ones([]))
+        return tf.concat([sums, _signals(gradients, scale, logits, predicted)], axis=0)
+
+    @tf.function(autograph=False, reduce_retracing=True)
+    def step(frames, draws, labels):
+        sums = strategy.run(replica_step, args=(frames, draws, labels))
+        return strategy.reduce(tf.distribute.ReduceOp.SUM, sums, axis=None)
+
+    return step
+
+
+def _signals(gradients, scale, logits, predicted) -> tf.Tensor:
+    """Return what a step says beside its loss, (2 + classes,).
+
+    Squared norm of the unscaled gradient, number of outputs that are distributions (not negative,
+    sum 1), number of predictions a class.
+    """
+    squared = 2.0 * tf.add_n([tf.nn.l2_loss(gradient) for gradient in gradients])
+    sums_to_one = tf.abs(tf.reduce_sum(logits, axis=-1) - 1.0) < SUM_TOLERANCE
+    distributions = sums_to_one & (tf.reduce_min(logits, axis=-1) >= 0.0)
+    counts = tf.reduce_sum(tf.one_hot(predicted, logits.shape[-1]), axis=0)
+    first = [squared / tf.square(scale), tf.reduce_sum(tf.cast(distributions, tf.float32))]
+    return tf.concat([first, counts], axis=0)

@@ -1,0 +1,247 @@
+"""The training loop: `strategy.run` on one CPU, one GPU, several GPUs or several machines.
+
+The 2019 protocol gives its shape: an epoch is a number of batches, then the complete validation
+part; training stops when the validation accuracy reaches the recipe's target, or after the
+profile's epochs. `Trainer.of` is the only place that builds model, optimiser, step and stream.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from tqdm import tqdm
+
+from ucf11lib import models
+from ucf11lib.backend import keras, tf
+from ucf11lib.data import ClipStore
+from ucf11lib.data.batches import Stream, training_batches
+from ucf11lib.data.splits import Split
+from ucf11lib.errors import UserError
+from ucf11lib.evaluation.predict import EVALUATION_BATCH, make_predict
+from ucf11lib.runs import RunConfig
+from ucf11lib.training import workers
+from ucf11lib.training.health import Monitor
+from ucf11lib.training.step import make_optimizer, make_step, score
+
+POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One line of `history.csv`.
+
+    `loss` and `accuracy` are means over the epoch's training sequences, while the weights were
+    changing; `val_loss` and `val_accuracy` are of the complete validation part, after the epoch;
+    `seconds` are since the start, validation included.
+    """
+
+    epoch: int
+    loss: float
+    accuracy: float
+    val_loss: float
+    val_accuracy: float
+    seconds: float
+
+    def line(self, epochs: int) -> str:
+        """Return one line for a log or a notebook."""
+        train = f"loss {self.loss:.4f}  accuracy {self.accuracy:6.1%}"
+        validation = f"val_loss {self.val_loss:.4f}  val_accuracy {self.val_accuracy:6.1%}"
+        return f"epoch {self.epoch:3d}/{epochs}  {train}  {validation}  {self.seconds:6.1f} s"
+
+
+@dataclass
+class Progress:
+    """Finished epochs, their steps, and seconds: of the steps, and with validation."""
+
+    epochs: list[Epoch] = field(default_factory=list)
+    steps: int = 0
+    step_seconds: float = 0.0
+    seconds: float = 0.0
+
+
+@dataclass
+class Trainer:
+    """One training: a model that learns in place, an epoch at a time; `Trainer.of` builds it.
+
+    Attributes:
+        step: `step(*batch)` trains on one of `batches`, and returns what `make_step` says.
+        predict: `predict(store, indices)` -> outputs of the last layer, float32 (n, classes).
+        stream: the order of the training part.
+        monitor: watches, and may stop, the training; None does not.
+        progress: a resumed training is given its own before the first epoch.
+        outputs: of the validation part after the last epoch, (n, classes); None before the first.
+    """
+
+    config: RunConfig
+    store: ClipStore
+    split: Split
+    strategy: tf.distribute.Strategy
+    model: keras.Model
+    optimizer: keras.optimizers.Optimizer
+    step: Callable[..., tf.Tensor]
+    predict: Callable[..., np.ndarray]
+    stream: Stream
+    monitor: Monitor | None
+    progress: Progress = field(default_factory=Progress)
+    outputs: np.ndarray | None = None
+
+    @classmethod
+    def of(
+        cls,
+        config: RunConfig,
+        store: ClipStore,
+        split: Split,
+        *,
+        strategy: tf.distribute.Strategy | None = None,
+        classes: int | None = None,
+        log: Callable[[str], None] = print,
+    ) -> "Trainer":
+        """Build everything that a training of `config` needs; only `split.train` moves weights.
+
+        Args:
+            config, store, split: what to do, and the data.
+            strategy: where the step runs; one device by default.
+            classes: outputs of the network, by default the store's classes.
+            log: gets the line of each health finding.
+
+        Raises:
+            UserError: a batch size, normalisation or precision that the devices do not allow.
+        """
+        recipe, profile = config.recipe, config.profile
+        strategy = strategy or tf.distribute.get_strategy()
+        classes = classes or len(store.classes)
+        _check_workers(config, strategy)
+        with strategy.scope():
+            model = _build(config, store, split, classes)
+            total_steps = profile.epochs * profile.steps_per_epoch
+            optimizer = make_optimizer(recipe, total_steps, config.precision)
+            optimizer.build(model.trainable_variables)
+        monitor = Monitor(classes, recipe.batch_size, log, config.precision == "float16")
+        return cls(
+            config,
+            store,
+            split,
+            strategy,
+            model,
+            optimizer,
+            step=make_step(model, optimizer, recipe, strategy, watched=config.health),
+            predict=make_predict(model),
+            stream=Stream(split.train, config.seed),
+            monitor=monitor if config.health else None,
+        )
+
+    def batches(self, first_step: int, steps: int) -> Iterable:
+        """Return global batches, each (frames, draws, labels), per-replica as `step` needs them."""
+        batch_size = self.config.recipe.batch_size
+        replicas = self.strategy.num_replicas_in_sync
+        part = {"first_step": first_step, "steps": steps, "replicas": replicas}
+
+        def pipeline(context: tf.distribute.InputContext) -> tf.data.Dataset:
+            share = {"workers": context.num_input_pipelines, "worker": context.input_pipeline_id}
+            return training_batches(self.store, self.stream, batch_size, **part, **share)
+
+        return self.strategy.distribute_datasets_from_function(pipeline)
+
+    def epochs(self, after_step: Callable[[], None] | None = None) -> Iterator[Epoch]:
+        """Train and yield each epoch that is left, until the recipe's target or the last one.
+
+        An epoch in which the monitor stops the training is cut short and is the last. Nothing runs
+        ahead of the caller. `after_step` may end the training by an exception.
+        """
+        progress = self.progress
+        start = time.perf_counter() - progress.seconds
+        if self.monitor and not progress.epochs:
+            self._watch_frames()
+        while not self._finished():
+            loss, accuracy = self._train_epoch(after_step)
+            self.outputs = self._validate()
+            validation = score(self.outputs, self.store.labels[self.split.validation])
+            progress.seconds = time.perf_counter() - start
+            number = len(progress.epochs) + 1
+            progress.epochs.append(Epoch(number, loss, accuracy, *validation, progress.seconds))
+            yield progress.epochs[-1]
+
+    def _finished(self) -> bool:
+        epochs, target = self.progress.epochs, self.config.recipe.target_accuracy
+        if self.monitor and self.monitor.stopped:
+            return True
+        if epochs and target is not None and epochs[-1].val_accuracy >= target:
+            return True
+        return len(epochs) >= self.config.profile.epochs
+
+    def _train_epoch(self, after_step: Callable[[], None] | None) -> tuple[float, float]:
+        """Return the means of loss and accuracy over the epoch's sequences."""
+        start = time.perf_counter()
+        steps, rows = self.config.profile.steps_per_epoch, []
+        if self.monitor:
+            self.monitor.begin_epoch(self.progress.steps)
+        batches = self.batches(self.progress.steps, steps)
+        title = f"epoch {len(self.progress.epochs) + 1}"
+        for batch in tqdm(batches, title, steps, leave=False, disable=None, unit="step"):
+            rows.append(self.step(*batch))
+            if self.monitor and self.monitor.look(rows, last=len(rows) == steps):
+                break
+            if after_step:
+                after_step()
+        sums = np.sum(np.stack(rows)[:, :2], axis=0, dtype=np.float64)
+        loss, accuracy = sums / (len(rows) * self.config.recipe.batch_size)
+        self.progress.steps += len(rows)
+        self.progress.step_seconds += time.perf_counter() - start
+        return float(loss), float(accuracy)
+
+    def _validate(self) -> np.ndarray:
+        """Return the outputs of the validation part; each worker computes its share of batches.
+
+        So all agree to the last digit on what decides when to stop.
+        """
+        worker, indices = workers.worker_of(self.strategy), self.split.validation
+        batch = np.arange(len(indices)) // EVALUATION_BATCH
+        share = batch % len(worker.addresses) == worker.index
+        outputs = np.zeros((len(indices), self.model.output_shape[-1]), np.float32)
+        if share.any():
+            outputs[share] = self.predict(self.store, indices[share])
+        return workers.total(self.strategy, outputs)
+
+    def _watch_frames(self) -> None:
+        """Show the monitor the first batch, before and after the normalisation."""
+        frames = self.store.take(self.stream.positions(0, self.config.recipe.batch_size))
+        inputs = keras.ops.cast(self.model.get_layer("normalise")(frames), "float32")
+        self.monitor.frames(frames, np.asarray(inputs))
+
+
+def _check_workers(config: RunConfig, strategy: tf.distribute.Strategy) -> None:
+    replicas, recipe = strategy.num_replicas_in_sync, config.recipe
+    if recipe.batch_size % replicas:
+        size = f"batch size {recipe.batch_size}"
+        raise UserError(f"{size} cannot be shared by {replicas} replicas; choose a multiple")
+    if recipe.norm == "batch" and workers.worker_of(strategy).others:
+        raise UserError("norm=batch: each worker would have its own statistics; choose norm=group")
+
+
+def _build(config: RunConfig, store: ClipStore, split: Split, classes: int) -> keras.Model:
+    """Return the untrained network; with inputs=dataset it reads a part of the store."""
+    statistics = {}
+    if config.recipe.inputs == "dataset":
+        mean, std = store.channel_statistics(split.train)
+        statistics = {"mean": mean, "std": std}
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(POLICIES[config.precision])
+    try:
+        model = models.build(
+            config.model,
+            config.recipe,
+            classes=classes,
+            window=store.frames.shape[1],
+            size=store.frames.shape[2],
+            width=config.profile.width,
+            seed=config.seed,
+            **statistics,
+        )
+    finally:
+        keras.config.set_dtype_policy(policy)
+    pools_time = any(isinstance(layer, keras.layers.MaxPooling3D) for layer in model.layers)
+    if config.precision == "float16" and pools_time and not tf.config.list_logical_devices("GPU"):
+        pools = "TensorFlow pools float16 over time on GPUs only"
+        raise UserError(f"{config.model}: {pools}; choose bfloat16")
+    return model

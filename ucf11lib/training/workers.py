@@ -1,0 +1,190 @@
+"""Where a training computes: one device, all GPUs of a machine, or several machines.
+
+The recipe's batch is that of all replicas together, so a training's numbers do not depend on the
+choice, except in the last digits: sums over replicas add up in another order.
+"""
+
+import contextlib
+import faulthandler
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from ucf11lib.backend import tf
+from ucf11lib.errors import RunFailed, UserError
+from ucf11lib.runs.parsing import check_name
+from ucf11lib.training.cluster import Worker, from_environment
+
+WAIT_SECONDS = 600  # for all workers to start; a cluster may start them one after another
+JOIN_SECONDS = 120  # for workers that have all started to become one cluster
+NOTICE_SECONDS = 15  # a worker that ends waits for the others to notice which one is gone
+EXIT_SECONDS = 30  # TensorFlow's destructors may wait for a dead worker for ever
+SPEAK = "import sys; sys.stdin.buffer.read(1) and print('error:', sys.argv[1], file=sys.stderr)"
+
+
+def make_strategy(name: str, log: Callable[[str], None] = print) -> tf.distribute.Strategy:
+    """Return a strategy; call it before TensorFlow's first operation.
+
+    Args:
+        name: `one` device; `mirrored`: all GPUs, or logical CPU devices without a GPU;
+            `multiworker`: one of several processes, as $TF_CONFIG or a Slurm step's variables say.
+        log: gets a line from the chief before it waits for the others.
+
+    Raises:
+        UserError: an unknown name, or an environment that does not say who the workers are.
+        RunFailed: the workers do not come together.
+    """
+    check_name(name, ("one", "mirrored", "multiworker"), "strategy")
+    if name == "one":
+        return tf.distribute.get_strategy()
+    if name == "mirrored":
+        devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+        return tf.distribute.MirroredStrategy([device.name for device in devices])
+    worker = from_environment()
+    if worker.others:
+        if worker.chief:
+            log(f"waiting for the other workers: {', '.join(worker.addresses[1:])}")
+        _meet(worker)
+    resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
+        tf.train.ClusterSpec({"worker": worker.addresses}),
+        task_type="worker",
+        task_id=worker.index,
+        num_accelerators={"GPU": len(tf.config.list_physical_devices("GPU"))},
+        rpc_layer="grpc",
+    )
+    failed = f"worker {worker.index} ({worker.addresses[worker.index]}) could not join the others"
+    try:
+        with _time_limit(f"{failed} within {JOIN_SECONDS} seconds, though all had started"):
+            return tf.distribute.MultiWorkerMirroredStrategy(resolver)
+    except (tf.errors.OpError, RuntimeError) as error:
+        raise RunFailed(f"{failed}: {str(error).splitlines()[0]}") from None
+
+
+@contextlib.contextmanager
+def _time_limit(message: str) -> Iterator[None]:
+    """End this process with one line, and exit code 1, if the block takes `JOIN_SECONDS`.
+
+    TensorFlow waits with the interpreter locked: only `faulthandler`'s thread still runs, and that
+    writes a traceback. A child process reads it and prints the line.
+    """
+    command = [sys.executable, "-c", SPEAK, f"{message}; start all of them again"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as child:
+        faulthandler.dump_traceback_later(JOIN_SECONDS, exit=True, file=child.stdin)
+        try:
+            yield
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+
+
+def _meet(worker: Worker) -> None:
+    """Wait until all workers have started: TensorFlow's wait hears no signal and names nobody."""
+    end = time.monotonic() + WAIT_SECONDS
+    host, port = _host_and_port(worker.addresses[worker.index])
+    if not re.fullmatch(r"localhost|[\d.]+", host):
+        host = ""  # a machine may know its own name as a loopback address
+    try:
+        listening = socket.create_server((host, port))
+    except OSError as error:
+        where = f"{host or 'all addresses'}, port {port}"
+        raise UserError(f"worker {worker.index}: {where}: {error.strerror}; change it") from None
+    with listening:
+        for index in worker.others:
+            address = worker.addresses[index]
+            while not _answers(address):
+                if time.monotonic() > end:
+                    raise RunFailed(f"worker {index} ({address}) did not start within "
+                                    f"{WAIT_SECONDS} seconds, or cannot be reached")  # fmt: skip
+                time.sleep(0.2)
+
+
+def _host_and_port(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    return host, int(port)
+
+
+def _answers(address: str) -> bool:
+    with contextlib.suppress(OSError):
+        socket.create_connection(_host_and_port(address), timeout=5).close()
+        return True
+    return False
+
+
+def worker_of(strategy: tf.distribute.Strategy) -> Worker:
+    """Return which worker of `strategy` this process is; only `multiworker` has several."""
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return Worker()
+    resolver = strategy.cluster_resolver
+    return Worker(tuple(resolver.cluster_spec().job_tasks("worker")), resolver.task_id)
+
+
+def description(strategy: tf.distribute.Strategy) -> dict:
+    """Return `strategy` (its name), `workers` and `replicas`, for `config.json`."""
+    kinds = {"MirroredStrategy": "mirrored", "CollectiveAllReduceStrategy": "multiworker"}
+    return {
+        "strategy": kinds.get(type(strategy).__name__, "one"),
+        "workers": len(worker_of(strategy).addresses),
+        "replicas": strategy.num_replicas_in_sync,
+    }
+
+
+@contextlib.contextmanager
+def together(strategy: tf.distribute.Strategy) -> Iterator[Worker]:
+    """Let no worker of `strategy` leave the block before the others have come to its end.
+
+    TensorFlow notices within about 10 seconds a worker that is killed, hangs or cannot be reached;
+    the others' next exchange fails, which raises a `RunFailed`.
+    """
+    worker = worker_of(strategy)
+    try:
+        yield worker
+        total(strategy, np.zeros(1, np.float32))
+    except BaseException as error:
+        if not worker.others:
+            raise
+        silent = open(os.devnull, "w")  # noqa: SIM115 - faulthandler needs it until the end
+        faulthandler.dump_traceback_later(EXIT_SECONDS, exit=True, file=silent)
+        gone = _gone(error.message, worker) if isinstance(error, tf.errors.OpError) else None
+        if gone is None:
+            raise
+        if len(worker.others) > 1:
+            time.sleep(NOTICE_SECONDS)
+        raise RunFailed(f"worker {gone} ({worker.addresses[gone]}) is gone, and worker "
+                        f"{worker.index} ends with it; its own output has the reason; start all "
+                        "workers, as many or others, with --resume") from None  # fmt: skip
+
+
+def _gone(message: str, worker: Worker) -> int | None:
+    """Return which other worker is gone, None if the error is about none.
+
+    The message may name a neighbour that ends for the same reason. That one still listens, and the
+    one that is gone does not, unless it was stopped: TensorFlow's heartbeat names it then.
+    """
+    named = named_worker(message, worker.index)
+    if named is None:
+        return None
+    silent = [index for index in worker.others if not _answers(worker.addresses[index])]
+    return named if named in silent or not silent else silent[0]
+
+
+def named_worker(message: str, own: int) -> int | None:
+    """Return the other worker that a message names last, which is the cause; None if none.
+
+    A failing coordination service is that of the chief, whom it does not name.
+    """
+    others = [int(index) for index in re.findall(r"/task:(\d+)", message) if int(index) != own]
+    if others:
+        return others[-1]
+    return 0 if "CoordinationService" in message and own else None
+
+
+def total(strategy: tf.distribute.Strategy, values: np.ndarray) -> np.ndarray:
+    """Return the sum of all workers' `values`, float32 of one shape, when all have come here."""
+    if not worker_of(strategy).others:
+        return values
+    return strategy.reduce(tf.distribute.ReduceOp.SUM, tf.constant(values), axis=None).numpy()
