@@ -70,7 +70,7 @@ def prepare(args: argparse.Namespace) -> None:
 
 
 @command(
-    "store verify data/synthetic-25x10x1-7bef6952",
+    "store verify data/synthetic-25x10x1-4b2bf2a0",
     option("action", "what to do", choices=("describe", "verify", "export")),
     option("path", "the store's folder"),
     option("folder", "of the course's two files, for export", nargs="?"),

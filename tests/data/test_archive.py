@@ -7,13 +7,14 @@ import re
 import shutil
 import struct
 import threading
+from pathlib import Path
 
-import av
-import numpy as np
 import pytest
 
 from ucf11lib.data.videos import archive
 from ucf11lib.errors import RunFailed, UserError
+
+NAMES = Path(__file__).parents[3] / "shared" / "reference" / "ucf11_clip_names.txt"
 
 
 def rar(files: dict[str, bytes], method: int = 0x30) -> bytes:
@@ -70,16 +71,22 @@ def server():
         thread.join()
 
 
-def clip(path) -> bytes:
-    """A real MPEG-1 video of 32 frames."""
-    with av.open(str(path), "w", format="mpeg") as container:
-        stream = container.add_stream("mpeg1video", rate=30)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-        for i in range(32):
-            frame = np.full((48, 64, 3), 8 * i, np.uint8)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
-        container.mux(stream.encode())
-    return path.read_bytes()
+def test_ensure_all_1600_clips_from_a_server_that_breaks_off(server):
+    if not NAMES.exists():
+        pytest.skip(f"no list of the real names at {NAMES}")
+    clips = {f"UCF11_updated_mpg/{name}.mpg": name.encode() for name in NAMES.read_text().split()}
+    server.content = rar(clips)
+    server.limit = len(server.content) // 2 + 1
+    folder = archive.ensure(server.url)
+    unpacked = {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*.mpg")}
+    assert len(unpacked) == 1600
+    assert unpacked == clips
+    first, *rest = server.asked
+    assert first is None
+    assert rest
+    assert all(asked.startswith("bytes=") for asked in rest)
+    assert archive.ensure(server.url) == folder
+    assert server.asked == [first, *rest]
 
 
 def test_fetch_resumes_at_the_next_try(server, tmp_path, monkeypatch):
@@ -93,24 +100,20 @@ def test_fetch_resumes_at_the_next_try(server, tmp_path, monkeypatch):
     assert archive.fetch(server.url, tmp_path).read_bytes() == server.content
 
 
-def test_fetch_complete_part_is_not_repeated(server, tmp_path):
-    server.content = os.urandom(5000)
-    (tmp_path / ".part-UCF11_updated_mpg.rar").write_bytes(server.content)
+@pytest.mark.parametrize(
+    ("ranges", "size", "asked"),
+    [
+        (True, 5000, ["bytes=5000-"]),
+        (True, 6000, ["bytes=6000-", None]),  # the server's file is a shorter one now
+        (False, 1000, ["bytes=1000-"]),
+    ],
+)
+def test_fetch_continues_a_part(server, tmp_path, ranges, size, asked):
+    server.content, server.ranges = os.urandom(5000), ranges
+    part = server.content if size == 5000 else b"x" * size
+    (tmp_path / ".part-UCF11_updated_mpg.rar").write_bytes(part)
     assert archive.fetch(server.url, tmp_path).read_bytes() == server.content
-    assert server.asked == ["bytes=5000-"]
-
-
-def test_fetch_shorter_file_on_the_server_starts_again(server, tmp_path):
-    server.content = os.urandom(5000)
-    (tmp_path / ".part-UCF11_updated_mpg.rar").write_bytes(os.urandom(6000))
-    assert archive.fetch(server.url, tmp_path).read_bytes() == server.content
-    assert server.asked == ["bytes=6000-", None]
-
-
-def test_fetch_server_without_ranges(server, tmp_path):
-    server.content, server.ranges = os.urandom(5000), False
-    (tmp_path / ".part-UCF11_updated_mpg.rar").write_bytes(b"x" * 1000)
-    assert archive.fetch(server.url, tmp_path).read_bytes() == server.content
+    assert server.asked == asked
 
 
 def test_fetch_compares_with_the_first_download(server, tmp_path):
@@ -139,6 +142,18 @@ def test_unpack_refuses_names_that_lead_out(name, tmp_path):
     with pytest.raises(UserError, match="leads out of the folder"):
         archive.unpack(tmp_path / "a.rar", tmp_path / "to" / "a")
     assert [path.name for path in tmp_path.iterdir()] == ["a.rar"]
+
+
+@pytest.mark.parametrize("tool", archive.TOOLS)
+def test_unpack_with_each_tool(tool, tmp_path, monkeypatch):
+    """Stored files need no tool, so the archive claims here that they are compressed."""
+    if not shutil.which(tool):
+        pytest.skip(f"{tool} is not installed")
+    (tmp_path / "a.rar").write_bytes(rar({"b/c.mpg": b"abc" * 1000}))
+    monkeypatch.setattr(archive.rarfile, "RAR_M0", -1)
+    monkeypatch.setattr(archive, "TOOLS", {tool: archive.TOOLS[tool]})
+    folder = archive.unpack(tmp_path / "a.rar", tmp_path / "to")
+    assert (folder / "b/c.mpg").read_bytes() == b"abc" * 1000
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive", rar({"a.mpg": b"x" * 100})[:60]])

@@ -42,7 +42,7 @@ def doubled(times: int) -> list:
         ((of((1, *course.SHAPE)), np.zeros((1, 11))), r"labels are an array of \(1, 11\)"),
         ((of((1, *course.SHAPE)), np.ones((1, 11))), r"labels are an array of \(1, 11\)"),
         ((of((1, *course.SHAPE)), np.eye(5)[:1]), r"labels are an array of \(1, 5\)"),
-        ((of((1, *course.SHAPE)), [None]), r"labels are list, expected 1 whole"),
+        ((of((1, *course.SHAPE)), [None]), r"labels are list, expected 1 integers"),
         ((of((1, *course.SHAPE)), [10**400]), r"labels 1000"),
         ((of((1, *course.SHAPE)), doubled(40)), r"labels are list, expected 1"),
         ((of((1, *course.SHAPE)), ["walking"]), r"labels are list, expected 1"),

@@ -1,17 +1,21 @@
 """Videos become frames of one size, in order, or one line that says why not."""
 
+import os
 import struct
+import time
 from pathlib import Path
 
 import av
 import numpy as np
+import psutil
 import pytest
 
-from ucf11lib.data.videos.decode import decode, windows
+from ucf11lib.data.videos import decode as decode_module
+from ucf11lib.data.videos.decode import decode, decode_all, windows
 from ucf11lib.errors import UserError
 
 
-def test_frames_are_counted_by_decoding_and_stay_in_order(tmp_path, write_video):
+def test_decode_counts_frames_and_keeps_their_order(tmp_path, write_video):
     frames = decode(write_video(tmp_path / "x.mpg", 47))
     assert frames.shape == (47, 64, 64, 3)
     assert frames.dtype == np.uint8
@@ -20,7 +24,7 @@ def test_frames_are_counted_by_decoding_and_stay_in_order(tmp_path, write_video)
     np.testing.assert_allclose(levels, np.linspace(20, 220, 47), atol=4)
 
 
-def test_scaling_averages_areas(tmp_path, write_video):
+def test_decode_averages_areas(tmp_path, write_video):
     board = np.indices((240, 320)).sum(0) % 2 * 255
     image = np.stack([board] * 3, -1)[None].astype(np.uint8)
     frames = decode(write_video(tmp_path / "x.avi", image, "ffv1"))
@@ -30,7 +34,7 @@ def test_scaling_averages_areas(tmp_path, write_video):
     assert abs(frames.mean() - 127.5) < 1
 
 
-def test_colours_keep_their_places_and_the_picture_is_squashed(tmp_path, write_video):
+def test_decode_squashes_and_keeps_colours_in_place(tmp_path, write_video):
     image = np.zeros((1, 120, 400, 3), np.uint8)
     image[:, :60, :200, 0] = image[:, :60, 200:, 1] = image[:, 60:, :200, 2] = 255
     frame = decode(write_video(tmp_path / "x.avi", image, "ffv1"), size=32)[0].astype(int)
@@ -43,7 +47,7 @@ def test_colours_keep_their_places_and_the_picture_is_squashed(tmp_path, write_v
         assert abs(frame[rows, columns] - colour).max() <= 4
 
 
-def test_a_phone_s_turned_video_stands_upright(tmp_path, write_video):
+def test_decode_turned_video_of_a_phone(tmp_path, write_video):
     image = np.zeros((5, 48, 64, 3), np.uint8)
     image[:, :24] = 255
     path = write_video(tmp_path / "x.mp4", image, "mpeg4")
@@ -58,31 +62,13 @@ def test_a_phone_s_turned_video_stands_upright(tmp_path, write_video):
     assert frames[:, :, :30].max() < 15
 
 
-def test_size_and_window_are_the_caller_s(tmp_path, write_video, prepare_videos):
-    write_video(tmp_path / "in/a/x.mpg", 25)
-    made = prepare_videos(tmp_path / "s", tmp_path / "in", window=8, size=16)
-    assert made.frames.shape == (3, 8, 16, 16, 3)
-    assert made.index["first_frame"].tolist() == [0, 8, 16]
-    np.testing.assert_array_equal(
-        made.frames.reshape(24, 16, 16, 3), decode(tmp_path / "in/a/x.mpg", 16)[:24]
-    )
-
-
-def test_windows_follow_each_other_and_drop_the_rest():
+def test_windows_drop_the_rest():
     frames = np.arange(7, dtype=np.uint8)[:, None, None, None] * np.ones((1, 4, 4, 3), np.uint8)
     assert windows(frames, 3)[:, :, 0, 0, 0].tolist() == [[0, 1, 2], [3, 4, 5]]
     assert windows(frames, 8).shape == (0, 8, 4, 4, 3)
 
 
-def test_the_same_tree_gives_the_same_store(tmp_path, write_video, prepare_videos):
-    for i in range(12):
-        write_video(tmp_path / f"in/a/g{i % 3}/c{i}.mpg", 30 + i)
-    made = [prepare_videos(tmp_path / name, tmp_path / "in") for name in "st"]
-    assert made[0].info == made[1].info
-    assert list(made[0].clips) == sorted(made[0].clips)
-
-
-def test_decode_says_what_is_wrong_with_a_file(tmp_path, capfd, write_video):
+def test_decode_names_what_is_wrong(tmp_path, capfd, write_video):
     (tmp_path / "empty.mp4").write_bytes(b"")
     with av.open(str(tmp_path / "sound.avi"), "w") as container:
         stream = container.add_stream("pcm_s16le", rate=8000)
@@ -106,9 +92,28 @@ def test_decode_says_what_is_wrong_with_a_file(tmp_path, capfd, write_video):
     assert capfd.readouterr().err == ""
 
 
-def test_a_title_in_odd_bytes_does_not_stop_decoding(tmp_path, write_video):
+def test_decode_title_in_odd_bytes(tmp_path, write_video):
     path = write_video(tmp_path / "x.avi", 3, "mpeg4")
     content = path.read_bytes()
     at = content.index(b"ISFT")
     path.write_bytes(content[: at + 8] + b"\xff\xfe" + content[at + 10 :])
     assert len(decode(path)) == 3
+
+
+def test_decode_all_decoder_that_hangs_or_is_killed(tmp_path, monkeypatch, write_video):
+    """A pipe that nobody writes to is a file that never ends; it costs its own clip only."""
+    files = [write_video(tmp_path / f"c{i}.mpg") for i in range(3)]
+    os.mkfifo(tmp_path / "endless.mpg")
+    monkeypatch.setattr(decode_module, "TIMEOUT_SECONDS", 2)
+    results = list(decode_all([files[0], tmp_path / "endless.mpg", *files[1:]], 16, 2))
+    assert [len(frames) for frames, _ in results] == [30, 0, 30, 30]
+    assert results[1][1] == "the decoder did not come to an end"
+    monkeypatch.setattr(decode_module, "TIMEOUT_SECONDS", 60)
+    rest = decode_all([*files, tmp_path / "endless.mpg"], 16, 2)
+    assert [len(next(rest)[0]) for _ in files] == [30, 30, 30]
+    time.sleep(0.5)  # until a process has begun the last file
+    for server in psutil.Process().children():
+        for process in server.children():
+            process.kill()
+    assert next(rest)[1] == "the decoder crashed (exit code -9)"
+    assert list(rest) == []

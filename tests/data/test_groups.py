@@ -33,7 +33,7 @@ UCF11 = "group folders or UCF-11 names"
         (["a+b/eva_a+b.avi"], ["eva"], "Weizmann names"),
     ],
 )
-def test_the_first_rule_that_fits_all_names_gives_the_groups(names, groups, rule):
+def test_find_groups_first_rule_that_fits_all_names(names, groups, rule):
     assert find_groups(names) == (groups, rule)
 
 
@@ -45,7 +45,7 @@ def test_the_first_rule_that_fits_all_names_gives_the_groups(names, groups, rule
         (r"_(d\d)\.avi$", ["d1", "d1"]),
     ],
 )
-def test_a_group_pattern_takes_its_named_or_first_group(pattern, groups):
+def test_find_groups_pattern(pattern, groups):
     names = ["boxing/person01_d1.avi", "jogging/person02_d1.avi"]
     assert find_groups(names, pattern) == (groups, f"--group-pattern {pattern}")
 
@@ -60,7 +60,7 @@ def test_a_group_pattern_takes_its_named_or_first_group(pattern, groups):
         (r"boxing/person(\d+)|jogging", r"1 of 2 clips, the first: jogging/person02\.avi"),
     ],
 )
-def test_a_bad_group_pattern_is_refused_before_decoding(tmp_path, pattern, message, prepare_videos):
+def test_prepare_bad_group_pattern_before_decoding(tmp_path, pattern, message, prepare_videos):
     for name in ("boxing/person01.avi", "jogging/person02.avi"):
         (tmp_path / "in" / name).parent.mkdir(parents=True)
         (tmp_path / "in" / name).write_bytes(b"never opened")
@@ -70,22 +70,20 @@ def test_a_bad_group_pattern_is_refused_before_decoding(tmp_path, pattern, messa
     assert os.listdir(tmp_path) == ["in"]
 
 
-def test_without_groups_each_clip_is_its_own_and_one_line_says_so(
-    tmp_path, capfd, write_video, prepare_videos
-):
+def test_prepare_without_groups_warns_in_one_line(tmp_path, capfd, write_video, prepare_videos):
     for name in ("a/one.mpg", "a/two.mpg", "b/one.mpg"):
         write_video(tmp_path / "in" / name)
-    made = prepare_videos(tmp_path / "s", tmp_path / "in")
-    assert list(made.groups) == ["a/one", "a/two", "b/one"]
-    assert made.info.origin["groups"] == "each clip its own"
+    store = prepare_videos(tmp_path / "s", tmp_path / "in")
+    assert list(store.groups) == ["a/one", "a/two", "b/one"]
+    assert store.info.origin["groups"] == "each clip its own"
     assert "--group-pattern" in capfd.readouterr().err.strip().splitlines()[0]
-    made = prepare_videos(tmp_path / "t", tmp_path / "in", group_pattern="/(.*)[.]")
-    assert list(made.groups) == ["one", "two", "one"]
-    assert made.info.origin["groups"] == "--group-pattern /(.*)[.]"
+    store = prepare_videos(tmp_path / "t", tmp_path / "in", group_pattern="/(.*)[.]")
+    assert list(store.groups) == ["one", "two", "one"]
+    assert store.info.origin["groups"] == "--group-pattern /(.*)[.]"
 
 
 @pytest.mark.parametrize("flat", [False, True])
-def test_every_clip_of_ucf11_gets_its_group(flat, videos):
+def test_find_groups_of_all_ucf11(flat, videos):
     names = (videos.parent / "reference/ucf11_clip_names.txt").read_text().split()
     truth = [name.rsplit("/", 1)[0] for name in names]
     files = [f"{cls}/{clip}.mpg" if flat else f"{cls}/{group}/{clip}.mpg" for cls, group, clip in
@@ -95,7 +93,7 @@ def test_every_clip_of_ucf11_gets_its_group(flat, videos):
     assert len(set(truth)) == 275
 
 
-def test_clip_names_must_differ_and_be_utf8():
+def test_clip_names_differ_and_are_utf8():
     assert clip_names(["a/x.mpg", "a/\u00e9.y.avi"]) == ["a/x", "a/\u00e9.y"]
     with pytest.raises(UserError, match=r"a/x\.avi and a/x\.mpg: one clip"):
         clip_names(["a/x.avi", "a/x.mpg"])

@@ -110,7 +110,7 @@ HOSTILE = {
     "nothing": b"",
     "a list of three": pickle.dumps([1, 2, 3]),
     "lists": pickle.dumps(([[1, 2], [3, 4]], [0, 1])),
-    "an array alone": pickle.dumps(np.zeros(3)),
+    "only an array": pickle.dumps(np.zeros(3)),
     "a shape of doubling tuples": b"\x80\x02cnumpy.core.multiarray\n_reconstruct\n"
     + b")R(K\x01K\x02\x85q\x00"
     + b"".join(b"h%ch%c\x86q%c" % (i, i, i + 1) for i in range(40))
@@ -118,10 +118,15 @@ HOSTILE = {
 }
 
 
-def test_read_pair_has_little_memory_for_a_small_file(tmp_path):
+@pytest.mark.parametrize(
+    "content",
+    [b"\x80\x02Nr\xff\xff\xff\x7f.", gzip.compress(b"\x80\x02" + b"]" * (1 << 25), 1)],
+    ids=["a memo of 2**31 entries", "33 million lists, compressed"],
+)
+def test_read_pair_has_little_memory_for_a_small_file(tmp_path, content):
     before = resource.getrlimit(resource.RLIMIT_AS)
     with pytest.raises(Refused, match="MemoryError"):
-        load(tmp_path, b"\x80\x02Nr\xff\xff\xff\x7f.")  # a memo of 2**31 entries
+        load(tmp_path, content)
     assert resource.getrlimit(resource.RLIMIT_AS) == before
 
 

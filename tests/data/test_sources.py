@@ -1,5 +1,7 @@
 """A source's store: where it is, what it depends on, and options of another source."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -10,28 +12,45 @@ from ucf11lib.errors import UserError
 from ucf11lib.runs import RunConfig
 
 
-def test_a_stride_is_a_setting_of_a_run_and_its_store_another(tmp_path, write_video):
+def test_open_or_prepare_stride_of_a_run(tmp_path, write_video):
     write_video(tmp_path / "walk/a.mpg", 50)
     write_video(tmp_path / "run/b.mpg", 40)
     plain = RunConfig.of(model="cnn_lstm", source="videos", data=str(tmp_path))
     stores = [sources.open_or_prepare(one.data) for one in (plain, plain.with_(stride=10))]
-    assert [len(made) for made in stores] == [2, 5]
-    assert [made.info.stride for made in stores] == [30, 10]
+    assert [len(store) for store in stores] == [2, 5]
+    assert [store.info.stride for store in stores] == [30, 10]
 
 
-def test_a_store_is_prepared_once_in_the_folder_of_data():
+def test_open_or_prepare_once_in_the_data_folder():
     spec = RunConfig.of(model="c3d", groups=2, clips=1, sequences=1).data
-    made = sources.open_or_prepare(spec)
-    assert made.path == sources.store_path(spec)
-    assert made.path.parent == paths.data_dir()
-    assert made.path.name.startswith("synthetic-2x1x1-")
-    written = (made.path / "frames.npy").stat().st_mtime_ns
+    store = sources.open_or_prepare(spec)
+    assert store.path == sources.store_path(spec)
+    assert store.path.parent == paths.data_dir()
+    assert store.path.name.startswith("synthetic-2x1x1-")
+    written = (store.path / "frames.npy").stat().st_mtime_ns
     assert (sources.open_or_prepare(spec).path / "frames.npy").stat().st_mtime_ns == written
 
 
-def test_only_what_changes_the_bytes_changes_the_place(tmp_path):
+def test_open_or_prepare_two_processes_prepare_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("UCF11_DATA", str(tmp_path))
+    program = (
+        "from ucf11lib.data import open_or_prepare\n"
+        "from ucf11lib.runs import RunConfig\n"
+        "open_or_prepare(RunConfig.of(model='c3d', groups=2, clips=2, sequences=1).data).verify()"
+    )
+    command = [sys.executable, "-c", program]
+    both = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    errors = [process.communicate(timeout=120)[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], errors  # had it not waited: exists
+    (store,) = tmp_path.iterdir()
+    assert store.name.startswith("synthetic-2x2x1-")
+
+
+def test_store_path_depends_on_what_changes_the_bytes(tmp_path):
     drawn = RunConfig.of(model="c3d").data
     assert sources.store_path(drawn) != sources.store_path(replace(drawn, render_seed=1))
+    course_sizes = RunConfig.of(model="c3d", profile="full").data
+    assert sources.store_path(course_sizes).name.startswith("synthetic-25x6-course-")
     videos = RunConfig.of(model="c3d", source="videos", data=str(tmp_path)).data
     assert sources.store_path(videos) == sources.store_path(replace(videos, render_seed=1))
     assert sources.store_path(videos) != sources.store_path(replace(videos, window=8))
@@ -45,7 +64,7 @@ def test_only_what_changes_the_bytes_changes_the_place(tmp_path):
         ("synthetic", {}, {"workers": 2}, "--workers: only where videos are decoded"),
     ],
 )
-def test_options_of_another_source_are_refused(tmp_path, source, changes, options, message):
+def test_prepare_refuses_options_of_another_source(tmp_path, source, changes, options, message):
     spec = replace(RunConfig.of(model="c3d").data, source=source, folder=str(tmp_path), **changes)
     with pytest.raises(UserError, match=message):
         sources.prepare(spec, tmp_path / "s", **options)

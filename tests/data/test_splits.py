@@ -125,7 +125,7 @@ def test_divide_five_seeds_hold_all_people_out_once(fake_store):
 
 @settings(max_examples=250, deadline=None)
 @given(columns=index_sets(), kind=st.sampled_from(splits.SPLITS), seed=st.integers(0, 5))
-def test_inner_split_uses_training_groups_alone(columns, kind, seed, fake_store):
+def test_inner_split_uses_only_training_groups(columns, kind, seed, fake_store):
     store = fake_store(*columns)
     if len(store) < splits.FOLDS:
         return

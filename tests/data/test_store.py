@@ -92,22 +92,33 @@ def test_open_refuses_another_format(tmp_path):
         ClipStore.open(tmp_path / "s")
 
 
-@pytest.mark.parametrize("damage", ["truncate", "no index", "no json", "broken json"])
-def test_open_damaged_store_is_one_line(tmp_path, damage):
-    folder = tmp_path / "s"
-    write(folder)
-    if damage == "truncate":
-        data = (folder / "frames.npy").read_bytes()
-        (folder / "frames.npy").write_bytes(data[: len(data) // 2])
-    elif damage == "no index":
-        (folder / "index.csv").unlink()
-    elif damage == "no json":
-        (folder / "store.json").unlink()
-    else:
-        (folder / "store.json").write_text("{")
+@pytest.mark.parametrize("name", ["frames.npy", "index.csv", "store.json"])
+@pytest.mark.parametrize("damage", ["missing", "empty", "half", "a zip file", "two commas a line"])
+def test_open_damaged_store_is_one_line(tmp_path, name, damage):
+    write(tmp_path / "s")
+    file = tmp_path / "s" / name
+    data = file.read_bytes()
+    file.unlink()
+    contents = {
+        "empty": b"",
+        "half": data[: len(data) // 2],
+        "a zip file": b"PK\3\4" + data,
+        "two commas a line": b"label\n0,0,0\n",
+    }
+    if damage != "missing":
+        file.write_bytes(contents[damage])
     with pytest.raises(UserError) as raised:
-        ClipStore.open(folder)
+        ClipStore.open(tmp_path / "s")
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("column", ["label", "group", "clip", "first_frame"])
+def test_open_refuses_an_index_without_a_column(tmp_path, column):
+    write(tmp_path / "s")
+    index = tmp_path / "s" / "index.csv"
+    index.write_text(index.read_text().replace(column, "other", 1))
+    with pytest.raises(UserError, match=f"no column '{column}'; prepare the store again"):
+        ClipStore.open(tmp_path / "s")
 
 
 def test_create_many_sequences_fit_the_first_header(tmp_path):
@@ -147,7 +158,7 @@ def test_open_refuses_labels_that_are_no_class(tmp_path, label):
     write(tmp_path / "s")
     index = tmp_path / "s" / "index.csv"
     index.write_text(index.read_text().replace("\n1,soccer", f"\n{label},soccer"))
-    with pytest.raises(UserError, match=r"label .* is no class; prepare the store again"):
+    with pytest.raises(UserError, match=f"label '{label}' is no class; prepare the store again"):
         ClipStore.open(tmp_path / "s")
 
 

@@ -2,57 +2,48 @@
 
 import os
 
+import numpy as np
 import pytest
 
 from ucf11lib.data.synthetic.motions import MOTIONS
+from ucf11lib.data.videos.decode import decode
 from ucf11lib.errors import UserError
 
 
-def test_the_one_real_ucf11_clip(tmp_path, prepare_videos, videos):
-    made = prepare_videos(tmp_path / "s", videos / "ucf11_sample", source="ucf11")
-    assert made.frames.shape == (5, 30, 64, 64, 3)
-    assert made.info.frames_read == 151
-    assert made.classes == ("biking",)
-    assert set(made.groups) == {"biking/v_biking_01"}
-    assert set(made.clips) == {"biking/v_biking_01/v_biking_01_01"}
-    assert made.index["first_frame"].tolist() == [0, 30, 60, 90, 120]
-    assert made.info.left_out == []
-    assert made.source == "ucf11"
-    made.verify()
+def test_prepare_real_ucf11_clip(tmp_path, prepare_videos, videos):
+    store = prepare_videos(tmp_path / "s", videos / "ucf11_sample", source="ucf11")
+    assert store.frames.shape == (5, 30, 64, 64, 3)
+    assert store.info.frames_read == 151
+    assert store.classes == ("biking",)
+    assert set(store.groups) == {"biking/v_biking_01"}
+    assert set(store.clips) == {"biking/v_biking_01/v_biking_01_01"}
+    assert store.index["first_frame"].tolist() == [0, 30, 60, 90, 120]
+    assert store.info.left_out == []
+    assert store.source == "ucf11"
+    store.verify()
 
 
-def test_weizmann_has_its_subjects_as_groups(tmp_path, capsys, prepare_videos, videos):
-    made = prepare_videos(tmp_path / "s", videos / "weizmann")
-    assert len(made.classes) == 10
-    assert set(made.groups) == {
-        "daria",
-        "denis",
-        "eli",
-        "ido",
-        "ira",
-        "lena",
-        "lyova",
-        "moshe",
-        "shahar",
-    }
-    assert len(set(made.clips)) + len(made.info.left_out) == 90
-    assert made.info.origin["groups"] == "Weizmann names"
+def test_prepare_weizmann_subjects_are_groups(tmp_path, capsys, prepare_videos, videos):
+    store = prepare_videos(tmp_path / "s", videos / "weizmann")
+    assert len(store.classes) == 10
+    subjects = ["daria", "denis", "eli", "ido", "ira", "lena", "lyova", "moshe", "shahar"]
+    assert sorted(set(store.groups)) == subjects
+    assert len(set(store.clips)) + len(store.info.left_out) == 90
+    assert store.info.origin["groups"] == "Weizmann names"
     assert "warning" not in capsys.readouterr().err
 
 
-def test_ucf101_has_its_groups(tmp_path, prepare_videos, videos):
-    made = prepare_videos(tmp_path / "s", videos / "ucf101_sample")
-    assert made.classes == ("Biking", "Diving", "Swing", "WalkingWithDog")
-    assert set(made.groups) == {
-        *("Biking/g01", "Biking/g02", "Biking/g06"),
-        *("Diving/g01", "Swing/g01", "WalkingWithDog/g01"),
+def test_prepare_ucf101_groups(tmp_path, prepare_videos, videos):
+    store = prepare_videos(tmp_path / "s", videos / "ucf101_sample")
+    assert store.classes == ("Biking", "Diving", "Swing", "WalkingWithDog")
+    assert {group for group in store.groups if group.startswith("Biking")} == {
+        f"Biking/{number}" for number in ("g01", "g02", "g06")
     }
-    assert len(set(made.clips)) == 11
+    assert len(set(store.groups)) == 6
+    assert len(set(store.clips)) == 11
 
 
-def test_annotations_hidden_things_and_other_files_are_not_clips(
-    tmp_path, write_video, prepare_videos
-):
+def test_prepare_ignores_annotations_and_other_files(tmp_path, write_video, prepare_videos):
     root = tmp_path / "in" / "UCF11_updated_mpg"
     write_video(root / "biking/v_biking_01/v_biking_01_01.MPG", 31)
     for name in (
@@ -71,28 +62,28 @@ def test_annotations_hidden_things_and_other_files_are_not_clips(
     (tmp_path / "in" / "UCF11_updated_mpg.rar").write_bytes(b"")
     (tmp_path / "in" / ".DS_Store").write_bytes(b"")
     for folder in (root, tmp_path / "in"):
-        made = prepare_videos(tmp_path / f"s-{folder.name}", folder, source="ucf11")
-        assert list(made.clips) == ["biking/v_biking_01/v_biking_01_01"]
-        assert list(made.groups) == ["biking/v_biking_01"]
-        assert made.info.left_out == []
-        assert made.info.frames_read == 31
+        store = prepare_videos(tmp_path / f"s-{folder.name}", folder, source="ucf11")
+        assert list(store.clips) == ["biking/v_biking_01/v_biking_01_01"]
+        assert list(store.groups) == ["biking/v_biking_01"]
+        assert store.info.left_out == []
+        assert store.info.frames_read == 31
 
 
-def test_ucf11_classes_stand_in_its_order_and_others_sorted(tmp_path, write_video, prepare_videos):
+def test_prepare_order_of_classes(tmp_path, write_video, prepare_videos):
     for name in ("walking", "golf_swing", "basketball"):
         write_video(tmp_path / "in" / name / "g" / "c.mpg")
     wanted = ["basketball", "golf_swing", "walking"]
     assert [name for name in MOTIONS if name in wanted] == wanted
-    made = prepare_videos(tmp_path / "s", tmp_path / "in", source="ucf11")
-    assert made.info.classes == tuple(wanted)
-    assert made.labels.tolist() == [0, 1, 2]
+    store = prepare_videos(tmp_path / "s", tmp_path / "in", source="ucf11")
+    assert store.info.classes == tuple(wanted)
+    assert store.labels.tolist() == [0, 1, 2]
     write_video(tmp_path / "in" / "Zebra" / "g" / "c.mpg")
     assert prepare_videos(tmp_path / "t", tmp_path / "in").info.classes == ("Zebra", *wanted)
     with pytest.raises(UserError, match=r"not classes of UCF-11: Zebra; try --source videos"):
         prepare_videos(tmp_path / "u", tmp_path / "in", source="ucf11")
 
 
-def test_linked_folders_are_followed(tmp_path, write_video, prepare_videos):
+def test_prepare_follows_links(tmp_path, write_video, prepare_videos):
     write_video(tmp_path / "far/g1/c.mpg")
     (tmp_path / "in/a").mkdir(parents=True)
     (tmp_path / "in/a/g1").symlink_to(tmp_path / "far/g1")
@@ -100,16 +91,8 @@ def test_linked_folders_are_followed(tmp_path, write_video, prepare_videos):
     assert list(prepare_videos(tmp_path / "s", tmp_path / "in").groups) == ["a/g1", "b/g1"]
 
 
-def test_two_files_of_one_name_are_refused(tmp_path, prepare_videos):
-    for name in ("x.mpg", "x.avi"):
-        (tmp_path / "in/a").mkdir(parents=True, exist_ok=True)
-        (tmp_path / "in/a" / name).write_bytes(b"")
-    with pytest.raises(UserError, match=r"a/x\.avi and a/x\.mpg"):
-        prepare_videos(tmp_path / "s", tmp_path / "in")
-
-
 @pytest.mark.parametrize("files", [[], ["x.mpg"], ["a/notes.txt"], ["a/Annotation/x.mpg"]])
-def test_a_folder_without_class_folders_is_refused(tmp_path, files, prepare_videos):
+def test_prepare_folder_without_class_folders(tmp_path, files, prepare_videos):
     (tmp_path / "in").mkdir()
     for name in files:
         (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
@@ -119,8 +102,35 @@ def test_a_folder_without_class_folders_is_refused(tmp_path, files, prepare_vide
     assert os.listdir(tmp_path) == ["in"]
 
 
-def test_no_folder_is_refused(tmp_path, prepare_videos):
+def test_prepare_no_folder(tmp_path, prepare_videos):
     (tmp_path / "file").write_bytes(b"")
     for name in ("file", "nowhere"):
         with pytest.raises(UserError, match=f"{name}: no folder there; give --data"):
             prepare_videos(tmp_path / "s", tmp_path / name)
+
+
+def test_prepare_window_stride_and_size(tmp_path, write_video, prepare_videos):
+    file = write_video(tmp_path / "in/a/g/c.mpg", 50)
+    store = prepare_videos(tmp_path / "s", tmp_path / "in", window=16, stride=8, size=24)
+    assert "5 sequences of 16x24x24x3 every 8 frames" in store.summary()
+    assert store.index["first_frame"].tolist() == [0, 8, 16, 24, 32]
+    frames = decode(file, 24)
+    for start, sequence in zip(range(0, 40, 8), store.frames, strict=True):
+        np.testing.assert_array_equal(sequence, frames[start : start + 16])
+
+
+def test_prepare_same_tree_same_store(tmp_path, write_video, prepare_videos):
+    for i in range(12):
+        write_video(tmp_path / f"in/a/g{i % 3}/c{i}.mpg", 30 + i)
+    one, two = (prepare_videos(tmp_path / f"s{n}", tmp_path / "in", workers=n) for n in (1, 3))
+    assert one.info == two.info
+    assert list(one.clips) == sorted(one.clips)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"workers": 0}, "--workers 0: give 1 or more"), ({"broken": 2}, "--broken 2: give a share")],
+)
+def test_prepare_options_that_make_no_sense(tmp_path, options, message, prepare_videos):
+    with pytest.raises(UserError, match=message):
+        prepare_videos(tmp_path / "s", tmp_path, **options)

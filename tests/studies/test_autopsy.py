@@ -20,13 +20,12 @@ def silent(line):
     pass
 
 
-@pytest.mark.parametrize(("classes", "other"), [(11, 12), (12, 11)])
-def test_trace_c3d_of_2019_is_on_the_lattice_without_a_gradient(store, classes, other):
-    steps = autopsy.trace(DEAD, store, 8, classes=classes)
+def test_trace_c3d_of_2019_is_on_the_lattice_without_a_gradient(store):
+    steps = autopsy.trace(DEAD, store, 8, classes=12)
     assert list(steps["step"]) == list(range(1, 9))
     assert steps["gradient_norm"][1:].eq(0).all()
-    assert off_lattice(steps["loss"][1:], classes, 2).max() < 1e-4
-    assert off_lattice(steps["loss"][1:], other, 2).min() > 0.01
+    assert off_lattice(steps["loss"][1:], 12, 2).max() < 1e-4
+    assert off_lattice(steps["loss"][1:], 11, 2).min() > 0.01
 
 
 def test_trace_is_the_beginning_of_the_training(store, tmp_path):
@@ -50,9 +49,10 @@ def test_trace_gradient_norm_is_that_of_all_weights(store):
     assert norm == pytest.approx(np.linalg.norm(np.concatenate(gradients)), rel=1e-5)
 
 
-def test_rates_table_no_rate_moves_a_dead_network(store):
+def test_rates_table_no_rate_moves_a_dead_network(store, monkeypatch):
+    monkeypatch.setattr(autopsy, "RATES", (0.1, 1e-8))
     table = autopsy.rates_table(DEAD.with_(width=0.25), store, 3)
-    assert len(table) == 8
+    assert table["learning rate"].tolist() == ["0.1", "1e-08"]
     assert (table["largest later"] < 1e-12).all()
 
 
@@ -103,7 +103,6 @@ def test_committed_results_have_what_the_report_says():
     assert memorise["2019"] < 0.5
     assert memorise["repaired"] == 1
     last = table[table["part"] == "overfit"]
-    assert dict(zip(zip(last["model"], last["recipe"], strict=True), last["memorised"], strict=True)) == {
-        ("c3d", "repaired"): True, ("vgg9", "repaired"): True, ("cnn_lstm", "repaired"): True,
-        ("c3d", "2019"): False,
-    }  # fmt: skip
+    memorised = {(row.model, row.recipe): row.memorised for row in last.itertuples()}
+    assert memorised.pop(("c3d", "2019")) is False
+    assert list(memorised.values()) == [True] * 3

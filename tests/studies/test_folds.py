@@ -1,12 +1,11 @@
 import numpy as np
-import pandas as pd
 import pytest
 
 from ucf11lib import evaluation, paths
 from ucf11lib.errors import RunFailed, UserError
 from ucf11lib.runs import Run, RunConfig
 from ucf11lib.runs.parsing import read_json
-from ucf11lib.studies.folds import SELECTED, crossval, fold_axis, nested
+from ucf11lib.studies.folds import crossval, fold_axis, nested
 from ucf11lib.studies.results import Results
 from ucf11lib.studies.study import Study
 
@@ -35,23 +34,6 @@ def test_crossval_holds_every_sequence_out_once():
         assert last[key] == wanted[key]
     assert [last["low"], last["high"]] == wanted["interval"]
     assert last["mean_accuracy"] == pytest.approx(table["accuracy"][:3].mean())
-
-
-def test_crossval_selects_settings_by_trainings_that_have_not_seen_the_fold():
-    tried = ["", "learning_rate=0.01"]
-    table = read_json(crossval(SHORT, candidates=tried, workers=1, log=silent), Results, "").table
-    inner = table[table["candidate"].isin(tried)]
-    assert len(inner) == 6
-    for name, fold in zip(inner["run"], inner["fold"], strict=True):
-        sides = pd.read_csv(paths.runs_dir() / name / "split.csv")
-        assert not sides["group"].str.endswith(fold).any()
-    chosen = table[(table["candidate"] == SELECTED) & (table["fold"] != "all")].set_index("fold")
-    for fold, part in inner.groupby("fold"):
-        best = part.loc[part["val_loss"].idxmin(), "candidate"]
-        assert chosen.loc[fold, "settings"] == best
-        run = Run.open(paths.runs_dir() / chosen.loc[fold, "run"])
-        assert run.config.recipe.learning_rate == (0.01 if best else 2e-3)
-    assert table["fold"].iloc[-1] == "all"
 
 
 def test_crossval_missing_fold_leaves_no_pooled_number(tmp_path):

@@ -98,11 +98,7 @@ def test_stale_does_not_depend_on_the_machines_folders(tmp_path):
 
 
 def test_fingerprint_is_reproducible_and_one_a_kind(tiny):
-    kinds = [
-        tiny,
-        tiny.with_(learning_rate=0.3, batch_size=8, seed=4),
-        tiny.with_(init="normal"),
-    ]
+    kinds = [tiny, tiny.with_(learning_rate=0.3, batch_size=8, seed=4), tiny.with_(init="normal")]
     first = results.fingerprint(kinds)
     results.first_losses.cache_clear()
     assert results.fingerprint(kinds) == first

@@ -56,12 +56,12 @@ def prepare(spec: DataSpec, path: Path | str, **options) -> ClipStore:
 def store_path(spec: DataSpec) -> Path:
     """Return where the store of `spec` is: a readable name, and a hash of what makes it differ."""
     if spec.source == "synthetic":
-        per_clip = "course" if spec.sequences is None else spec.sequences
-        name = f"synthetic-{spec.groups}x{spec.clips}x{per_clip}"
+        per_clip = "-course" if spec.sequences is None else f"x{spec.sequences}"
+        name = f"synthetic-{spec.groups}x{spec.clips}{per_clip}"
         relevant = replace(spec, folder="")
     else:
         name = f"{spec.source}-{Path(spec.folder).name}"
-        relevant = replace(spec, **{name: _default(name) for name in SYNTHETIC})
+        relevant = replace(spec, **{unused: _default(unused) for unused in SYNTHETIC})
     key = json.dumps(asdict(relevant), sort_keys=True).encode()
     return paths.data_dir() / f"{name}-{hashlib.sha256(key).hexdigest()[:8]}"
 

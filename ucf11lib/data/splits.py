@@ -26,9 +26,8 @@ from ucf11lib.runs.specs import LOGO, SPLITS
 
 HELD_OUT_2019 = 160
 FOLDS = 5  # video and group splits hold out about a fifth
-INDEX = re.compile(
-    r"(?:^|[/_])([A-Za-z]?\d+)$"
-)  # 07 of basketball/v_shooting_07, g07 of Biking/g07
+# 07 of basketball/v_shooting_07, g07 of Biking/g07
+INDEX = re.compile(r"(?:^|[/_])([A-Za-z]?\d+)$")
 
 
 @dataclass(frozen=True)

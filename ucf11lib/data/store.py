@@ -24,6 +24,7 @@ from ucf11lib.runs.parsing import read_json
 
 FORMAT = 1
 REMEDY = "prepare the store again"
+COLUMNS = ["label", "class", "group", "clip", "first_frame"]
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class ClipStore:
         """Open the store at `path`.
 
         Raises:
-            UserError: no store there, another format, or files that do not fit each other.
+            UserError: no store at `path`, another format, or files that do not fit each other.
         """
         path = Path(path)
         if not (path / "store.json").is_file():
@@ -89,21 +90,19 @@ class ClipStore:
             )
         info = read_json(path / "store.json", StoreInfo, REMEDY)
         try:
-            frames = np.load(path / "frames.npy", mmap_mode="r", allow_pickle=False)
-            text = {"group": str, "clip": str}
+            frames = np.lib.format.open_memmap(path / "frames.npy", mode="r")
+            text = dict.fromkeys(("label", "group", "clip"), str)
             index = pd.read_csv(path / "index.csv", dtype=text, keep_default_na=False)
-            labels = set(index["label"])
-        except (OSError, ValueError, KeyError) as error:
-            raise UserError(f"{path}: damaged ({error}); {REMEDY}") from None
+        except (OSError, ValueError, OverflowError) as error:
+            reason = " ".join(str(error).split())  # of pandas, several lines
+            raise UserError(f"{path}: damaged ({reason}); {REMEDY}") from None
         shape = (info.sequences, info.window, info.size, info.size, 3)
         if frames.shape != shape or len(index) != shape[0] or frames.dtype != np.uint8:
             raise UserError(
                 f"{path}: damaged (frames {frames.shape} {frames.dtype}, index {len(index)} rows, "
                 f"expected {shape}); {REMEDY}"
             )
-        if wrong := sorted(map(str, labels - set(range(len(info.classes))))):
-            raise UserError(f"{path}/index.csv: label {wrong[0]} is no class; {REMEDY}")
-        return cls(path, frames, index, info)
+        return cls(path, frames, _checked_index(path, index, len(info.classes)), info)
 
     def __len__(self) -> int:
         return len(self.index)
@@ -139,7 +138,7 @@ class ClipStore:
         if self.source == "synthetic":
             return "synthetic data"
         estimated = ", groups estimated" if self.info.origin.get("groups") == "estimated" else ""
-        folder = Path(self.info.origin.get("folder", "")).name
+        folder = Path(str(self.info.origin.get("folder", ""))).name
         return f"real video ({self.source}: {folder}{estimated})"
 
     def flat(self) -> dict[str, object]:
@@ -222,6 +221,15 @@ class ClipStore:
         left_out = [f"left out: {row.clip}: {row.reason}" for row in self.left_out().itertuples()]
         lines = [self.summary(), self.describe().to_string(index=False), *left_out]
         return "\n".join([*lines, f"store: {paths.display(self.path)}"])
+
+
+def _checked_index(path: Path, index: pd.DataFrame, classes: int) -> pd.DataFrame:
+    """Return the index with integer labels; raise unless its columns and labels are usable."""
+    if missing := [name for name in COLUMNS if name not in index]:
+        raise UserError(f"{path}/index.csv: no column {missing[0]!r}; {REMEDY}")
+    if wrong := sorted(set(index["label"]) - set(map(str, range(classes)))):
+        raise UserError(f"{path}/index.csv: label {wrong[0]!r} is no class; {REMEDY}")
+    return index.astype({"label": np.int64})
 
 
 def sha256(path: Path, start: int = 0) -> str:

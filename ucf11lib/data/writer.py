@@ -11,10 +11,8 @@ import numpy as np
 import pandas as pd
 
 from ucf11lib import paths
-from ucf11lib.data.store import FORMAT, StoreInfo, sha256
+from ucf11lib.data.store import COLUMNS, FORMAT, StoreInfo, sha256
 from ucf11lib.errors import UserError
-
-COLUMNS = ["label", "class", "group", "clip", "first_frame"]
 
 
 @dataclass

@@ -42,9 +42,8 @@ def lattice(rows: Sequence[Mapping], *, note: str) -> Figure:
             axes.set(xlabel="step", xlim=(0, trace["step"].max() + 1))
             axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         figure.axes[0].set_ylabel("loss of the batch")
-        figure.legend(
-            *figure.axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2
-        )
+        handles = figure.axes[0].get_legend_handles_labels()
+        figure.legend(*handles, loc="outside upper center", ncols=2)
     return figure
 
 
@@ -59,20 +58,14 @@ def gradients(gaps: pd.DataFrame, cells: Sequence[Mapping], *, note: str) -> Fig
     """
     with page(9, 3.1, note) as figure:
         left, right = figure.subplots(1, 2)
-        for name, colour, label in (
-            ("once", GREEN, "one softmax"),
-            ("twice", RED, "two softmaxes"),
-        ):
-            left.plot(gaps["gap"], gaps[name].where(gaps[name] > 0), color=colour, label=label)
+        heads = (("once", GREEN, "one softmax"), ("twice", RED, "two softmaxes"))
+        for name, colour, text in heads:
+            left.plot(gaps["gap"], gaps[name].where(gaps[name] > 0), color=colour, label=text)
         gone = gaps["gap"][gaps["twice"] == 0].min()
         left.axvline(gone, color=GREY, linestyle=":", linewidth=1)
         left.text(gone, 1e-18, f" from {gone:.0f} on\n exactly 0", fontsize=SMALL, color=GREY)
-        left.set(
-            title="largest entry of the gradient",
-            xlabel="lead of a wrong class (logits)",
-            yscale="log",
-        )
-        left.set_xlim(0, gaps["gap"].max())
+        left.set(title="largest entry of the gradient", xlim=(0, gaps["gap"].max()))
+        left.set(xlabel="lead of a wrong class (logits)", yscale="log")
         left.legend(loc="lower left")
         for cell, colour in zip(cells, (RED, ORANGE, BLUE, GREEN), strict=True):
             trace = pd.DataFrame(cell["trace"])
@@ -100,13 +93,8 @@ def signal(rows: Sequence[Mapping], *, note: str) -> Figure:
         for axes, model in zip(panels, models, strict=True):
             lines = [row for row in rows if row["model"] == model]
             for row, colour, marker in zip(lines, (RED, BLUE, GREEN), "os^", strict=True):
-                style = {
-                    "marker": marker,
-                    "markersize": 3,
-                    "color": colour,
-                    "label": f"recipe {row['recipe']}",
-                }
-                axes.plot(row["layer"], row["std"], "-", **style)
+                style = {"markersize": 3, "color": colour, "label": f"recipe {row['recipe']}"}
+                axes.plot(row["layer"], row["std"], f"-{marker}", **style)
             axes.axhline(1, color=GREY, linestyle=":", linewidth=1)
             axes.set(title=display_name(model), yscale="log")
             axes.yaxis.set_minor_locator(NullLocator())

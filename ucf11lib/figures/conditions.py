@@ -25,7 +25,8 @@ def conditions(
         chance: accuracy that is marked by a line, 0..1.
         note: the data that the figure comes from.
     """
-    names, step = next(iter(tables.values())).index, min(0.22, 0.8 / len(tables))
+    names = next(iter(tables.values())).index
+    step = min(0.22, 0.8 / len(tables))
     with page(7, 1.1 + len(names) * (0.16 + 0.12 * len(tables)), note) as figure:
         axes = figure.subplots()
         axes.axhline(0.5, color=GREY, linewidth=0.7)
@@ -33,31 +34,18 @@ def conditions(
             y = np.arange(len(names)) + (i - (len(tables) - 1) / 2) * step
             axes.hlines(y, table["low"], table["high"], color=colour, linewidth=1)
             inside = np.where(table["answers"] == 1, "white", colour)
-            axes.scatter(
-                table["accuracy"], y, 22, inside, edgecolors=colour, linewidths=1, zorder=3
-            )
-        axes.set(
-            ylim=(len(names) - 0.5, -0.5), xlim=(0, 1), xlabel="accuracy", yticks=range(len(names))
-        )
-        axes.set_yticklabels(names)
+            style = {"edgecolors": colour, "linewidths": 1, "zorder": 3}
+            axes.scatter(table["accuracy"], y, 22, inside, **style)
+        axes.set(ylim=(len(names) - 0.5, -0.5), xlim=(0, 1), xlabel="accuracy")
+        axes.set_yticks(range(len(names)), names)
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="x")
         percent_axis(axes.xaxis)
         if chance is not None:
             axes.axvline(chance, color=GREY, linestyle=":", linewidth=1)
-            place = {
-                "xycoords": ("data", "axes fraction"),
-                "xytext": (0, 3),
-                "textcoords": "offset points",
-            }
-            axes.annotate(
-                f"chance {percent(chance)}",
-                (chance, 1),
-                **place,
-                ha="center",
-                color=GREY,
-                fontsize=SMALL,
-            )
+            place = {"xytext": (0, 3), "textcoords": "offset points", "ha": "center"}
+            place |= {"xycoords": ("data", "axes fraction"), "color": GREY, "fontsize": SMALL}
+            axes.annotate(f"chance {percent(chance)}", (chance, 1), **place)
         figure.legend(handles=_models(tables), loc="outside upper center", ncols=4)
     return figure
 
@@ -65,16 +53,10 @@ def conditions(
 def _models(tables: Mapping[str, pd.DataFrame]) -> list[Line2D]:
     dot = {"marker": "o", "markersize": 4.5, "linewidth": 1}
     handles = [
-        Line2D([], [], color=c, label=display_name(n), **dot)
-        for n, c in zip(tables, colours(tables), strict=True)
+        Line2D([], [], color=colour, label=display_name(name), **dot)
+        for name, colour in zip(tables, colours(tables), strict=True)
     ]
     if any((table["answers"] == 1).any() for table in tables.values()):
-        hollow = {
-            "marker": "o",
-            "markersize": 4.5,
-            "linestyle": "",
-            "markerfacecolor": "white",
-            "color": GREY,
-        }
+        hollow = dot | {"linestyle": "", "markerfacecolor": "white", "color": GREY}
         handles.append(Line2D([], [], label="one answer for all", **hollow))
     return handles

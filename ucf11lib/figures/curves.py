@@ -91,11 +91,7 @@ def reliability(
         for (name, table), colour in zip(tables.items(), colours(tables), strict=True):
             filled = table[table["count"] > 0]
             label = f"{display_name(name)}, ECE {percent(eces[name], 1)}"
-            line = {
-                "color": colour,
-                "markersize": 3.5,
-                "clip_on": False,
-            }  # a dot at 100 % is not cut
+            line = {"color": colour, "markersize": 3.5, "clip_on": False}  # 100 % is not cut
             above.plot(filled["confidence"], filled["accuracy"], "o-", label=label, **line)
             edges = [*table["low"], table["high"].iloc[-1]]
             below.stairs(table["count"] / table["count"].sum(), edges, color=colour, linewidth=1.5)

@@ -61,9 +61,8 @@ def examples(
     n_rows = math.ceil(len(frames) / 2)
     with page(0.4 + 2 * FRAME * columns, 0.3 + 0.85 * n_rows, note) as figure:
         cells = figure.subplots(n_rows, 2, squeeze=False).ravel()
-        for axes, sequence, title, verdict in zip(
-            cells[: len(frames)], frames, titles, right, strict=True
-        ):
+        parts = zip(cells[: len(frames)], frames, titles, right, strict=True)
+        for axes, sequence, title, verdict in parts:
             word, colour = VERDICTS[bool(verdict)]
             _strip(axes, sequence, columns)
             axes.set_title(f"{word}: {title}", loc="left", color=colour, fontsize=8, pad=2)
@@ -123,21 +122,13 @@ def saliency(
     """
     even, length = reference is None, frames.shape[1]
     reference = np.full(length, 1 / length) if even else reference
-    with page(
-        1 + SALIENCY_FRAME * columns,
-        0.6 + (1.25 + BARS_HEIGHT) * SALIENCY_FRAME * len(frames),
-        note,
-    ) as figure:
+    height = 0.6 + (1.25 + BARS_HEIGHT) * SALIENCY_FRAME * len(frames)
+    with page(1 + SALIENCY_FRAME * columns, height, note) as figure:
         rows = figure.subplots(len(frames), 1, squeeze=False)[:, 0]
-        for axes, sequence, heat, energy, title in zip(
-            rows, frames, maps, energies, titles, strict=True
-        ):
-            axes.imshow(
-                side_by_side(np.rint(sequence @ LUMA)[..., None], columns)[..., 0],
-                "gray",
-                vmin=0,
-                vmax=255,
-            )
+        parts = zip(rows, frames, maps, energies, titles, strict=True)
+        for axes, sequence, heat, energy, title in parts:
+            grey = side_by_side(np.rint(sequence @ LUMA)[..., None], columns)[..., 0]
+            axes.imshow(grey, "gray", vmin=0, vmax=255)
             heat = side_by_side(heat[..., None], columns, 0)[..., 0]
             axes.imshow(heat, HEAT, vmin=0, vmax=1, alpha=MAX_OPACITY * heat)
             highest = max(energy.max(), reference.max())
@@ -146,14 +137,8 @@ def saliency(
             axes.set(xticks=[], yticks=[])
             axes.spines[:].set_visible(False)
         scale = ScalarMappable(Normalize(0, 1), HEAT)
-        bar = figure.colorbar(
-            scale,
-            ax=rows,
-            fraction=0.03,
-            pad=0.02,
-            shrink=min(1, 2 / len(frames)),
-            label="Grad-CAM",
-        )
+        place = {"fraction": 0.03, "pad": 0.02, "shrink": min(1, 2 / len(frames))}
+        bar = figure.colorbar(scale, ax=rows, label="Grad-CAM", **place)
         bar.outline.set_visible(False)
         line = "all frames alike" if even else "the same network with its weights shuffled"
         figure.suptitle(

@@ -124,11 +124,8 @@ def structure(model: Any, *, note: str) -> Figure:
         axes.set_title(
             f"{display_name(model.name)}: {model.count_params():,} parameters", loc="left"
         )
-        kinds = [
-            Patch(color=KINDS[kind], label=kind)
-            for kind in KINDS
-            if kind in {s.kind for s in boxes}
-        ]
+        shown = {stage.kind for stage in boxes}
+        kinds = [Patch(color=KINDS[kind], label=kind) for kind in KINDS if kind in shown]
         axes.legend(handles=kinds, loc="lower right", bbox_to_anchor=(1, 1), ncols=len(kinds))
         hint = "height: pixels or units; width: channels; depth: frames; not to scale"
         axes.text(0, last - 0.15, hint, fontsize=SMALL, color=GREY)

@@ -98,8 +98,9 @@ def _draw(table: pd.DataFrame, note: str) -> Figure | None:
     """Return a heat map over two axes, dots over one; None for more or fewer."""
     columns = table.drop(columns=["run", "status", "accuracy", "seconds"])
     axes = [name for name in columns if columns[name].nunique() > 1]
+    table = table.dropna(subset=["accuracy"]).astype(dict.fromkeys(axes, str))
     if len(axes) == 1:
-        return figures.dots(table.dropna(subset=["accuracy"]), condition=axes[0], note=note)
+        return figures.dots(table, condition=axes[0], note=note)
     if len(axes) == 2:
         return figures.heat_map(table, rows=axes[0], columns=axes[1], note=note)
     return None

@@ -21,7 +21,7 @@ class Overfit:
 
     Attributes:
         loss, accuracy: of the sequences, after the last step.
-        steps: how many were taken.
+        steps: how many it was trained for.
         memorised: whether the loss is below `MEMORISED_LOSS`.
         findings: lines of the health checks.
     """

@@ -182,7 +182,7 @@ def write(results: Results, file: Path) -> None:
 
 
 def _by_digest(configs: Iterable[RunConfig]) -> dict[str, dict[str, Any]]:
-    """Return configurations by digest, with the names of their data folders alone.
+    """Return configurations by digest, with only the names of their data folders.
 
     So they are the same on each machine.
     """

@@ -52,23 +52,32 @@ def run_study(
             f"{folder}: no such folder; give the one that holds weizmann/ with --videos"
         )
     log(f"{study.name}: {study.question}")
-    rows: list[dict] = []
-    configs: list[RunConfig] = []
-    failed: list[dict] = []
-    stage: Study | None = study
-    while stage and not failed:
-        points = stage.points(videos)
-        configs += points
-        rows += run_rows(stage, points, log=log, **options)
-        failed = [row for row in rows if row["status"].startswith("failed")]
-        stage = stage.then(pd.DataFrame(rows)) if stage.then and not failed else None
+    rows, configs = _run_stages(study, videos, log=log, **options)
     path = file or results_file(study.name)
+    failed = _failed(rows)
     if len(failed) < len(rows):
         _save(study, collect(study, command, rows, configs), path, log)
     if failed:
         first = f"{failed[0]['run']}: {failed[0]['status']}"
         raise RunFailed(f"{len(failed)} of {len(rows)} runs failed; {first}")
     return path
+
+
+def _run_stages(study: Study, videos: Path, **options) -> tuple[list[dict], list[RunConfig]]:
+    """Return the rows and configurations of all stages, up to one in which a run failed."""
+    rows: list[dict] = []
+    configs: list[RunConfig] = []
+    stage: Study | None = study
+    while stage:
+        points = stage.points(videos)
+        configs += points
+        rows += run_rows(stage, points, **options)
+        stage = stage.then(pd.DataFrame(rows)) if stage.then and not _failed(rows) else None
+    return rows, configs
+
+
+def _failed(rows: list[dict]) -> list[dict]:
+    return [row for row in rows if row["status"].startswith("failed")]
 
 
 def _save(study: Study, results: Results, path: Path, log: Callable[[str], None]) -> None:

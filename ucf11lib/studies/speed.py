@@ -44,33 +44,16 @@ def step_row(config: RunConfig) -> dict:
         model, profile, width, batch_size, precision, parameters; `flops` of a step;
         `compile_seconds` (the first step less a later one), `memory_seconds` and `store_seconds` of
         a step, their `ratio`; `share` and `memory_share` of the product's rate, from the store and
-        from memory; `health_ratio` of a step with health checks to one without;
-        `sequences_per_second`, `peak_mb`, and `inference_1`, `inference_32` in sequences a second.
-        Each is a median over repeats; ratios are taken within a repeat.
+        from memory; `health_ratio` of a step that returns what the health checks need to one that
+        does not; `sequences_per_second`, `peak_mb`, and `inference_1`, `inference_32` in sequences
+        a second. Times are medians over repeats; ratios are of neighbours in time.
     """
-    store = open_or_prepare(config.data)
-    trainer = Trainer.of(config, store, split(store, config), log=lambda line: None)
+    trainer = _trainer(config)
     batch = next(iter(trainer.batches(0, 1)))
     first, *_, later = (_seconds(lambda: _train(trainer, [batch])) for _ in range(WARM_UP_STEPS))
     peak_mb = _peak_mb()
-    n = max(1, round(SECONDS_A_REPEAT / later))
-    stream = iter(trainer.batches(0, (n + READY_BATCHES + 1) * REPEATS))
-    bare = Trainer.of(config.with_(health=False), store, trainer.split, log=lambda line: None)
-    cases = {
-        "memory": lambda: _train(trainer, [batch] * n),
-        "store": lambda: _train(trainer, itertools.islice(stream, n)),
-        "unwatched": lambda: _train(bare, [batch] * n),
-        "product": _product(),
-    }
-
-    def setup(name: str) -> None:  # as many batches are ready as in the middle of a training
-        if name == "store":
-            _train(trainer, list(itertools.islice(stream, READY_BATCHES + 1))[-1:])
-
-    cases["unwatched"]()  # compiles
-    seconds = time_interleaved(cases, REPEATS, setup)
-    memory = seconds["memory"] / n
-    from_store = seconds["store"] / n
+    seconds = _step_seconds(trainer, batch, max(1, round(SECONDS_A_REPEAT / later)))
+    memory, store = seconds["memory"], seconds["store"]
     flops = step_flops(trainer.model, config.recipe.batch_size)
     work = flops / (2 * PRODUCT_SIDE**3) * seconds["product"]  # seconds at the product's rate
     return {
@@ -83,16 +66,36 @@ def step_row(config: RunConfig) -> dict:
         "flops": flops,
         "compile_seconds": first - later,
         "memory_seconds": float(np.median(memory)),
-        "store_seconds": float(np.median(from_store)),
-        "ratio": float(np.median(from_store / memory)),
-        "share": float(np.median(work / from_store)),
+        "store_seconds": float(np.median(store)),
+        "ratio": float(np.median(store / memory)),
+        "share": float(np.median(work / store)),
         "memory_share": float(np.median(work / memory)),
-        "health_ratio": float(np.median(seconds["memory"] / seconds["unwatched"])),
-        "sequences_per_second": float(config.recipe.batch_size / np.median(from_store)),
+        "health_ratio": float(np.median(memory / seconds["unwatched"])),
+        "sequences_per_second": float(config.recipe.batch_size / np.median(store)),
         "peak_mb": peak_mb,
         "inference_1": _inference(trainer, 1),
         "inference_32": _inference(trainer, 32),
     }
+
+
+def _step_seconds(trainer: Trainer, batch: tuple, steps: int) -> dict[str, np.ndarray]:
+    """Time steps of each kind, `steps` a repeat; return seconds of a step, and of the product."""
+    stream = iter(trainer.batches(0, (steps + READY_BATCHES + 1) * REPEATS))
+    bare = _trainer(trainer.config.with_(health=False))
+    cases = {
+        "memory": lambda: _train(trainer, [batch] * steps),
+        "store": lambda: _train(trainer, itertools.islice(stream, steps)),
+        "unwatched": lambda: _train(bare, [batch] * steps),
+        "product": _product(),
+    }
+
+    def setup(name: str) -> None:  # as many batches are ready as in the middle of a training
+        if name == "store":
+            _train(trainer, list(itertools.islice(stream, READY_BATCHES + 1))[-1:])
+
+    cases["unwatched"]()  # compiles
+    seconds = time_interleaved(cases, REPEATS, setup)
+    return {name: seconds[name] / (1 if name == "product" else steps) for name in cases}
 
 
 def time_interleaved(
@@ -134,6 +137,11 @@ def bench(models: Sequence[str], profiles: Sequence[str]) -> pd.DataFrame:
 def _sizes(models: Sequence[str], profiles: Sequence[str]) -> dict[str, Axis]:
     profile = {name: {"profile": name, "batch_size": 16} for name in profiles}
     return {"part": {"step": {}}, "profile": profile, "model": over_models(*models)}
+
+
+def _trainer(config: RunConfig) -> Trainer:
+    store = open_or_prepare(config.data)
+    return Trainer.of(config, store, split(store, config), log=lambda line: None)
 
 
 def _train(trainer: Trainer, batches: Iterable) -> None:

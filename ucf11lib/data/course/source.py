@@ -124,7 +124,7 @@ def _labels(file: Path, labels: object, n: int) -> np.ndarray:
         labels = labels.argmax(axis=1)
     elif shape not in ((n,), (n, 1)):
         what = f"an array of {shape}" if shape else type(labels).__name__
-        raise UserError(f"{file}: labels are {what}, expected {n} whole numbers or one-hot rows")
+        raise UserError(f"{file}: labels are {what}, expected {n} integers or one-hot rows")
     values = labels.reshape(n).tolist()
     if wrong := sorted({value for value in values if value not in range(len(CLASSES))}):
         ends = f"{str(wrong[0])[:20]}..{str(wrong[-1])[:20]}"

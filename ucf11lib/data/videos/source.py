@@ -18,6 +18,7 @@ from pathlib import Path
 import av
 from tqdm import tqdm
 
+from ucf11lib import paths
 from ucf11lib.data.store import ClipStore
 from ucf11lib.data.synthetic.motions import MOTIONS
 from ucf11lib.data.videos.decode import decode_all, windows
@@ -53,8 +54,6 @@ def prepare(
         raise UserError(f"--workers {workers}: give 1 or more")
     if not 0 <= broken <= 1:
         raise UserError(f"--broken {broken}: give a share, 0 to 1")
-    if path.exists():
-        raise UserError(f"{path}: exists already; choose another --store or delete it first")
     root, tree = _scan(Path(spec.folder), spec.source)
     files = [file for videos in tree.values() for file in videos]
     names = [file.relative_to(root).as_posix() for file in files]
@@ -64,17 +63,33 @@ def prepare(
         warning = "warning: no groups in the names: each clip is its own; see --group-pattern"
         print(warning, file=sys.stderr)
     origin = {"folder": str(root.absolute()), "groups": rule, "av": av.__version__}
-    decoded = path.with_name(f".partial-{path.name}") / _digest(clips, spec)
-    try:
-        if not decoded.exists():
-            _decode(decoded, spec, list(tree), origin, clips, workers)
-        _check_broken(root, ClipStore.open(decoded).info.left_out, len(files), broken)
-        decoded.rename(path)
-        shutil.rmtree(decoded.parent)  # with what other options or killed processes left
-    finally:
-        with contextlib.suppress(OSError):  # not empty
-            decoded.parent.rmdir()
+    partial = path.with_name(f".partial-{path.name}")
+    decoded = partial / _digest(clips, spec)
+    with _only_process(path):
+        try:
+            if not decoded.exists():
+                _decode(decoded, spec, list(tree), origin, clips, workers)
+            _check_broken(root, ClipStore.open(decoded).info.left_out, len(files), broken)
+            decoded.rename(path)
+            shutil.rmtree(partial)  # with what other options or killed processes left
+        finally:
+            with contextlib.suppress(OSError):  # not empty
+                partial.rmdir()
     return ClipStore.open(path)
+
+
+@contextlib.contextmanager
+def _only_process(path: Path) -> Iterator[None]:
+    """Raise a `UserError` if the store exists or another process prepares it; keep others out."""
+    try:
+        with paths.lock(path.with_name(f".partial-{path.name}.lock"), wait=False):
+            if path.exists():
+                remedy = "choose another --store or delete it first"
+                raise UserError(f"{path}: exists already; {remedy}")
+            yield
+    except paths.Locked:
+        remedy = "wait for it or choose another --store"
+        raise UserError(f"{path}: another process is preparing it; {remedy}") from None
 
 
 def _decode(
