@@ -24,7 +24,7 @@ from ucf11lib.backend import tf
 from ucf11lib.data import ClipStore, open_or_prepare, split
 from ucf11lib.runs import REPORTED, RunConfig
 from ucf11lib.studies.overfit import overfit
-from ucf11lib.studies.study import Axis, Study, in_turn, over_models, weizmann
+from ucf11lib.studies.study import Axis, Study, in_turn, over, over_models, weizmann
 from ucf11lib.training import Trainer
 from ucf11lib.training.health import Signals, lattice, off_lattice
 from ucf11lib.training.step import loss_of
@@ -130,6 +130,11 @@ def memorise_row(config: RunConfig) -> list[dict]:
     return [{"accuracy": few.accuracy, "loss": few.loss if math.isfinite(few.loss) else None}]
 
 
+def start_row(config: RunConfig) -> list[dict]:
+    """Trace first steps."""
+    return [{"trace": trace(config, open_or_prepare(config.data)).to_dict("list")}]
+
+
 def draw(table: pd.DataFrame, note: str):
     """Draw the losses of C3D's first steps on their lattice."""
     rows = table[table["part"] == "lattice"].astype({"classes": int, "batch_size": int})
@@ -160,46 +165,24 @@ def _part(name: str, measure, axes: dict[str, Axis], **base) -> Study:
 
 
 WIDE = {"width": 1.0, "batch_size": 2}
-RECIPES = {name: {"recipe": name} for name in ("2019", "repaired")}
-HE = {"2019 + He": {"recipe": "2019", "init": "he"}}
+SIZES = {"synthetic": WIDE, "Weizmann": lambda *args: WIDE | weizmann(*args), "quick": {}}
+RECIPES = over("recipe", "2019", "repaired")
+FACTORS = {
+    "inputs": over("inputs", "dataset", "raw"),
+    "head": over("head", "softmax", "logits"),
+    "init": over("init", "normal", "he"),
+}
+CELLS = {
+    "recipe": RECIPES,
+    "optimizer": over("optimizer", "adam", "sgd"),
+    "learning_rate": over("learning_rate", *RATES),
+}
+MODELS = {"model": over_models(*REPORTED), "recipe": RECIPES}
+STARTS = {"recipe": RECIPES | {"2019 + He": {"recipe": "2019", "init": "he"}}}
 STUDY = in_turn(
-    _part(
-        "lattice",
-        lattice_rows,
-        {"data": {"synthetic": WIDE, "Weizmann": lambda c, v: WIDE | weizmann(c, v), "quick": {}}},
-    ),
-    _part(
-        "factorial",
-        factorial_row,
-        {
-            name: {value: {name: value} for value in values}
-            for name, values in {
-                "inputs": ("dataset", "raw"),
-                "head": ("softmax", "logits"),
-                "init": ("normal", "he"),
-            }.items()
-        },
-        **WIDE,
-    ),
-    _part(
-        "memorise",
-        memorise_row,
-        {
-            "recipe": RECIPES,
-            "optimizer": {name: {"optimizer": name} for name in ("adam", "sgd")},
-            "learning_rate": {f"{rate:g}": {"learning_rate": rate} for rate in RATES},
-        },
-    ),
-    _part(
-        "overfit",
-        lambda config: [asdict(overfit(config))],
-        {"model": over_models(*REPORTED), "recipe": RECIPES},
-    ),
-    _part(
-        "vgg9_start",
-        lambda config: [{"trace": trace(config, open_or_prepare(config.data)).to_dict("list")}],
-        {"recipe": RECIPES | HE},
-        model="vgg9",
-        **WIDE,
-    ),
+    _part("lattice", lattice_rows, {"data": SIZES}),
+    _part("factorial", factorial_row, FACTORS, **WIDE),
+    _part("memorise", memorise_row, CELLS),
+    _part("overfit", lambda config: [asdict(overfit(config))], MODELS),
+    _part("vgg9_start", start_row, STARTS, model="vgg9", **WIDE),
 )

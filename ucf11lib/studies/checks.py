@@ -22,7 +22,7 @@ from ucf11lib.evaluation.baselines import colour_histogram_regression
 from ucf11lib.evaluation.perturbations import accuracy_under
 from ucf11lib.evaluation.predict import own_store
 from ucf11lib.runs import REPORTED, Run, RunConfig
-from ucf11lib.studies.study import Study, in_turn, over_models, weizmann
+from ucf11lib.studies.study import Study, in_turn, over, over_models, weizmann
 from ucf11lib.text import display_name
 
 FRAME_CNN = "frame_cnn"
@@ -90,7 +90,7 @@ TRAININGS = Study(
     axes={
         "model": over_models(*REPORTED, FRAME_CNN)
         | {"frame_cnn sequence input": {"model": FRAME_CNN, "inputs": "sequence"}},
-        "split": {"group": {"split": "group"}, "random": {"split": "random"}},
+        "split": over("split", "group", "random"),
     },
     probes={"shuffled": shuffled_frames, "colour_histogram": colour_histogram},
     figure=lambda table, note: figures.dots(

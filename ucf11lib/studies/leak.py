@@ -16,7 +16,7 @@ from ucf11lib.evaluation.baselines import nearest_neighbour
 from ucf11lib.evaluation.predict import own_store
 from ucf11lib.runs import Run, RunConfig
 from ucf11lib.runs.specs import SPLITS
-from ucf11lib.studies.study import Study, weizmann
+from ucf11lib.studies.study import Study, over, weizmann
 
 
 def nearest_accuracy(run: Run) -> float:
@@ -41,7 +41,7 @@ STUDY = Study(
     base=RunConfig.of(model="cnn_lstm", batch_size=16, steps_per_epoch=80, epochs=3),
     axes={
         "data": {"synthetic": {}, "Weizmann": weizmann},
-        "split": {kind: {"split": kind} for kind in SPLITS},
+        "split": over("split", *SPLITS),
     },
     metrics=("n_train", "n_val", "accuracy", "accuracy_clip"),
     probes={"nearest": nearest_accuracy},

@@ -27,7 +27,7 @@ from ucf11lib.data import open_or_prepare, split
 from ucf11lib.models.flops import step_flops
 from ucf11lib.runs import REPORTED, RunConfig
 from ucf11lib.studies.runner import run_rows
-from ucf11lib.studies.study import Axis, Study, in_turn, over_models
+from ucf11lib.studies.study import Axis, Study, in_turn, over, over_models
 from ucf11lib.training import Trainer
 
 WARM_UP_STEPS = 5  # the first steps are given memory that the system has yet to provide
@@ -199,8 +199,10 @@ STUDY = Study(
     figure=draw,
 )
 GROWTH = {
-    "width": {f"{width:g}": {"width": width} for width in (0.125, 0.25, 0.5, 1.0)},
-    "batch size": {str(size): {"batch_size": size} for size in (4, 8, 16, 32, 64)},
+    "width": over("width", 0.125, 0.25, 0.5, 1.0),
+    "batch size": over("batch_size", 4, 8, 16, 32, 64),
 }
-STUDY = in_turn(STUDY, *(replace(STUDY, axes={"part": {name: {}}, "value": axis})
-                         for name, axis in GROWTH.items()))  # fmt: skip
+STUDY = in_turn(
+    STUDY,
+    *(replace(STUDY, axes={"part": {part: {}}, "value": axis}) for part, axis in GROWTH.items()),
+)

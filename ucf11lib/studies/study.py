@@ -110,6 +110,11 @@ def added_up(axis: Axis) -> Axis:
     return {label: up_to(n) for n, label in enumerate(axis, 1)}
 
 
+def over(name: str, *values: object) -> Axis:
+    """Return an axis over the values of one flat parameter."""
+    return {str(value): {name: value} for value in values}
+
+
 def over_models(*models: str, **changes: Mapping[str, Any]) -> Axis:
     """Return an axis over models, with the changes given for each."""
     return {model: {"model": model} | changes.get(model, {}) for model in models}
