@@ -29,23 +29,20 @@ def test_positions_differ_between_passes_and_seeds():
 
 def test_training_batches_replicas_share_the_global_batch(store):
     stream = batches.Stream(np.arange(40), 0)
-    parts_of = {}
+    columns = []
     for replicas in (1, 2, 4):
-        parts = list(
-            batches.training_batches(store, stream, 8, first_step=3, steps=2, replicas=replicas)
-        )
+        steps = {"first_step": 3, "steps": 2, "replicas": replicas}
+        parts = list(batches.training_batches(store, stream, 8, **steps))
         assert len(parts) == 2 * replicas
-        parts_of[replicas] = [np.concatenate([part[i].numpy() for part in parts]) for i in range(3)]
-    for replicas in (2, 4):
-        for complete, cut in zip(parts_of[1], parts_of[replicas], strict=True):
-            assert np.array_equal(complete, cut)
+        columns.append([np.concatenate([part[i].numpy() for part in parts]) for i in range(3)])
+    for complete, *cut in zip(*columns, strict=True):
+        assert all(np.array_equal(complete, one) for one in cut)
 
 
 def test_training_batches_hold_the_stores_bytes(store):
     stream = batches.Stream(np.arange(5, 25), 0)
-    frames, _, labels = next(
-        iter(batches.training_batches(store, stream, 8, first_step=0, steps=1))
-    )
+    (batch,) = batches.training_batches(store, stream, 8, first_step=0, steps=1)
+    frames, _, labels = batch
     chosen = stream.positions(0, 8)
     assert np.array_equal(frames.numpy(), store.frames[chosen])
     assert np.array_equal(labels.numpy(), store.labels[chosen])
@@ -72,9 +69,8 @@ def test_batches_have_no_tuning_thread(store):
 
 def test_augment_2019_changes_nothing():
     frames = picture()
-    assert np.array_equal(
-        np.asarray(batches.augment(frames, np.zeros((6, 4), np.float32), PLAIN)), frames
-    )
+    result = batches.augment(frames, np.zeros((6, 4), np.float32), PLAIN)
+    assert np.array_equal(np.asarray(result), frames)
 
 
 def test_augment_flip_mirrors_all_frames():

@@ -53,9 +53,8 @@ def test_decode_turned_video_of_a_phone(tmp_path, write_video):
     path = write_video(tmp_path / "x.mp4", image, "mpeg4")
     content = bytearray(path.read_bytes())
     matrix = content.index(b"tkhd") + 44
-    content[matrix : matrix + 36] = struct.pack(
-        ">9i", 0, 1 << 16, 0, -1 << 16, 0, 0, 48 << 16, 0, 1 << 30
-    )
+    turned = (0, 1 << 16, 0, -1 << 16, 0, 0, 48 << 16, 0, 1 << 30)
+    content[matrix : matrix + 36] = struct.pack(">9i", *turned)
     path.write_bytes(content)
     frames = decode(path)  # a quarter turn to the right takes the white half there
     assert frames[:, :, 34:].min() > 240

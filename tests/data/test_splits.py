@@ -41,39 +41,18 @@ def test_divide_parts_are_disjoint_complete_and_repeatable(kind, columns, seed, 
 
 
 def test_divide_random_holds_out_the_reports_160(fake_store):
-    labels = np.repeat(range(11), 100)
-    store = fake_store(
-        labels, [f"g{i // 25}" for i in range(1100)], [f"c{i // 5}" for i in range(1100)]
-    )
+    clips = [f"c{i // 5}" for i in range(1100)]
+    store = fake_store(np.repeat(range(11), 100), clips, clips)
     assert len(splits.divide(store, "random").validation) == 160
 
 
-def test_divide_group_holds_out_a_fifth_of_each_class(fake_store):
-    labels = np.repeat(range(11), 100)
-    many = fake_store(
-        labels, [f"g{i // 4}" for i in range(1100)], [f"c{i // 2}" for i in range(1100)]
-    )
-    parts = splits.divide(many, "group")
-    assert np.bincount(many.labels[parts.validation]).tolist() == [20] * 11
-
-
-def test_divide_another_seed_another_split(store):
-    a, b = (splits.divide(store, "group", seed).validation for seed in (0, 1))
-    assert not np.array_equal(a, b)
-
-
-def test_divide_class_of_one_group_is_named(fake_store):
+def test_divide_refuses_what_it_cannot_divide(store, fake_store):
     small = fake_store([0, 0, 1, 1, 1], ["a", "b", "c", "c", "c"], ["1", "2", "3", "4", "5"])
-    with pytest.raises(
-        UserError, match=r"needs at least 2 groups of each class; too few of class1"
-    ):
+    with pytest.raises(UserError, match="needs at least 2 groups of each class; too few of class1"):
         splits.divide(small, "group")
-
-
-def test_divide_unknown_kind(store):
-    with pytest.raises(
-        UserError, match="unknown split 'sorted'; choose one of random, video, group"
-    ):
+    with pytest.raises(UserError, match="4 sequences are too few to hold any out"):
+        splits.divide(fake_store([0, 0, 1, 1], list("aabb"), list("abcd")), "random")
+    with pytest.raises(UserError, match="unknown split 'sorted'; choose one of random, video, gro"):
         splits.divide(store, "sorted")
 
 
@@ -84,14 +63,18 @@ def test_divide_share_of_each_class_to_within_its_largest_unit(kind, columns, se
     store = fake_store(*columns)
     parts = splits.divide(store, kind, seed)
     units = {"video": store.clips, "group": store.groups}[kind]
-    k = min(
-        splits.FOLDS,
-        *(len(set(units[store.labels == label])) for label in range(len(store.classes))),
-    )
-    for label in range(len(store.classes)):
-        _, sizes = np.unique(units[store.labels == label], return_counts=True)
-        held_out = (store.labels[parts.validation] == label).sum()
-        assert abs(held_out - sizes.sum() / k) <= sizes.max()
+    assert_a_fold_of_each_class(store, units, np.arange(len(store)), parts.validation)
+
+
+def assert_a_fold_of_each_class(store, units, indices, held_out):
+    """A share of `indices` that is nearer to a fold than the class's largest unit is large."""
+    labels = store.labels[indices]
+    every = range(len(store.classes))
+    sizes = [np.unique(units[indices][labels == i], return_counts=True)[1] for i in every]
+    folds = min(splits.FOLDS, *map(len, sizes))
+    for label in every:
+        n = (store.labels[held_out] == label).sum()
+        assert abs(n - sizes[label].sum() / folds) <= sizes[label].max()
 
 
 @settings(max_examples=100, deadline=None)
@@ -117,9 +100,8 @@ def test_divide_groups_that_span_classes_stay_on_one_side(n_classes, draws, seed
 def test_divide_five_seeds_hold_all_people_out_once(fake_store):
     people = np.repeat([f"person{i}" for i in range(9)], np.arange(4, 22, 2))
     store = fake_store(np.arange(len(people)) % 2, people, people)
-    sides = [
-        set(people[splits.divide(store, "group", seed).validation]) for seed in range(splits.FOLDS)
-    ]
+    parts = [splits.divide(store, "group", seed) for seed in range(splits.FOLDS)]
+    sides = [set(people[part.validation]) for part in parts]
     assert sum(map(len, sides)) == len(set.union(*sides)) == 9
 
 
@@ -130,15 +112,9 @@ def test_inner_split_uses_only_training_groups(columns, kind, seed, fake_store):
     if len(store) < splits.FOLDS:
         return
     parts = splits.divide(store, kind, seed)
-    in_training = [
-        set(store.groups[parts.train][store.labels[parts.train] == c])
-        for c in range(len(store.classes))
-    ]
-    if min(map(len, in_training)) < 2:
-        with pytest.raises(
-            UserError,
-            match="an inner split of the training part needs at least 2 groups of each class",
-        ):
+    labels, groups = store.labels[parts.train], store.groups[parts.train]
+    if min(len(set(groups[labels == label])) for label in range(len(store.classes))) < 2:
+        with pytest.raises(UserError, match=r"an inner split .* needs at least 2 groups of each"):
             splits.inner_split(store, parts, seed)
         return
     inner, again = (splits.inner_split(store, parts, seed) for _ in range(2))
@@ -146,25 +122,15 @@ def test_inner_split_uses_only_training_groups(columns, kind, seed, fake_store):
     assert not set(store.groups[inner.train]) & set(store.groups[inner.validation])
     assert set(store.labels[inner.train]) == set(range(len(store.classes)))
     assert np.array_equal(inner.validation, again.validation)
-    k = min(splits.FOLDS, *map(len, in_training))
-    for label in range(len(store.classes)):
-        _, sizes = np.unique(
-            store.groups[parts.train][store.labels[parts.train] == label], return_counts=True
-        )
-        held = (store.labels[inner.validation] == label).sum()
-        assert abs(held - sizes.sum() / k) <= sizes.max()
+    assert_a_fold_of_each_class(store, store.groups, parts.train, inner.validation)
 
 
-def test_divide_splits_of_the_first_version(store):
-    sums = {
-        kind: [int(splits.divide(store, kind, seed).validation.sum()) for seed in (0, 1)]
-        for kind in splits.SPLITS
-    }
-    assert sums == {
-        "random": [1858, 1718],
-        "video": [1873, 1854],
-        "group": [2930, 2850],
-    }  # of the first version
+@pytest.mark.parametrize(
+    ("kind", "sums"), [("random", [1858, 1718]), ("video", [1873, 1854]), ("group", [2930, 2850])]
+)
+def test_divide_splits_of_the_first_version(store, kind, sums):
+    parts = [splits.divide(store, kind, seed) for seed in (0, 1)]
+    assert [part.validation.sum() for part in parts] == sums
 
 
 def test_split_inner_is_cut_from_the_training_part(store):

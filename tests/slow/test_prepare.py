@@ -14,7 +14,6 @@ import pytest
 
 from ucf11lib.data.store import ClipStore
 from ucf11lib.data.videos import source
-from ucf11lib.runs import RunConfig
 
 NAMES = Path(__file__).parents[3] / "shared" / "reference" / "ucf11_clip_names.txt"
 COMMAND = [sys.executable, "-m", "ucf11lib", "prepare", "--source", "videos", "--data"]
@@ -115,12 +114,6 @@ def test_prepare_many_damaged_videos_leaves_no_black_frames(tree, tmp_path, cli)
     assert all(f"left out: {clip}: " in done.stdout for clip in left_out)
     assert 0 < len(left_out) < MUTANTS
     assert store.frames.max(axis=(2, 3, 4)).min() > 32
-
-
-def test_prepare_any_number_of_workers_same_bytes(tree, tmp_path):
-    spec = RunConfig.of(model="cnn_lstm", source="videos", data=str(tree)).data
-    stores = [source.prepare(tmp_path / f"s{n}", spec, workers=n) for n in (1, 2, 5)]
-    assert len({tuple(contents(store.path).items()) for store in stores}) == 1
 
 
 def test_prepare_all_1600_clips(tmp_path, cli, write_video):

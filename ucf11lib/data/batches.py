@@ -19,12 +19,7 @@ READING_THREADS = 2  # no number depends on it
 
 @dataclass(frozen=True)
 class Stream:
-    """The endless, shuffled order of a training part.
-
-    Args:
-        indices: the training part, int (n,).
-        seed: of the order and of the augmentation.
-    """
+    """The endless, shuffled order of a training part, int (n,), and its augmentation."""
 
     indices: np.ndarray
     seed: int
@@ -33,10 +28,8 @@ class Stream:
         """Return the store indices at positions `start` .. `start + count - 1`: int64 (count,)."""
         n = len(self.indices)
         first = start // n
-        last = (start + count - 1) // n
-        passes = [
-            np.random.default_rng([self.seed, 1, p]).permutation(n) for p in range(first, last + 1)
-        ]
+        every = range(first, (start + count - 1) // n + 1)
+        passes = [np.random.default_rng([self.seed, 1, p]).permutation(n) for p in every]
         order = np.concatenate(passes)[start - first * n :][:count]
         return self.indices[order]
 
@@ -60,16 +53,8 @@ def training_batches(
 ) -> tf.data.Dataset:
     """Return `steps` global batches of `(frames, draws, labels)`, each in `replicas` equal parts.
 
-    Of several workers each reads its own parts and no others; together they have the global batch.
-
-    Args:
-        store: where the frames are.
-        stream: the order.
-        batch_size: sequences a global batch, a multiple of `replicas`.
-        first_step: the first batch's number, counted from the start of the training.
-        steps: how many global batches.
-        replicas: parts of a global batch, a multiple of `workers`.
-        workers, worker: how many share the parts, and whose share this is.
+    `first_step` counts from the training's start; `batch_size` is a multiple of `replicas`, and
+    that of `workers`. Each worker reads its own parts and no others.
     """
     part = batch_size // replicas
 
@@ -93,8 +78,7 @@ def evaluation_batches(
 ) -> tf.data.Dataset:
     """Return `frames` of `indices` in order, the last batch possibly smaller.
 
-    `change`, if given, maps each batch's uint8 (n, window, size, size, 3) and its indices to frames
-    of the same shape.
+    `change` maps each batch's uint8 (n, window, size, size, 3) and its indices to as many frames.
     """
 
     def load(start: np.ndarray):
@@ -121,15 +105,10 @@ def _mapped(numbers: tf.data.Dataset, load: Callable, dtypes: tuple, shapes: tup
 
 
 def augment(frames: tf.Tensor, draws: tf.Tensor, recipe: Recipe) -> tf.Tensor:
-    """Flip, shift and brighten, alike for all frames of a sequence; runs on the device.
+    """Flip, shift and brighten uint8 (N, T, H, W, 3), alike for all frames of a sequence.
 
-    Args:
-        frames: uint8 (N, T, H, W, 3).
-        draws: float32 (N, 4), uniform in [-1, 1): flip, shift down, shift right, brightness.
-        recipe: which of the three, and how much.
-
-    Returns:
-        uint8 (N, T, H, W, 3), edges repeated where the picture moved away.
+    `draws` is float32 (N, 4), uniform in [-1, 1): flip, shift down, shift right, brightness. Edges
+    are repeated where the picture moved away. Runs on the device.
     """
     height, width = frames.shape[2], frames.shape[3]
     if recipe.shift:

@@ -1,14 +1,10 @@
 """Which sequences train and which are held out.
 
-`random` is the 2019 report's: 160 sequences of a shuffle, so sequences of one clip are on both
-sides, and memory passes for skill. `video` keeps each clip on one side, `group` keeps each group
-(performer, place, camera) on one side: only the last shows how a model does on people and places
-that it has not seen.
-
-Leaving one group index out at a time (`list_folds`, split `logo`) holds every sequence out once; it
-is UCF-11's own protocol (Liu, Luo and Shah 2009) and Weizmann's. Whatever is selected by looking at
-numbers is selected on a part cut out of the training side (`inner_split`), so that the held-out
-side is used once.
+`random` is the 2019 report's: sequences of one clip are on both sides, so a model that memorises
+does well. `video` keeps each clip on one side, `group` each group (performer, place, camera): only
+it shows how a model does on people and places that it has not seen. `logo` leaves one group index
+out at a time, UCF-11's own protocol (Liu, Luo and Shah 2009) and Weizmann's. Settings are selected
+on a part cut out of the training side (`inner_split`), so that the held-out side is used once.
 """
 
 import re
@@ -26,18 +22,12 @@ from ucf11lib.runs.specs import LOGO, SPLITS
 
 HELD_OUT_2019 = 160
 FOLDS = 5  # video and group splits hold out about a fifth
-# 07 of basketball/v_shooting_07, g07 of Biking/g07
-INDEX = re.compile(r"(?:^|[/_])([A-Za-z]?\d+)$")
+INDEX = re.compile(r"(?:^|[/_])([A-Za-z]?\d+)$")  # 07 of swing/v_swing_07, g07 of Biking/g07
 
 
 @dataclass(frozen=True)
 class Split:
-    """Disjoint, sorted store indices.
-
-    Attributes:
-        train: int64 (n_train,).
-        validation: int64 (n_val,).
-    """
+    """Disjoint, sorted store indices: int64 (n_train,) and (n_val,)."""
 
     train: np.ndarray
     validation: np.ndarray
@@ -64,24 +54,20 @@ def divide(store: ClipStore, kind: str, seed: int = 0) -> Split:
         UserError: an unknown kind, or too few clips or groups to hold any out of each class.
     """
     check_name(kind, SPLITS, "split")
-    every = np.arange(len(store))
-    if kind == "random":
-        order = np.random.default_rng([seed, 0]).permutation(len(store))
-        n = min(HELD_OUT_2019, len(store) // FOLDS)
-        train, validation = order[n:], order[:n]
-    else:
-        train, validation = _by_unit(
-            store, kind, every, seed, f"--split {kind}", "use --split random"
-        )
-    return _checked(store, Split(np.sort(train), np.sort(validation)), kind, every)
+    if kind != "random":
+        what = f"--split {kind}"
+        return _by_unit(store, kind, np.arange(len(store)), seed, what, "use --split random")
+    order = np.random.default_rng([seed, 0]).permutation(len(store))
+    n = min(HELD_OUT_2019, len(store) // FOLDS)
+    if not n:
+        raise UserError(f"{store.path}: {len(store)} sequences are too few to hold any out")
+    return Split(np.sort(order[n:]), np.sort(order[:n]))
 
 
 def list_folds(store: ClipStore) -> list[str]:
     """Return the names of a store's folds, each a group index of every class, in natural order.
 
-    A group within a class has its index at its end: "07" of "basketball/v_shooting_07", "g07" of
-    "Biking/g07". A group that spans classes, such as Weizmann's subject "daria", is a fold by
-    itself.
+    A group that spans classes, such as Weizmann's subject "daria", is a fold by itself.
 
     Raises:
         UserError: the groups are estimated, each clip is its own group, or a group has no index.
@@ -103,35 +89,17 @@ def leave_out(store: ClipStore, fold: str) -> Split:
     if bare:
         raise UserError(f"{store.path}: all groups of {', '.join(bare)} are in fold {fold}, which "
                         "leaves none to train on; use --split group")  # fmt: skip
-    parts = Split(np.flatnonzero(~out), np.flatnonzero(out))
-    return _checked(store, parts, "group", np.arange(len(store)))
-
-
-def fold_of(group: str) -> str:
-    """Return a group's index in its class, "" if it has none; itself if it spans classes."""
-    if "/" not in group:
-        return group
-    return match[1] if (match := INDEX.search(group)) else ""
+    return Split(np.flatnonzero(~out), np.flatnonzero(out))
 
 
 def inner_split(store: ClipStore, outer: Split, seed: int = 0) -> Split:
-    """Divide the training part again, by group, to select settings, epochs or an early stop on.
-
-    Args:
-        store: what was divided.
-        outer: how; its validation part is not used.
-        seed: of the division.
-
-    Returns:
-        The two parts of `outer.train`, about a fifth of each class in `validation`.
+    """Divide `outer.train` again, by group: about a fifth of each class to select settings on.
 
     Raises:
         UserError: a class has fewer than 2 groups in the training part.
     """
     what = "an inner split of the training part"
-    rows, held = _by_unit(store, "group", outer.train, seed, what, "prepare more groups")
-    parts = Split(np.sort(outer.train[rows]), np.sort(outer.train[held]))
-    return _checked(store, parts, "group", outer.train)
+    return _by_unit(store, "group", outer.train, seed, what, "prepare more groups")
 
 
 def split_table(store: ClipStore, parts: Split) -> pd.DataFrame:
@@ -168,19 +136,20 @@ def leak_table(store: ClipStore, seed: int = 0) -> pd.DataFrame:
 
 
 def _fold_of_each_group(store: ClipStore) -> dict[str, str]:
+    """Return each group's index in its class; itself if it spans classes."""
     if store.info.origin.get("groups") == "estimated":
         raise UserError(f"{store.path}: its groups are estimated and have no index to leave out; "
                         "use --split group")  # fmt: skip
     if np.array_equal(store.clips, store.groups):
         raise UserError(f"{store.path}: each clip is its own group; prepare it again with "
                         "--group-pattern, or use --split group")  # fmt: skip
-    folds = {group: fold_of(group) for group in sorted(set(store.groups.tolist()))}
-    if bare := [group for group, fold in folds.items() if not fold]:
+    groups = sorted(set(store.groups.tolist()))
+    if bare := [group for group in groups if "/" in group and not INDEX.search(group)]:
         raise UserError(
             f"{store.path}: {len(bare)} groups have no index at their end, the first: {bare[0]}; "
             "prepare it again with --group-pattern, or use --split group"
         )
-    return folds
+    return {group: INDEX.search(group)[1] if "/" in group else group for group in groups}
 
 
 def _natural(name: str) -> list:
@@ -189,16 +158,15 @@ def _natural(name: str) -> list:
 
 def _by_unit(
     store: ClipStore, kind: str, indices: np.ndarray, seed: int, what: str, remedy: str
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return places in `indices` of a part to train on and of a fold, of complete units.
+) -> Split:
+    """Divide `indices` into a part to train on and a fold, of complete clips or groups.
 
     StratifiedGroupKFold places the largest units first, each in the fold that has least of its
     class; the seed shuffles those of a size. Where units span classes, as Weizmann's subjects do,
-    hardly two are of a size: there the seed also selects the fold, so that one after the other is
-    held out.
+    hardly two are of a size: there the seed also selects the fold.
     """
     labels = store.labels[indices]
-    units = _units(store, kind)[indices]
+    units = (store.clips if kind == "video" else store.groups)[indices]
     per_class = {name: len(set(units[labels == i])) for i, name in enumerate(store.classes)}
     if scarce := [name for name, n in per_class.items() if n < 2]:
         raise UserError(f"{store.path}: {what} needs at least 2 {kind}s of each class; too few of "
@@ -208,21 +176,7 @@ def _by_unit(
     if sum(per_class.values()) > len(set(units)):
         seed, fold = divmod(seed, n_folds)
     splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
-    return list(splitter.split(np.zeros(len(indices)), labels, units))[fold]
-
-
-def _units(store: ClipStore, kind: str) -> np.ndarray | None:
-    return {"video": store.clips, "group": store.groups}.get(kind)
-
-
-def _checked(store: ClipStore, parts: Split, kind: str, every: np.ndarray) -> Split:
-    """Return `parts`; raise unless they are disjoint, complete, non-empty and share no unit."""
-    together = np.sort(np.concatenate([parts.train, parts.validation]))
-    if not np.array_equal(together, np.sort(every)):
-        raise AssertionError(f"split {kind}: parts overlap or miss sequences")
-    if not len(parts.validation) or not len(parts.train):
-        raise UserError(f"{store.path}: {len(every)} sequences are too few to hold any out")
-    units = _units(store, kind)
-    if units is not None and set(units[parts.train]) & set(units[parts.validation]):
-        raise AssertionError(f"split {kind}: a {kind} is on both sides")
-    return parts
+    train, validation = list(splitter.split(np.zeros(len(indices)), labels, units))[fold]
+    if not len(train) or not len(validation):
+        raise UserError(f"{store.path}: {len(indices)} sequences are too few to hold any out")
+    return Split(np.sort(indices[train]), np.sort(indices[validation]))

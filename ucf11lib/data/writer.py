@@ -22,11 +22,12 @@ class StoreWriter:
     folder: Path
     classes: Sequence[str]
     window: int
+    stride: int
     size: int
+    groups: Sequence[str] | None = None  # one a sequence, in place of those given to `add`
     left_out: list[dict] = field(default_factory=list)
     frames_read: int = 0
     _rows: list[list] = field(default_factory=list)
-    _columns: dict[str, Sequence] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._digest = hashlib.sha256()
@@ -48,19 +49,12 @@ class StoreWriter:
         group: str,
         clip: str,
         first_frame: int = 0,
-        stride: int | None = None,
         frames_read: int | None = None,
     ) -> None:
-        """Append the sequences of one clip.
+        """Append the sequences of one clip: uint8 (n, window, size, size, 3), RGB.
 
-        Args:
-            frames: uint8 (n, window, size, size, 3), RGB.
-            label: the clip's class, an index into `classes`.
-            group: the clip's group.
-            clip: the clip's name, unique in the store.
-            first_frame: position in the clip of the first sequence's first frame.
-            stride: frames from one sequence's start to the next's; the window by default.
-            frames_read: frames of the clip; by default, as many as the sequences have.
+        `first_frame` is the first sequence's place in the clip; `frames_read` are the clip's, by
+        default as many as the sequences have.
         """
         expected = (self.window, self.size, self.size, 3)
         if frames.dtype != np.uint8 or frames.shape[1:] != expected:
@@ -69,29 +63,18 @@ class StoreWriter:
         self._file.write(data)
         self._digest.update(data)
         self.frames_read += len(frames) * self.window if frames_read is None else frames_read
-        head = [label, self.classes[label], group, clip]
-        starts = range(
-            first_frame, first_frame + len(frames) * (stride or self.window), stride or self.window
-        )
-        self._rows += [[*head, start] for start in starts]
+        starts = first_frame + np.arange(len(frames)) * self.stride
+        self._rows += [[label, self.classes[label], group, clip, start] for start in starts]
 
     def leave_out(
-        self, clip: str, reason: str, *, frames_read: int = 0, damaged: bool = False
+        self, clip: str, reason: str, frames_read: int = 0, damaged: bool = False
     ) -> None:
         """Record that `clip` is not in the store, and why."""
         self.frames_read += frames_read
         self.left_out.append({"clip": clip, "reason": reason, "damaged": damaged})
 
-    def set_column(self, name: str, values: Sequence) -> None:
-        """Give the index a column, or other values than `add` got: one a sequence."""
-        self._columns[name] = values
-
-    def finish(self, **info) -> None:
-        """Write the header's final count, the index and `store.json`.
-
-        Raises:
-            UserError: no sequence was added.
-        """
+    def finish(self, source: str, origin: dict) -> None:
+        """Write the header's final count, the index and `store.json`; refuse an empty store."""
         if not self._rows:
             first = [f", the first: {one['clip']}: {one['reason']}" for one in self.left_out[:1]]
             raise UserError(f"no sequence of {self.window} frames; {len(self.left_out)} clips left "
@@ -99,21 +82,24 @@ class StoreWriter:
         self._write_header()
         self.close()
         index = self.folder / "index.csv"
-        table = pd.DataFrame(self._rows, columns=COLUMNS).assign(**self._columns)
+        table = pd.DataFrame(self._rows, columns=COLUMNS)
+        if self.groups is not None:
+            table["group"] = self.groups
         table.to_csv(index, index=False, lineterminator="\n")
         record = StoreInfo(
             format=FORMAT,
+            source=source,
             classes=tuple(self.classes),
             window=self.window,
+            stride=self.stride,
             size=self.size,
             sequences=len(self._rows),
             frames_read=self.frames_read,
+            origin=origin,
             left_out=self.left_out,
             sha256={"frames": self._digest.hexdigest(), "index": sha256(index)},
-            **info,
         )
-        text = json.dumps(asdict(record), indent=1)
-        (self.folder / "store.json").write_text(text + "\n")
+        (self.folder / "store.json").write_text(json.dumps(asdict(record), indent=1) + "\n")
 
     def close(self) -> None:
         """Close the file, finished or not."""
@@ -133,14 +119,7 @@ def create(
 ) -> Iterator[StoreWriter]:
     """Yield a writer; the store appears at `path` when the block ends without an error.
 
-    Args:
-        path: the store's folder, which must not exist.
-        source: `synthetic`, `course`, `ucf11` or `videos`.
-        classes: folder names in label order, such as "soccer_juggling".
-        origin: what is needed to prepare the same store again (parameters, folder, seed).
-        window: frames a sequence.
-        stride: frames from one sequence's start to the next's; `window` by default.
-        size: pixels a side.
+    The arguments are as in `StoreInfo`; the stride is the window by default.
 
     Raises:
         UserError: `path` exists, or the block added no sequence.
@@ -151,9 +130,9 @@ def create(
         raise UserError(exists)
     try:
         with paths.atomic_dir(path) as folder:
-            writer = StoreWriter(folder, classes, window, size)
+            writer = StoreWriter(folder, classes, window, stride or window, size)
             with contextlib.closing(writer):
                 yield writer
-                writer.finish(source=source, origin=origin, stride=stride or window)
+                writer.finish(source, origin)
     except FileExistsError:
         raise UserError(exists) from None
