@@ -16,7 +16,7 @@ from ucf11lib.evaluation.baselines import nearest_neighbour
 from ucf11lib.evaluation.predict import own_store
 from ucf11lib.runs import Run, RunConfig
 from ucf11lib.runs.specs import SPLITS
-from ucf11lib.studies.study import Study, weizmann
+from ucf11lib.studies.study import Study, over, weizmann
 
 
 def nearest_accuracy(run: Run) -> float:
@@ -30,19 +30,15 @@ def draw(table, note):
     """Draw the model and the nearest neighbour side by side."""
     names = {"accuracy": "CNN+LSTM", "nearest": "nearest neighbour in pixels"}
     long = table.rename(columns=names).melt(["data", "split"], names.values(), "answer", "share")
-    return figures.dots(
-        long, condition="split", group="answer", panel="data", value="share", note=note
-    )
+    columns = {"condition": "split", "group": "answer", "panel": "data", "value": "share"}
+    return figures.dots(long, **columns, note=note)
 
 
 STUDY = Study(
     name="leak",
     question="How much accuracy does a split let through that a model need not have learned?",
     base=RunConfig.of(model="cnn_lstm", batch_size=16, steps_per_epoch=80, epochs=3),
-    axes={
-        "data": {"synthetic": {}, "Weizmann": weizmann},
-        "split": {kind: {"split": kind} for kind in SPLITS},
-    },
+    axes={"data": {"synthetic": {}, "Weizmann": weizmann}, "split": over("split", SPLITS)},
     metrics=("n_train", "n_val", "accuracy", "accuracy_clip"),
     probes={"nearest": nearest_accuracy},
     figure=draw,
