@@ -1,5 +1,6 @@
 """The main job with real kernels: one that fails, one that is killed, and the smoke tier."""
 
+import signal
 import subprocess
 import sys
 import time
@@ -58,19 +59,34 @@ def test_reproduce_failed_notebook_is_one_line(tmp_path, monkeypatch, sources, m
     assert "new.svg" in (paths.runs_dir() / OWN / "notebooks" / "00_good.html").read_text()
 
 
-def kill_in(stem, begun):
-    """Kill the smoke tier's main job when it has begun the training of a notebook."""
-    command = [sys.executable, "-u", "-m", "ucf11lib", "reproduce", "--profile", "smoke"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+def end_in(stem, begun, number, *words):
+    """Send a signal to the smoke tier's main job in a training; return exit code and errors."""
+    command = [sys.executable, "-u", "-m", "ucf11lib", "reproduce", "--profile", "smoke", *words]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = subprocess.Popen(command, **pipes, text=True)
     while process.poll() is None and not begun.exists():
         time.sleep(0.05)
-    process.kill()
-    assert process.communicate()[0].splitlines()[-1].endswith(f"{stem} ...")
+    process.send_signal(number)
+    out, err = process.communicate()
+    assert out.splitlines()[-1].endswith(f"{stem} ...")
+    return process.returncode, err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_reproduce_interrupted_leaves_no_temporary_folder(number):
+    config = RunConfig.of(model="c3d", profile="smoke")
+    begun = paths.runs_dir() / config.name / "config.json"
+    code, err = end_in("01_c3d", begun, number, "--only", "01_c3d")
+    assert code == 128 + number
+    assert err.splitlines()[-1].startswith("error: interrupted; resume with: python -m ucf11lib r")
+    assert "Traceback" not in err
+    assert not [name for name in hidden() if name.startswith(".partial-report-")]
 
 
 def test_reproduce_killed_resumes_and_builds_the_report():
     config = RunConfig.of(model="cnn_lstm", profile="smoke")
-    kill_in("03_cnn_lstm", paths.runs_dir() / config.name / "config.json")
+    begun = paths.runs_dir() / config.name / "config.json"
+    end_in("03_cnn_lstm", begun, signal.SIGKILL)
     finished = paths.runs_dir() / "c3d-repaired-smoke-synthetic-group-seed0" / "model.keras"
     before = finished.stat().st_mtime_ns
     reproduce(profile="smoke")

@@ -15,10 +15,10 @@ SMOKE = {"profile": "smoke", "width": 0.0625, "epochs": 1, "steps_per_epoch": 2}
 def smallest(study):
     """Return a study with one label an axis and one seed, in every stage, at the smoke size."""
     then = study.then
-    axes = study.at(**SMOKE).axes
-    first = {name: dict([next(iter(axis.items()))]) for name, axis in axes.items()}
+    first = {name: dict([next(iter(axis.items()))]) for name, axis in study.axes.items()}
     if study.name == "signal":
-        first["recipe"] = axes["recipe"]  # its figure has a line for each
+        first["recipe"] = study.axes["recipe"]  # its figure has a line for each
+    first["size"] = {"smallest": SMOKE}
     later = then and (lambda rows: smallest(then(rows)))
     return replace(study, axes=first, seeds=study.seeds[:1], then=later)
 

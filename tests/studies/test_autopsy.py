@@ -16,10 +16,6 @@ DEAD = RunConfig.of(model="c3d", recipe="2019", profile="smoke", batch_size=2, w
 SMOKE = RunConfig.of(model="cnn_lstm", profile="smoke")
 
 
-def silent(line):
-    pass
-
-
 def test_trace_c3d_of_2019_is_on_the_lattice_without_a_gradient(store):
     steps = autopsy.trace(DEAD, store, 8, classes=12)
     assert list(steps["step"]) == list(range(1, 9))
@@ -31,7 +27,7 @@ def test_trace_c3d_of_2019_is_on_the_lattice_without_a_gradient(store):
 def test_trace_is_the_beginning_of_the_training(store, tmp_path):
     config = SMOKE.with_(epochs=1)
     steps = autopsy.trace(config, store, config.profile.steps_per_epoch)
-    run = train(config, tmp_path / "r", store=store, log=silent)
+    run = train(config, tmp_path / "r", store=store)
     assert steps["loss"].mean() == pytest.approx(run.history["loss"].iloc[0], rel=1e-6)
     assert steps["accuracy"].mean() == pytest.approx(run.history["accuracy"].iloc[0])
 
@@ -40,7 +36,7 @@ def test_trace_gradient_norm_is_that_of_all_weights(store):
     config = SMOKE.with_(flip=False, shift=0)
     norm = autopsy.trace(config, store, 1)["gradient_norm"][0]
     parts = split(store, config)
-    model = Trainer.of(config, store, parts, log=silent).model
+    model = Trainer.of(config, store, parts).model
     indices = batches.Stream(parts.train, 0).positions(0, config.recipe.batch_size)
     labels = tf.constant(store.labels[indices], tf.int32)
     with tf.GradientTape() as tape:

@@ -1,6 +1,5 @@
-import json
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pandas as pd
 import pytest
@@ -8,7 +7,7 @@ from matplotlib.figure import Figure
 
 from ucf11lib import paths
 from ucf11lib.errors import RunFailed, UserError
-from ucf11lib.studies import STUDIES, catalogue, draw, load, load_all, run_studies
+from ucf11lib.studies import STUDIES, catalogue, draw, load, run_studies
 from ucf11lib.studies.cluster import THREADS
 from ucf11lib.studies.results import results_file
 from ucf11lib.studies.study import Study
@@ -29,9 +28,8 @@ def cheap(own_results, tiny, monkeypatch):
         return [{"accuracy": 0.5}]
 
     study = Study("cheap", "what?", tiny, {"part": {"one": {}}}, (), measure=measure)
-    monkeypatch.setattr(
-        catalogue, "STUDIES", {"cheap": study, "other": replace(study, name="other")}
-    )
+    studies = {name: replace(study, name=name) for name in ("cheap", "other")}
+    monkeypatch.setattr(catalogue, "STUDIES", studies)
     return calls
 
 
@@ -46,7 +44,7 @@ def test_committed_results_load_and_draw(name):
 
 
 def test_committed_results_are_of_the_studies():
-    assert set(load_all()) == {path.stem for path in paths.RESULTS.glob("*.json")} == set(STUDIES)
+    assert {path.stem for path in paths.RESULTS.glob("*.json")} == set(STUDIES)
 
 
 def test_committed_repaired_models_reach_75_percent_with_every_seed():
@@ -56,23 +54,20 @@ def test_committed_repaired_models_reach_75_percent_with_every_seed():
     assert last.min().min() >= 0.75
 
 
-@pytest.mark.parametrize("threads", ["", "1"])
-def test_run_studies_names_its_command_and_runs_again_only_by_force(
-    cheap, threads, monkeypatch, capsys
-):
+@pytest.mark.parametrize("threads", [{}, {THREADS[0]: "1"}])
+def test_run_studies_runs_again_only_by_force(cheap, threads, monkeypatch, capsys):
     for name in THREADS:
         monkeypatch.delenv(name, raising=False)
-    if threads:
-        monkeypatch.setenv(THREADS[0], threads)
+    for name, number in threads.items():
+        monkeypatch.setenv(name, number)
     run_studies(["cheap"])
     run_studies(["cheap"])
     assert len(cheap) == 1
     assert "--force runs it again" in capsys.readouterr().out
     run_studies(["cheap"], force=True)
     assert len(cheap) == 2
-    results = json.loads(results_file("cheap").read_text())
     before = f"{THREADS[0]}=1 " if threads else ""
-    assert results["command"] == f"{before}python -m ucf11lib study cheap --force"
+    assert load("cheap").command == f"{before}python -m ucf11lib study cheap --force"
 
 
 def test_run_studies_unknown_name_runs_nothing(cheap):
@@ -86,8 +81,7 @@ def test_run_studies_of_a_grid_leaves_results_table_and_figure(tmp_path):
     file.write_text(GRID)
     run_studies([str(file)], workers=1)
     (folder,) = paths.runs_dir().glob("study-two-*")
-    names = sorted(path.name for path in folder.iterdir())
-    assert names == ["accuracy.svg", "results.json", "table.csv"]
+    assert {path.name for path in folder.iterdir()} == {"accuracy.svg", "results.json", "table.csv"}
     table = pd.read_csv(folder / "table.csv")
     assert table["learning_rate"].tolist() == [0.01, 0.001]
     assert table["status"].tolist() == ["ok", "ok"]
@@ -99,9 +93,8 @@ def test_check_prints_a_line_a_study(cheap, capsys):
     capsys.readouterr()
     catalogue.check()
     assert capsys.readouterr().out.splitlines() == ["cheap: fresh", "other: never run"]
-    file = results_file("cheap")
-    old = json.loads(file.read_text()) | {"measured_before": "the redesign"}
-    file.write_text(json.dumps(old))
+    old = asdict(load("cheap")) | {"measured_before": "the redesign"}
+    paths.write_json(results_file("cheap"), old)
     results_file("other").write_text("{")
     with pytest.raises(RunFailed, match="stale results: cheap, other; run 'study NAME --force'"):
         catalogue.check()

@@ -4,14 +4,26 @@ from ucf11lib.errors import UserError
 from ucf11lib.runs import RunConfig
 from ucf11lib.studies.grid import load_yaml
 
+HUGE = {name: list(range(1000)) for name in ("seed", "shift", "batch_size")}
 
-def test_load_yaml_reads_values_as_the_command_line_does(tmp_path):
+
+@pytest.fixture
+def grid(tmp_path):
+    """A YAML file, written by calling it with its text."""
     file = tmp_path / "g.yaml"
-    file.write_text(
+
+    def write(text):
+        file.write_text(text)
+        return file
+
+    return write
+
+
+def test_load_yaml_reads_values_as_the_command_line_does(grid):
+    study = load_yaml(grid(
         "base: {model: c3d, recipe: 2019, health: false, split: logo}\n"
         "grid: {fold: [07, 08], learning_rate: [1e-3, 0.01], target_accuracy: [none]}\n"
-    )
-    study = load_yaml(file)
+    ))  # fmt: skip
     points = study.points()
     wanted = {"model": "c3d", "recipe": "2019", "health": False, "split": "logo", "fold": "07"}
     assert list(points)[1] == RunConfig.of(**wanted, learning_rate=0.01, target_accuracy=None)
@@ -20,10 +32,9 @@ def test_load_yaml_reads_values_as_the_command_line_does(tmp_path):
     assert study.name.startswith("g-")
 
 
-def test_load_yaml_base_holds_for_every_model(tmp_path):
-    file = tmp_path / "g.yaml"
-    file.write_text("base: {width: 0.125}\ngrid: {seed: [1], model: [c3d, cnn_lstm]}\n")
-    assert [(one.profile.width, one.seed) for one in load_yaml(file).points()] == [(0.125, 1)] * 2
+def test_load_yaml_base_holds_for_every_model(grid):
+    study = load_yaml(grid("base: {width: 0.125}\ngrid: {seed: [1], model: [c3d, cnn_lstm]}\n"))
+    assert [(one.profile.width, one.seed) for one in study.points()] == [(0.125, 1)] * 2
 
 
 @pytest.mark.parametrize(
@@ -48,20 +59,12 @@ def test_load_yaml_base_holds_for_every_model(tmp_path):
         ("a: &a [x, x]\ngrid: {seed: *a}", "aliases"),
         ("\x00", "unacceptable character"),
         ("grid: " + 2000 * "[", "grid"),
+        (f"base: {{model: c3d}}\ngrid: {HUGE}", "1000000000 runs: more than 10000"),
     ],
 )
-def test_load_yaml_refuses_in_one_line(tmp_path, text, message):
-    file = tmp_path / "g.yaml"
-    file.write_text(text)
+def test_load_yaml_refuses_in_one_line(grid, text, message):
+    file = grid(text)
     with pytest.raises(UserError, match=rf"^{file}: .*{message}[^\n]*$"):
-        load_yaml(file)
-
-
-def test_load_yaml_counts_before_it_expands(tmp_path):
-    values = {name: list(range(1000)) for name in ("seed", "shift", "batch_size")}
-    file = tmp_path / "g.yaml"
-    file.write_text(f"base: {{model: c3d}}\ngrid: {values}")
-    with pytest.raises(UserError, match="1000000000 runs: more than 10000"):
         load_yaml(file)
 
 

@@ -1,9 +1,10 @@
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pandas as pd
 import pytest
 
+from ucf11lib import paths
 from ucf11lib.errors import UserError
 from ucf11lib.runs import RunConfig
 from ucf11lib.studies import results
@@ -22,13 +23,12 @@ def collect(study):
 
 def test_summary_table_has_points_against_a_label():
     rows = [
-        (model, change, seed, share)
+        (model, change, first + more + seed / 10)
         for model, first in (("c3d", 0.1), ("vgg9", 0.5))
         for change, more in (("2019", 0.0), ("He", 0.25))
-        for seed, share in enumerate((first + more, first + more + 0.1))
+        for seed in range(2)
     ]
-    table = pd.DataFrame(rows, columns=["model", "change", "seed", "accuracy"])
-    table.loc[len(table)] = ("vgg9", "other", 0, None)
+    table = pd.DataFrame([*rows, ("vgg9", "other", None)], columns=["model", "change", "accuracy"])
     summary = results.summary_table(table, ["model", "change"], against="2019")
     assert summary["change"].tolist() == ["2019", "He"] * 2
     assert summary["accuracy"].tolist()[:2] == ["15.0 % (10.0 to 20.0)", "40.0 % (35.0 to 45.0)"]
@@ -39,9 +39,9 @@ def test_summary_table_has_points_against_a_label():
     assert len(results.summary_table(table, ["change"], against="2019")) == 2
 
 
-def test_load_returns_what_write_wrote(study, own_results):
+def test_load_returns_what_was_written(study, own_results):
     written = collect(study)
-    results.write(written, results.results_file("s"))
+    paths.write_json(results.results_file("s"), asdict(written))
     loaded = results.load("s")
     assert loaded == written
     assert loaded.source == ["synthetic data"]
@@ -67,11 +67,8 @@ def test_load_of_no_results_is_one_line(text, words, own_results):
     file.parent.mkdir()
     if text:
         file.write_text(text)
-    with pytest.raises(UserError) as raised:
+    with pytest.raises(UserError, match=rf"^{file}: .*{words}[^\n]*$"):
         results.load("s")
-    assert str(raised.value).startswith(f"{file}: ")
-    assert words in str(raised.value)
-    assert "\n" not in str(raised.value)
 
 
 def test_stale_after_a_change(study):
@@ -79,9 +76,8 @@ def test_stale_after_a_change(study):
     assert results.stale(study, fresh) == ""
     other = replace(study, axes={"rate": {"0.1": {"learning_rate": 0.2}}})
     assert results.stale(other, fresh) == "2 of its configurations have changed"
-    assert "measured before the redesign" in results.stale(
-        study, replace(fresh, measured_before="the redesign")
-    )
+    old = replace(fresh, measured_before="the redesign")
+    assert results.stale(study, old) == "measured before the redesign"
     (key,) = fresh.fingerprint
     losses = [loss + 0.01 for loss in fresh.fingerprint[key]]
     reason = results.stale(study, replace(fresh, fingerprint={key: losses}))

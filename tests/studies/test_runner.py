@@ -19,13 +19,9 @@ STUDY = Study(
 )  # fmt: skip
 
 
-def silent(line):
-    pass
-
-
 def test_run_study_leaves_a_row_a_run_and_resumes(tmp_path):
     file = tmp_path / "results.json"
-    run_study(STUDY, "python x", file=file, workers=1, log=silent)
+    run_study(STUDY, "python x", file=file, workers=1)
     results = read_json(file, Results, "")
     assert results.table["rate"].tolist() == ["low", "high"]
     assert set(results.rows[0]) == {"rate", "seed", "run", "status", "accuracy", "n_val", "epochs"}
@@ -49,24 +45,20 @@ def test_run_study_failed_run_does_not_stop_the_others(tmp_path):
         (folder / "thesis.tex").write_text("x")
     later = replace(STUDY, then=lambda rows: pytest.fail("not with a run missing"))
     with pytest.raises(RunFailed, match=f"1 of 2 runs failed; {first.name}: failed: .*else"):
-        run_study(later, "x", file=tmp_path / "r.json", workers=1, log=silent)
+        run_study(later, "x", file=tmp_path / "r.json", workers=1)
     table = read_json(tmp_path / "r.json", Results, "").table
     assert table["accuracy"].isna().tolist() == [True, False]
     assert (own / "thesis.tex").read_text() == "x"
-    assert isinstance(run_configs([second], workers=1, log=silent)[second], Run)
+    assert isinstance(run_configs([second], workers=1)[second], Run)
 
 
 def test_run_study_adds_the_rows_of_further_stages(tmp_path):
     second = Study("b", "", SHORT, {"part": {"two": {}}}, (), measure=lambda config: [{"x": 3}])
     first = replace(second, axes={"part": {"one": {}}}, then=lambda rows: second)
-    run_study(first, "x", file=tmp_path / "r.json", log=silent)
+    run_study(first, "x", file=tmp_path / "r.json")
     table = read_json(tmp_path / "r.json", Results, "").table
-    assert table.to_dict("list") == {
-        "part": ["one", "two"],
-        "seed": [0, 0],
-        "status": ["ok"] * 2,
-        "x": [3, 3],
-    }
+    rows = {"part": ["one", "two"], "seed": [0, 0], "status": ["ok", "ok"], "x": [3, 3]}
+    assert table.to_dict("list") == rows
 
 
 def test_run_study_missing_videos_are_named(tmp_path):
@@ -84,3 +76,10 @@ def test_run_configs_unknown_fold_is_refused_before_anything_runs():
     with pytest.raises(UserError, match="unknown fold '99'"):
         run_configs([SHORT, SHORT.with_(split="logo", fold="99")], workers=1)
     assert not any(paths.runs_dir().iterdir())
+
+
+def test_run_configs_without_a_scheduler_there_is_one_line():
+    with pytest.raises(
+        UserError, match=r"--scheduler tcp://localhost:9: no Dask scheduler answers"
+    ):
+        run_configs([SHORT], scheduler="tcp://localhost:9")

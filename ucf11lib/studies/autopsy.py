@@ -2,9 +2,8 @@
 
 A softmax that gives one class probability 1, softmaxed again by the loss, puts every loss on a
 lattice and leaves no gradient. Parts: `lattice`, first steps of C3D at full width; `factorial`,
-input, head and weights changed one at a time; `memorise`, every learning rate of the report with
-two optimisers: can eight sequences be memorised?; `overfit`, the same of each model; `vgg9_start`,
-VGG9's first steps.
+input, head and weights changed; `memorise`, eight sequences at every learning rate of the report;
+`overfit`, the same of each model; `vgg9_start`, VGG9's first steps.
 
 Expect: losses within 1e-7 of the lattice from step 2 on; no cell of recipe 2019 memorises.
 
@@ -24,7 +23,7 @@ from ucf11lib.backend import tf
 from ucf11lib.data import ClipStore, open_or_prepare, split
 from ucf11lib.runs import REPORTED, RunConfig
 from ucf11lib.studies.overfit import overfit
-from ucf11lib.studies.study import Axis, Study, in_turn, over, over_models, weizmann
+from ucf11lib.studies.study import Axis, Study, in_turn, over, weizmann
 from ucf11lib.training import Trainer
 from ucf11lib.training.health import Signals, lattice, off_lattice
 from ucf11lib.training.step import loss_of
@@ -66,17 +65,15 @@ def readings_table(
 ) -> pd.DataFrame:
     """Compare the report's three losses with the lattice of each number of classes and batch size.
 
-    Returns:
-        classes, batch_size; `worst`, the largest distance of the three to their nearest points;
-        `by_chance`, the most that it can be; `points`, how many the lattice has in their range.
-        Sorted by `worst`, then by `points`.
+    Columns: `worst`, the largest distance of the three to their nearest points; `by_chance`, the
+    most that it can be; `points`, how many the lattice has in their range. The best come first.
     """
     rows = []
     for n, size in itertools.product(classes, batch_sizes):
         worst = float(off_lattice(np.array(REPORTED_LOSSES), n, size).max())
         low, high = min(REPORTED_LOSSES) - worst, max(REPORTED_LOSSES) + worst
-        points = lattice(n, size)
-        rows.append((n, size, worst, 0.5 / size, int(((points >= low) & (points <= high)).sum())))
+        points = sum(low <= point <= high for point in lattice(n, size))
+        rows.append((n, size, worst, 0.5 / size, points))
     table = pd.DataFrame(rows, columns=["classes", "batch_size", "worst", "by_chance", "points"])
     return table.round({"worst": 6}).sort_values(["worst", "points"], ignore_index=True)
 
@@ -105,10 +102,10 @@ def lattice_rows(config: RunConfig) -> list[dict]:
     rows = []
     for classes in dict.fromkeys((11, len(store.classes))):
         first = trace(config, store, classes=classes)
-        far = off_lattice(first["loss"][1:].to_numpy(), classes, size).max()
         row = {"classes": classes, "batch_size": size, "width": config.profile.width}
-        row |= {"off_lattice": float(far), "first_gradient_norm": first["gradient_norm"][0]}
-        row |= {"gradient_norm": first["gradient_norm"][1:].max()}
+        row["off_lattice"] = float(off_lattice(first["loss"][1:].to_numpy(), classes, size).max())
+        row["first_gradient_norm"] = first["gradient_norm"][0]
+        row["gradient_norm"] = first["gradient_norm"][1:].max()
         rows.append(row | {"trace": first.to_dict("list")})
     return rows
 
@@ -124,15 +121,15 @@ def factorial_row(config: RunConfig) -> list[dict]:
     return [row | {"memorise_steps": few.steps, "trace": first.to_dict("list")}]
 
 
+def trace_row(config: RunConfig) -> list[dict]:
+    """Trace first steps."""
+    return [{"trace": trace(config, open_or_prepare(config.data)).to_dict("list")}]
+
+
 def memorise_row(config: RunConfig) -> list[dict]:
     """Tell how much of eight sequences is memorised in `STEPS` steps."""
     few = overfit(config.with_(health=False), max_steps=STEPS)
     return [{"accuracy": few.accuracy, "loss": few.loss if math.isfinite(few.loss) else None}]
-
-
-def start_row(config: RunConfig) -> list[dict]:
-    """Trace first steps."""
-    return [{"trace": trace(config, open_or_prepare(config.data)).to_dict("list")}]
 
 
 def draw(table: pd.DataFrame, note: str):
@@ -152,9 +149,8 @@ def draw_gradients(table: pd.DataFrame, note: str):
 def draw_memorised(table: pd.DataFrame, note: str):
     """Draw which optimiser and learning rate memorise eight sequences, a panel a recipe."""
     part = table[table["part"] == "memorise"]
-    return figures.heat_map(
-        part, rows="optimizer", columns="learning_rate", panel="recipe", note=note
-    )
+    axes = {"rows": "optimizer", "columns": "learning_rate", "panel": "recipe"}
+    return figures.heat_map(part, **axes, note=note)
 
 
 def _part(name: str, measure, axes: dict[str, Axis], **base) -> Study:
@@ -165,24 +161,18 @@ def _part(name: str, measure, axes: dict[str, Axis], **base) -> Study:
 
 
 WIDE = {"width": 1.0, "batch_size": 2}
-SIZES = {"synthetic": WIDE, "Weizmann": lambda *args: WIDE | weizmann(*args), "quick": {}}
-RECIPES = over("recipe", "2019", "repaired")
-FACTORS = {
-    "inputs": over("inputs", "dataset", "raw"),
-    "head": over("head", "softmax", "logits"),
-    "init": over("init", "normal", "he"),
-}
-CELLS = {
-    "recipe": RECIPES,
-    "optimizer": over("optimizer", "adam", "sgd"),
-    "learning_rate": over("learning_rate", *RATES),
-}
-MODELS = {"model": over_models(*REPORTED), "recipe": RECIPES}
+RECIPES = over("recipe", ("2019", "repaired"))
+LATTICES = {"synthetic": WIDE, "Weizmann": lambda c, v: WIDE | weizmann(c, v), "quick": {}}
+CAUSES = {"inputs": ("dataset", "raw"), "head": ("softmax", "logits"), "init": ("normal", "he")}
+CAUSES = {name: over(name, values) for name, values in CAUSES.items()}
+TRIED = {"recipe": RECIPES, "optimizer": over("optimizer", ("adam", "sgd")),
+         "learning_rate": over("learning_rate", RATES)}  # fmt: skip
+ALL_MODELS = {"model": over("model", REPORTED), "recipe": RECIPES}
 STARTS = {"recipe": RECIPES | {"2019 + He": {"recipe": "2019", "init": "he"}}}
 STUDY = in_turn(
-    _part("lattice", lattice_rows, {"data": SIZES}),
-    _part("factorial", factorial_row, FACTORS, **WIDE),
-    _part("memorise", memorise_row, CELLS),
-    _part("overfit", lambda config: [asdict(overfit(config))], MODELS),
-    _part("vgg9_start", start_row, STARTS, model="vgg9", **WIDE),
+    _part("lattice", lattice_rows, {"data": LATTICES}),
+    _part("factorial", factorial_row, CAUSES, **WIDE),
+    _part("memorise", memorise_row, TRIED),
+    _part("overfit", lambda config: [asdict(overfit(config))], ALL_MODELS),
+    _part("vgg9_start", trace_row, STARTS, model="vgg9", **WIDE),
 )

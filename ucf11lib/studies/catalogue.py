@@ -13,7 +13,7 @@ from ucf11lib.studies import autopsy, checks, inputs, leak, real_video, repairs,
 from ucf11lib.studies import time_to_75 as times
 from ucf11lib.studies.cluster import THREADS
 from ucf11lib.studies.grid import load_yaml
-from ucf11lib.studies.results import Results, load, results_file, stale
+from ucf11lib.studies.results import load, results_file, stale
 from ucf11lib.studies.runner import run_study
 from ucf11lib.studies.study import VIDEOS, Study
 
@@ -22,24 +22,18 @@ STUDIES: dict[str, Study] = {file.STUDY.name: file.STUDY for file in _FILES}
 
 
 def run_studies(
-    names: Sequence[str],
-    *,
-    workers: int | None = None,
-    scheduler: str = "",
-    videos: str | None = None,
-    force: bool = False,
+    names: Sequence[str], *, videos: str | None = None, force: bool = False, **options
 ) -> None:
     """Run studies; each leaves a results file and a figure.
 
     Args:
         names: of `STUDIES`, or YAML files, whose results are in runs/study-<name>-<digest>/.
-        workers, scheduler: as for `run_configs`.
         videos: the folder that holds weizmann/; `../shared/videos` beside the checkout by default.
         force: run again what has results; finished trainings are not repeated.
+        options: `workers` and `scheduler`, as for `run_configs`.
 
-    Raises:
-        UserError: an unknown name, a grid that cannot be read, videos that are missing.
-        RunFailed: a run failed; the others ended.
+    Raises a `UserError` for an unknown name, an unreadable grid or missing videos, and a
+    `RunFailed` when a run failed; the others ended.
     """
     grids = {name: load_yaml(name) for name in names if name.endswith((".yaml", ".yml"))}
     for name in names:
@@ -47,26 +41,16 @@ def run_studies(
             check_name(name, STUDIES, "study")
     # TensorFlow adds up in another order with another number of threads, so a command names them.
     threads = "".join(f"{name}={os.environ[name]} " for name in THREADS if name in os.environ)
+    options["videos"] = Path(videos) if videos else VIDEOS
     for name in names:
-        file = None
+        command = f"{threads}python -m ucf11lib study {name} --force"
         if name in grids:
             file = paths.runs_dir() / f"study-{grids[name].name}" / "results.json"
+            run_study(grids[name], command, file=file, **options)
         elif results_file(name).exists() and not force:
             print(f"{name}: has {paths.display(results_file(name))}; --force runs it again")
-            continue
-        run_study(
-            grids.get(name) or STUDIES[name],
-            f"{threads}python -m ucf11lib study {name} --force",
-            file=file,
-            videos=Path(videos) if videos else VIDEOS,
-            workers=workers,
-            scheduler=scheduler,
-        )
-
-
-def load_all() -> dict[str, Results]:
-    """Return the results of all studies that have some."""
-    return {name: load(name) for name in STUDIES if results_file(name).exists()}
+        else:
+            run_study(STUDIES[name], command, **options)
 
 
 def draw(name: str) -> Figure:
@@ -78,9 +62,7 @@ def draw(name: str) -> Figure:
 def check(names: Sequence[str] = ()) -> None:
     """Print, a study a line, whether its results are those of today's code.
 
-    Raises:
-        UserError: an unknown name.
-        RunFailed: results are stale.
+    Raises a `UserError` for an unknown name, and a `RunFailed` for stale results.
     """
     for name in names:
         check_name(name, STUDIES, "study")

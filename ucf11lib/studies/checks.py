@@ -11,6 +11,7 @@ group split; nearly all boundaries of clips recovered.
 """
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -22,7 +23,7 @@ from ucf11lib.evaluation.baselines import colour_histogram_regression
 from ucf11lib.evaluation.perturbations import accuracy_under
 from ucf11lib.evaluation.predict import own_store
 from ucf11lib.runs import REPORTED, Run, RunConfig
-from ucf11lib.studies.study import Study, in_turn, over, over_models, weizmann
+from ucf11lib.studies.study import Study, in_turn, over, weizmann
 from ucf11lib.text import display_name
 
 FRAME_CNN = "frame_cnn"
@@ -30,9 +31,8 @@ FRAME_CNN = "frame_cnn"
 
 def shuffled_frames(run: Run) -> float:
     """Return the accuracy with each held-out sequence's frames in random order."""
-    return accuracy_under(
-        models.load(run), own_store(run), run.predictions["index"], "frames shuffled"
-    )
+    indices = run.predictions["index"]
+    return accuracy_under(models.load(run), own_store(run), indices, "frames shuffled")
 
 
 def colour_histogram(run: Run) -> float | None:
@@ -42,7 +42,7 @@ def colour_histogram(run: Run) -> float | None:
     store = own_store(run)
     parts = split(store, run.config)
     answers = colour_histogram_regression(store, parts)
-    return float((answers == store.labels[parts.validation]).mean())
+    return float(np.mean(answers == store.labels[parts.validation]))
 
 
 def boundaries(config: RunConfig) -> list[dict]:
@@ -52,10 +52,10 @@ def boundaries(config: RunConfig) -> list[dict]:
     recovery = Recovery()
     for i in order:
         recovery.add(store.frames[i], int(store.labels[i]))
-    estimates = {"clip": recovery.clips, "group": recovery.groups()}
+    units = {"clip": (store.clips, recovery.clips), "group": (store.groups, recovery.groups())}
     row = {}
-    for unit, truth in (("clip", store.clips), ("group", store.groups)):
-        scores = boundary_scores(truth[order], estimates[unit], store.labels[order])
+    for unit, (truth, estimate) in units.items():
+        scores = boundary_scores(truth[order], estimate, store.labels[order])
         row |= {f"{unit}_{key}": scores[key] for key in ("precision", "recall")}
     return [row]
 
@@ -83,34 +83,32 @@ def bars_table(table: pd.DataFrame) -> pd.DataFrame:
     return bars
 
 
+def ucf101(_: RunConfig, videos: Path) -> dict[str, str]:
+    """Return the changes for eleven clips of UCF-101."""
+    return {"source": "videos", "data": str(videos / "ucf101_sample")}
+
+
+def draw(table: pd.DataFrame, note: str):
+    """Draw each model's accuracy on both splits."""
+    rows = table.dropna(subset=["accuracy"])
+    return figures.dots(rows, condition="model", group="split", note=note)
+
+
+FRAMES_OF_SEQUENCE = {"model": FRAME_CNN, "inputs": "sequence"}
 TRAININGS = Study(
     name="checks",
     question="Is the synthetic data neither trivial nor hopeless, and hard because of motion?",
     base=RunConfig.of(model="c3d"),
     axes={
-        "model": over_models(*REPORTED, FRAME_CNN)
-        | {"frame_cnn sequence input": {"model": FRAME_CNN, "inputs": "sequence"}},
-        "split": over("split", "group", "random"),
+        "model": over("model", (*REPORTED, FRAME_CNN))
+        | {"frame_cnn sequence input": FRAMES_OF_SEQUENCE},
+        "split": over("split", ("group", "random")),
     },
     probes={"shuffled": shuffled_frames, "colour_histogram": colour_histogram},
-    figure=lambda table, note: figures.dots(
-        table.dropna(subset=["accuracy"]), condition="model", group="split", note=note
-    ),
+    figure=draw,
     videos=True,
 )
-BOUNDARIES = replace(
-    TRAININGS,
-    axes={
-        "boundaries_of": {
-            "Weizmann": weizmann,
-            "UCF-101, eleven clips": lambda _, videos: {
-                "source": "videos",
-                "data": str(videos / "ucf101_sample"),
-            },
-            "synthetic, the course's size": {"profile": "full"},
-        }
-    },
-    seeds=(),
-    measure=boundaries,
-)
+SOURCES = {"Weizmann": weizmann, "UCF-101, eleven clips": ucf101,
+           "synthetic, the course's size": {"profile": "full"}}  # fmt: skip
+BOUNDARIES = replace(TRAININGS, axes={"boundaries_of": SOURCES}, seeds=(), measure=boundaries)
 STUDY = in_turn(TRAININGS, BOUNDARIES)

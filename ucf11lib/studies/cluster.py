@@ -1,8 +1,7 @@
 """Many trainings in processes of this machine, or on any Dask cluster.
 
-The threads of a training change the order of its sums, and with it the last digits of its weights.
-So each worker has the threads that a single training has here: a run's numbers are those of
-`train`. Seconds are not: runs that share processors wait for each other.
+Threads change the order of a training's sums, and so its last digits. So each worker has as many as
+a single training has here, and a run's numbers, apart from its seconds, are those of `train`.
 """
 
 import contextlib
@@ -42,9 +41,8 @@ def run_on_cluster(
 ) -> dict[RunConfig, str]:
     """Run all configurations; return why each failed, "" for those that did not.
 
-    Raises:
-        UserError: no scheduler at the address, or none with workers of one thread.
-        RunFailed: the connection to the cluster was lost.
+    Raises a `UserError` for no scheduler at the address, or none with workers of one thread, and a
+    `RunFailed` when the connection is lost.
     """
     environment = {name: os.environ.get(name, str(cores())) for name in THREADS}
     environment |= {"UCF11_DATA": str(paths.data_dir()), "UCF11_RUNS": str(paths.runs_dir())}
@@ -56,9 +54,8 @@ def run_on_cluster(
             futures[client.submit(_task, config, environment, key=key, pure=False)] = config
         bar = tqdm(as_completed(futures), "runs", len(futures), unit="run", disable=None)
         for number, future in enumerate(bar, 1):
-            config = futures[future]
-            errors[config] = _error(future)
-            log(f"[{number}/{len(futures)}] {config.name}: {errors[config] or 'done'}")
+            errors[futures[future]] = error = _error(future)
+            log(f"[{number}/{len(futures)}] {futures[future].name}: {error or 'done'}")
     return errors
 
 
@@ -98,8 +95,8 @@ def _error(future: Future) -> str:
         times = error.allowed_failures + 1
         return f"its worker died {times} times (killed, or out of memory: give fewer --workers)"
     except CancelledError:
-        lost = "the connection to the Dask cluster was lost; the same command resumes"
-        raise RunFailed(lost) from None
+        remedy = "the same command resumes"
+        raise RunFailed(f"the connection to the Dask cluster was lost; {remedy}") from None
     except Exception as error:  # whatever a run fails of, the others continue
         return " ".join(f"{type(error).__name__}: {error}".split())
 
@@ -108,8 +105,7 @@ def _error(future: Future) -> str:
 def _connected(workers: int, scheduler: str) -> Iterator[Client]:
     """Yield a client of the cluster at `scheduler`, or of one of this machine for the block.
 
-    Local workers are forked from a process that has loaded TensorFlow, except with a GPU, since
-    CUDA does not survive a fork.
+    Local workers are forked from a process that has loaded TensorFlow; CUDA survives no fork.
     """
     method = "spawn" if tf.config.list_physical_devices("GPU") else "forkserver"
     multiprocessing.set_forkserver_preload(["distributed", __name__])
@@ -128,16 +124,10 @@ def _connected(workers: int, scheduler: str) -> Iterator[Client]:
 
 def _local_cluster(workers: int, folder: str) -> LocalCluster:
     """Start workers that leave nothing outside `folder`."""
+    options = {"dashboard_address": "127.0.0.1:0", "silence_logs": logging.CRITICAL}  # any port
+    options |= {"local_directory": folder, "env": {"TMPDIR": folder}}
     try:
-        return LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            processes=True,
-            dashboard_address="127.0.0.1:0",  # any port
-            local_directory=folder,
-            silence_logs=logging.CRITICAL,
-            env={"TMPDIR": folder},
-        )
+        return LocalCluster(n_workers=workers, threads_per_worker=1, processes=True, **options)
     except (OSError, RuntimeError) as error:
         remedy = "give fewer --workers, or raise the limits of 'ulimit -a'"
         raise RunFailed(f"no worker processes ({' '.join(str(error).split())}); {remedy}") from None

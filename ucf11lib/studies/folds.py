@@ -1,19 +1,16 @@
-"""Cross-validation: one group index held out at a time, so that every sequence is held out once.
+"""Cross-validation: each group index is held out once, UCF-11's protocol (Liu, Luo, Shah 2009).
 
-It is UCF-11's own protocol (Liu, Luo and Shah 2009), with 25 folds. Settings can be selected for
-each fold inside its training part (nested cross-validation; Varma and Simon, BMC Bioinformatics
-2006): every candidate is trained on an inner split of the fold's training part, and the fold gets
-the one of the lowest validation loss.
+Nested (Varma and Simon, BMC Bioinformatics 2006), each fold gets those of several settings that
+have the lowest validation loss on an inner split of its training part.
 """
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from ucf11lib import paths
 from ucf11lib.data import open_or_prepare
@@ -37,12 +34,8 @@ def fold_axis(folds: Sequence[str]) -> Axis:
 def nested(study: Study, candidates: Sequence[str]) -> Study:
     """Return two stages: each candidate on inner splits, then `study` with each fold's best.
 
-    Args:
-        study: over folds, with `METRICS`.
-        candidates: settings such as "dropout=0.5,stride=10"; "" for none.
-
-    Raises:
-        UserError: settings that cannot be read.
+    A candidate is settings such as "dropout=0.5,stride=10"; "" for none; a `UserError` where they
+    cannot be read. The study is over folds, with `METRICS`.
     """
     changes = {text: parse_settings(filter(None, text.split(","))) for text in candidates}
     inner = {text: settings | {"inner": True} for text, settings in changes.items()}
@@ -77,48 +70,40 @@ def pooled(study: Study, rows: pd.DataFrame) -> Study:
 def pool(runs: Sequence[Run]) -> dict:
     """Return what was measured on the held-out sequences of all runs together.
 
-    Returns:
-        n_val, accuracy, its 95 % interval over groups (low, high: which groups were drawn, not
-        which networks), accuracy_clip, macro_f1, confusion, and mean_accuracy over the runs.
+    `low` and `high` are the accuracy's 95 % interval over groups (not over networks),
+    `mean_accuracy` is the mean over the runs.
     """
     sides = [run.held_out for run in runs]
     together = {key: np.concatenate([side[key] for side in sides]) for key in sides[0]}
     measures = measure_predictions(**together)
     low, high = measures["interval"] or (None, None)
-    row = {key: measures[key] for key in ("accuracy", "accuracy_clip", "macro_f1", "confusion")}
     mean = float(np.mean([run.metrics["accuracy"] for run in runs]))
-    n = len(together["y_true"])
-    return {"n_val": n, "mean_accuracy": mean, "low": low, "high": high} | row
+    row = {"n_val": len(together["y_true"]), "mean_accuracy": mean, "low": low, "high": high}
+    keys = ("accuracy", "accuracy_clip", "macro_f1", "confusion")
+    return row | {key: measures[key] for key in keys}
 
 
 def crossval(
     config: RunConfig,
     *,
     candidates: Sequence[str] = (),
-    workers: int | None = None,
-    scheduler: str = "",
     out: Path | str | None = None,
-    log: Callable[[str], None] = tqdm.write,
+    **options,
 ) -> Path:
     """Run all folds of a configuration; leave `summary.json`, a results file, and resume.
 
     Args:
         config: what each fold is; its split and fold are replaced.
         candidates: settings of which each fold gets the best, see `nested`.
-        workers, scheduler, log: as for `runner.run_configs`.
         out: the folder of the summary; `runs/crossval-...` by default.
+        options: `workers`, `scheduler` and `log`, as for `runner.run_configs`.
 
-    Returns:
-        The summary: a row a fold, and one, "all", of all held-out sequences.
-
-    Raises:
-        UserError: data without folds, or what `run_configs` refuses.
-        RunFailed: a fold failed; the summary has no row "all".
+    Returns the summary's path: a row a fold, and one, "all", of all held-out sequences. Raises a
+    `UserError` for data without folds, and a `RunFailed` for failed folds, without a row "all".
     """
     if len(candidates) == 1:
-        raise UserError(
-            f"--choose {candidates[0]!r}: nothing to select from; give it twice or more"
-        )
+        remedy = "nothing to select from; give it twice or more"
+        raise UserError(f"--choose {candidates[0]!r}: {remedy}")
     folds = fold_axis(list_folds(open_or_prepare(config.data)))
     name = f"crossval-{config.name}"
     question = "How accurate is the model where each group index is held out once?"
@@ -126,7 +111,5 @@ def crossval(
     study = replace(study, then=functools.partial(pooled, study))
     if candidates:
         study = nested(study, candidates)
-    folder = Path(out) if out else paths.runs_dir() / name
-    options = {"workers": workers, "scheduler": scheduler, "log": log}
-    command = f"python -m ucf11lib crossval {config.model}"
-    return run_study(study, command, file=folder / "summary.json", **options)
+    file = (Path(out) if out else paths.runs_dir() / name) / "summary.json"
+    return run_study(study, f"python -m ucf11lib crossval {config.model}", file=file, **options)

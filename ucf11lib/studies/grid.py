@@ -25,7 +25,7 @@ from ucf11lib.errors import UserError
 from ucf11lib.runs import RunConfig
 from ucf11lib.runs.config import check_flat_names
 from ucf11lib.runs.parsing import convert
-from ucf11lib.studies.study import Study
+from ucf11lib.studies.study import Study, over
 
 MAX_BYTES = 1 << 20
 MAX_RUNS = 10_000
@@ -40,7 +40,7 @@ class Grid(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _Loader(yaml.BaseLoader):
-    """Leaves all values text; refuses aliases, which can grow without limit, and repeated keys."""
+    """Leaves values text; refuses repeated keys, and aliases, which can grow without limit."""
 
     def compose_node(self, parent, index):
         """Return the next node; raise at an alias."""
@@ -59,9 +59,8 @@ class _Loader(yaml.BaseLoader):
 def load_yaml(file: Path | str) -> Study:
     """Return the study of a YAML file; its name has a digest of its content.
 
-    Raises:
-        UserError: a file that cannot be read, is no grid, has too many runs, or a parameter or
-            value that no run has; the line names file, key and value.
+    A `UserError` names file, key and value where it cannot be read, is no grid, has too many runs,
+    or a parameter or value that no run has.
     """
     path = Path(file)
     try:
@@ -86,7 +85,7 @@ def _study(grid: Grid, name: str) -> Study:
     check_flat_names(grid.base | grid.grid)
     if (runs := math.prod(map(len, grid.grid.values()))) > MAX_RUNS:
         raise UserError(f"{runs} runs: more than {MAX_RUNS}; make the grid smaller")
-    axes = {key: {value: {key: value} for value in values} for key, values in grid.grid.items()}
+    axes = {key: over(key, values) for key, values in grid.grid.items()}
     start = RunConfig.of(**grid.base | {key: values[0] for key, values in grid.grid.items()})
     first = next(iter(axes))  # so that fields of the base are set again after another model's own
     axes[first] = {value: grid.base | changes for value, changes in axes[first].items()}

@@ -17,10 +17,11 @@ from tqdm import tqdm
 
 from ucf11lib import figures, paths
 from ucf11lib.runs import RunConfig
-from ucf11lib.studies.study import Study, weizmann
+from ucf11lib.studies.study import Study, over, weizmann
 
 CROP = 5 / 6  # of the picture's sides; the camera moves over the rest
 PERIODS = (25, 90)  # frames a swing
+NORMALISED = ("dataset", "sequence")
 
 
 def moved_camera(_: RunConfig, videos: Path) -> dict[str, str]:
@@ -68,13 +69,8 @@ STUDY = Study(
     base=RunConfig.of(model="cnn_lstm", batch_size=16, steps_per_epoch=80, epochs=2),
     axes={
         "data": {"synthetic": {}, "Weizmann": weizmann, "Weizmann, camera moved": moved_camera},
-        "condition": {
-            "unit": {"inputs": "unit"},
-            "dataset": {"inputs": "dataset"},
-            "sequence": {"inputs": "sequence"},
-            "dataset, batch norm": {"inputs": "dataset", "norm": "batch"},
-            "sequence, batch norm": {"inputs": "sequence", "norm": "batch"},
-        },
+        "condition": over("inputs", ("unit", *NORMALISED))
+        | {f"{kind}, batch norm": {"inputs": kind, "norm": "batch"} for kind in NORMALISED},
     },
     metrics=("accuracy", "n_train", "n_val"),
     figure=lambda table, note: figures.dots(table, condition="condition", panel="data", note=note),

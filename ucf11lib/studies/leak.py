@@ -30,19 +30,15 @@ def draw(table, note):
     """Draw the model and the nearest neighbour side by side."""
     names = {"accuracy": "CNN+LSTM", "nearest": "nearest neighbour in pixels"}
     long = table.rename(columns=names).melt(["data", "split"], names.values(), "answer", "share")
-    return figures.dots(
-        long, condition="split", group="answer", panel="data", value="share", note=note
-    )
+    columns = {"condition": "split", "group": "answer", "panel": "data", "value": "share"}
+    return figures.dots(long, **columns, note=note)
 
 
 STUDY = Study(
     name="leak",
     question="How much accuracy does a split let through that a model need not have learned?",
     base=RunConfig.of(model="cnn_lstm", batch_size=16, steps_per_epoch=80, epochs=3),
-    axes={
-        "data": {"synthetic": {}, "Weizmann": weizmann},
-        "split": over("split", *SPLITS),
-    },
+    axes={"data": {"synthetic": {}, "Weizmann": weizmann}, "split": over("split", SPLITS)},
     metrics=("n_train", "n_val", "accuracy", "accuracy_clip"),
     probes={"nearest": nearest_accuracy},
     figure=draw,

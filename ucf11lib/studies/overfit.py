@@ -17,20 +17,13 @@ UNREGULARISED = {"flip": False, "shift": 0, "brightness": 0, "dropout": 0, "sche
 
 @dataclass(frozen=True)
 class Overfit:
-    """How far a model memorised.
-
-    Attributes:
-        loss, accuracy: of the sequences, after the last step.
-        steps: how many it was trained for.
-        memorised: whether the loss is below `MEMORISED_LOSS`.
-        findings: lines of the health checks.
-    """
+    """How far a model memorised."""
 
     loss: float
     accuracy: float
     steps: int
-    memorised: bool
-    findings: list[str]
+    memorised: bool  # the loss is below `MEMORISED_LOSS`
+    findings: list[str]  # lines of the health checks
 
 
 def overfit(
@@ -41,12 +34,10 @@ def overfit(
     store: ClipStore | None = None,
     log: Callable[[str], None] = lambda line: None,
 ) -> Overfit:
-    """Train on a few sequences until their loss is below 0.05: a model that cannot cannot learn.
+    """Train on `count` sequences until their loss is below 0.05: a model that cannot cannot learn.
 
-    No augmentation, no dropout, a constant learning rate, one batch of all; no run folder.
-
-    Raises:
-        UserError: no sequence, or more than there are to train on.
+    No augmentation, no dropout, a constant learning rate, one batch of all; no run folder. Raises a
+    `UserError` for no sequence, or more than there are to train on.
     """
     epochs = -(-max_steps // CHECK_EVERY_STEPS)
     length = {"batch_size": count, "steps_per_epoch": CHECK_EVERY_STEPS, "epochs": epochs}
@@ -59,10 +50,9 @@ def overfit(
     for epoch in trainer.epochs():
         steps = epoch.epoch * CHECK_EVERY_STEPS
         log(f"step {steps:4d}  loss {epoch.val_loss:.4f}")
-        if epoch.val_loss < MEMORISED_LOSS:
+        if memorised := epoch.val_loss < MEMORISED_LOSS:
             break
     findings = [one.line for one in trainer.monitor.findings] if trainer.monitor else []
-    memorised = epoch.val_loss < MEMORISED_LOSS
     return Overfit(epoch.val_loss, epoch.val_accuracy, steps, memorised, findings)
 
 

@@ -17,7 +17,7 @@ import pandas as pd
 from ucf11lib import figures
 from ucf11lib.runs import REPORTED, RunConfig
 from ucf11lib.studies.folds import METRICS, SELECTED, fold_axis, nested, pooled
-from ucf11lib.studies.study import Study, in_turn, over_models, weizmann
+from ucf11lib.studies.study import Study, in_turn, over, weizmann
 
 SUBJECTS = ("daria", "denis", "eli", "ido", "ira", "lena", "lyova", "moshe", "shahar")
 CANDIDATES = ("", "stride=10", "stride=10,dropout=0.25", "stride=10,dropout=0.5",
@@ -36,7 +36,7 @@ ONE_SPLIT = Study(
     base=RunConfig.of(model="cnn_lstm", batch_size=16, steps_per_epoch=80, epochs=6),
     axes={
         "data": {"Weizmann": weizmann},
-        "model": over_models(*REPORTED),
+        "model": over("model", REPORTED),
         "fold": {"group split": {"split": "group"}},
     },
     seeds=(0,),

@@ -5,7 +5,7 @@ import functools
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,25 +23,13 @@ from ucf11lib.training import Trainer
 
 TOLERANCE = 1e-3  # of a fingerprint's losses, absolute below 1, else relative
 FINGERPRINT_STEPS = 3
-TINY = RunConfig.of(
-    model="c3d", profile="smoke", groups=2, clips=1, split="random", batch_size=4, health=False
-)
+TINY = RunConfig.of(model="c3d", profile="smoke", groups=2, clips=1, split="random", batch_size=4,
+                    health=False)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Results:
-    """The contents of a results file.
-
-    Attributes:
-        study, question: of the study.
-        command, commit, dirty, date, machine: what measured it; `dirty`: with uncommitted changes.
-        source: the kinds of data.
-        rows: one a run.
-        axes: the labels of each axis.
-        configs: the resolved configuration of each run, by digest.
-        fingerprint: losses of the first steps of each kind of run, see `fingerprint`.
-        measured_before: empty, or the change of the code before which it was measured.
-    """
+    """The contents of a results file."""
 
     study: str
     question: str
@@ -49,13 +37,13 @@ class Results:
     commit: str
     date: str
     machine: dict[str, Any]
-    source: list[str]
-    rows: list[dict[str, Any]]
-    dirty: bool = False
-    axes: dict[str, list[str]] = field(default_factory=dict)
-    configs: dict[str, dict] = field(default_factory=dict)
-    fingerprint: dict[str, list[float]] = field(default_factory=dict)
-    measured_before: str = ""
+    source: list[str]  # the kinds of data
+    rows: list[dict[str, Any]]  # one a run
+    dirty: bool = False  # with uncommitted changes
+    axes: dict[str, list[str]] = field(default_factory=dict)  # the labels of each
+    configs: dict[str, dict] = field(default_factory=dict)  # of each run, by digest
+    fingerprint: dict[str, list[float]] = field(default_factory=dict)  # see `fingerprint`
+    measured_before: str = ""  # the change of the code before which it was measured, if any
 
     @property
     def table(self) -> pd.DataFrame:
@@ -81,25 +69,22 @@ def results_file(name: str) -> Path:
 
 
 def load(name: str) -> Results:
-    """Return the results of a study.
-
-    Raises:
-        UserError: it has none, or a file that cannot be read.
-    """
+    """Return the results of a study; raise a `UserError` if it has none that can be read."""
     return read_json(results_file(name), Results, f"make it with 'python -m ucf11lib study {name}'")
 
 
 def collect(study: Study, command: str, rows: list[dict], configs: Iterable[RunConfig]) -> Results:
     """Return the rows of a study with what they came from."""
-    made_by = describe()
     configs = list(configs)
+    made_by = describe()
+    machine = {key: made_by[key] for key in ("processor", "instruction_sets", "cores", "devices")}
     return Results(
         study.name,
         study.question,
         command,
         made_by["commit"] or "",
         datetime.date.today().isoformat(),
-        {key: made_by[key] for key in ("processor", "instruction_sets", "cores", "devices")},
+        machine,
         sorted({open_or_prepare(data).kind for data in {one.data for one in configs}}),
         rows,
         made_by["uncommitted_changes"],
@@ -152,44 +137,29 @@ def first_losses(config: RunConfig) -> list[float]:
 def summary_table(
     table: pd.DataFrame, by: Sequence[str], value: str = "accuracy", against: str | None = None
 ) -> pd.DataFrame:
-    """Return mean and range of shares over the rows that agree in `by`, in order of appearance.
+    """Return mean and range of shares, 0..1, over the rows that agree in `by`: `runs` of them.
 
-    Args:
-        table: a row a run.
-        by: columns; the last holds the conditions.
-        value: column of shares, 0..1.
-        against: a condition; adds the column `points`, the difference of the means, in points.
-
-    Returns:
-        The columns `by`, `value`, `runs` (how many) and, if asked, `points`.
+    Of the columns `by`, the last holds conditions. With one of these as `against`, the column
+    `points` has the difference of its mean and each, in points. The order is that of appearance.
     """
-    *outer, condition = by
     groups = table.dropna(subset=[value]).groupby(list(by), sort=False)[value]
     summary = groups.agg([lambda shares: mean_and_range(list(shares)), "size", "mean"])
     summary.columns = [value, "runs", "mean"]
     summary = summary.reset_index()
     if against is not None:
-        base = summary[summary[condition] == against].assign(all=0)
-        left = summary.assign(all=0)[[*outer, "all"]]
-        means = left.merge(base[[*outer, "all", "mean"]], how="left")["mean"]
-        summary["points"] = (100 * (summary["mean"] - means)).map("{:+.1f}".format)
+        means = summary["mean"].where(summary[by[-1]] == against)
+        outer = [summary[name] for name in by[:-1]] or np.zeros(len(summary))
+        base = means.groupby(outer).transform("first")
+        summary["points"] = (100 * (summary["mean"] - base)).map("{:+.1f}".format)
     return summary.drop(columns="mean")
 
 
-def write(results: Results, file: Path) -> None:
-    """Write results to a file, complete or not at all."""
-    paths.write_json(file, asdict(results))
-
-
 def _by_digest(configs: Iterable[RunConfig]) -> dict[str, dict[str, Any]]:
-    """Return configurations by digest, with only the names of their data folders.
-
-    So they are the same on each machine.
-    """
+    """Return configurations by a digest that does not depend on where the data folders are."""
     digests = {}
     for config in configs:
         parts = config.as_dict()
         parts["data"]["folder"] = Path(config.data.folder).name
-        text = json.dumps(parts, sort_keys=True)
-        digests[hashlib.sha256(text.encode()).hexdigest()[:8]] = parts
+        text = json.dumps(parts, sort_keys=True).encode()
+        digests[hashlib.sha256(text).hexdigest()[:8]] = parts
     return digests

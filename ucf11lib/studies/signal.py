@@ -20,7 +20,7 @@ from ucf11lib import figures
 from ucf11lib.backend import keras
 from ucf11lib.data import first_of_each_class, open_or_prepare, split
 from ucf11lib.runs import REPORTED, RunConfig
-from ucf11lib.studies.study import Study, over_models
+from ucf11lib.studies.study import Study, over
 from ucf11lib.training import Trainer
 from ucf11lib.training.step import score
 
@@ -29,19 +29,16 @@ NETWORKS = 3  # draws of the weights, averaged as root mean squares
 
 
 def layer_gains(config: RunConfig) -> list[dict]:
-    """Measure how much each layer amplifies its input before the first step.
+    """Measure how much each convolution or dense layer, a row each, amplifies before any step.
 
-    Returns:
-        A row a convolution or dense layer: width, layer, fan_in, std (of its outputs, before ReLU),
-        gain (over the layer before), simple (s * sqrt(fan_in / 2), or s * sqrt(fan_in) where no
-        ReLU is before), predicted (with the measured second moment of the input and the share of
-        taps inside the picture), first_loss (mean over the networks).
+    Columns: std (of the outputs, before ReLU), gain (over the layer before), simple (s sqrt(fan_in
+    / 2), or s sqrt(fan_in) where no ReLU is before), predicted (with the input's measured second
+    moment and the share of taps inside the picture), first_loss (mean over the networks).
     """
     store = open_or_prepare(config.data)
     parts = split(store, config)
     examples = first_of_each_class(store, parts.train, SEQUENCES)
-    tables = []
-    losses = []
+    tables, losses = [], []
     for number in range(NETWORKS):
         one = config.with_(seed=config.seed + number)
         model = Trainer.of(one, store, parts, log=lambda line: None).model
@@ -117,7 +114,7 @@ STUDY = Study(
     question="How much does each layer of an untrained network amplify its signal?",
     base=RunConfig.of(model="c3d", width=1.0),
     axes={
-        "model": over_models(*REPORTED),
+        "model": over("model", REPORTED),
         "recipe": {
             "2019": {"recipe": "2019"},
             "2019 + He": {"recipe": "2019", "init": "he"},

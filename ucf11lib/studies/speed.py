@@ -1,8 +1,7 @@
 """How fast is training, compared with the machine's own matrix product in the same minutes?
 
-Each case is measured in a process of its own: its memory is its own, and so is its compilation. An
-absolute time says little on a shared machine, so cases are timed alternately and compared within a
-repeat.
+Each case has a process of its own, and so its own memory and compilation. An absolute time says
+little on a shared machine: cases are timed alternately and compared within a repeat.
 
 Expect: at full width 75 to 100 % of the product's rate; the store costs less than 2 %, the health
 checks less than 1 %.
@@ -27,7 +26,7 @@ from ucf11lib.data import open_or_prepare, split
 from ucf11lib.models.flops import step_flops
 from ucf11lib.runs import REPORTED, RunConfig
 from ucf11lib.studies.runner import run_rows
-from ucf11lib.studies.study import Axis, Study, in_turn, over, over_models
+from ucf11lib.studies.study import Axis, Study, in_turn, over
 from ucf11lib.training import Trainer
 
 WARM_UP_STEPS = 5  # the first steps are given memory that the system has yet to provide
@@ -40,27 +39,25 @@ READY_BATCHES = 4  # that the input pipeline has prepared: two being read, two w
 def step_row(config: RunConfig) -> dict:
     """Time one network's training step, from memory and from the store, and the matrix product.
 
-    Returns:
-        model, profile, width, batch_size, precision, parameters; `flops` of a step;
-        `compile_seconds` (the first step less a later one), `memory_seconds` and `store_seconds` of
-        a step, their `ratio`; `share` and `memory_share` of the product's rate, from the store and
-        from memory; `health_ratio` of a step that returns what the health checks need to one that
-        does not; `sequences_per_second`, `peak_mb`, and `inference_1`, `inference_32` in sequences
-        a second. Times are medians over repeats; ratios are of neighbours in time.
+    Times are seconds of a step, medians over repeats; ratios are of neighbours in time.
+    `compile_seconds` is the first step less a later one, `ratio` store over memory; `share` and
+    `memory_share` are of the product's rate; `health_ratio` compares a step that returns what the
+    health checks need with one that does not; `inference_1` and `_32` are sequences a second.
     """
     trainer = _trainer(config)
+    size = config.recipe.batch_size
     batch = next(iter(trainer.batches(0, 1)))
     first, *_, later = (_seconds(lambda: _train(trainer, [batch])) for _ in range(WARM_UP_STEPS))
     peak_mb = _peak_mb()
     seconds = _step_seconds(trainer, batch, max(1, round(SECONDS_A_REPEAT / later)))
     memory, store = seconds["memory"], seconds["store"]
-    flops = step_flops(trainer.model, config.recipe.batch_size)
+    flops = step_flops(trainer.model, size)
     work = flops / (2 * PRODUCT_SIDE**3) * seconds["product"]  # seconds at the product's rate
     return {
         "model": config.model,
         "profile": config.profile.name,
         "width": config.profile.width,
-        "batch_size": config.recipe.batch_size,
+        "batch_size": size,
         "precision": config.precision,
         "parameters": trainer.model.count_params(),
         "flops": flops,
@@ -71,7 +68,7 @@ def step_row(config: RunConfig) -> dict:
         "share": float(np.median(work / store)),
         "memory_share": float(np.median(work / memory)),
         "health_ratio": float(np.median(memory / seconds["unwatched"])),
-        "sequences_per_second": float(config.recipe.batch_size / np.median(store)),
+        "sequences_per_second": float(size / np.median(store)),
         "peak_mb": peak_mb,
         "inference_1": _inference(trainer, 1),
         "inference_32": _inference(trainer, 32),
@@ -99,19 +96,12 @@ def _step_seconds(trainer: Trainer, batch: tuple, steps: int) -> dict[str, np.nd
 
 
 def time_interleaved(
-    cases: Mapping[str, Callable[[], object]],
-    repeats: int,
-    setup: Callable[[str], object] = lambda name: None,
+    cases: Mapping[str, Callable[[], object]], repeats: int, setup: Callable[[str], object]
 ) -> dict[str, np.ndarray]:
-    """Time each case once a repeat, every other repeat in reverse order.
-
-    Args:
-        cases: what is timed.
-        repeats: how often.
-        setup: called with the name of a case before it is timed.
+    """Time each case once a repeat, every other repeat in reverse order, after `setup(name)`.
 
     Returns:
-        Seconds of each case, (repeats,); those of one repeat are neighbours.
+        Seconds of each case, (repeats,); those of one repeat are neighbours in time.
     """
     seconds: dict[str, list[float]] = {name: [] for name in cases}
     for repeat in range(repeats):
@@ -123,8 +113,7 @@ def time_interleaved(
 
 def run_in_process(function: Callable, *arguments: object) -> dict:
     """Call a function in a process of its own and return what it returns."""
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=context) as pool:
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         return pool.submit(function, *arguments).result()
 
 
@@ -136,7 +125,7 @@ def bench(models: Sequence[str], profiles: Sequence[str]) -> pd.DataFrame:
 
 def _sizes(models: Sequence[str], profiles: Sequence[str]) -> dict[str, Axis]:
     profile = {name: {"profile": name, "batch_size": 16} for name in profiles}
-    return {"part": {"step": {}}, "profile": profile, "model": over_models(*models)}
+    return {"part": {"step": {}}, "profile": profile, "model": over("model", models)}
 
 
 def _trainer(config: RunConfig) -> Trainer:
@@ -183,10 +172,8 @@ def _peak_mb() -> float:
 def draw(table: pd.DataFrame, note: str):
     """Draw the step's arithmetic as a share of the matrix product's rate."""
     steps = table[table["part"] == "step"]
-    label = steps["model"] + steps["width"].map(" width {:g}".format)
-    return figures.dots(
-        steps.assign(network=label), condition="network", group="model", value="share", note=note
-    )
+    steps = steps.assign(network=steps["model"] + steps["width"].map(" width {:g}".format))
+    return figures.dots(steps, condition="network", group="model", value="share", note=note)
 
 
 STUDY = Study(
@@ -198,11 +185,6 @@ STUDY = Study(
     measure=lambda config: [run_in_process(step_row, config)],
     figure=draw,
 )
-GROWTH = {
-    "width": over("width", 0.125, 0.25, 0.5, 1.0),
-    "batch size": over("batch_size", 4, 8, 16, 32, 64),
-}
-STUDY = in_turn(
-    STUDY,
-    *(replace(STUDY, axes={"part": {part: {}}, "value": axis}) for part, axis in GROWTH.items()),
-)
+WIDTHS = {"part": {"width": {}}, "value": over("width", (0.125, 0.25, 0.5, 1.0))}
+BATCH_SIZES = {"part": {"batch size": {}}, "value": over("batch_size", (4, 8, 16, 32, 64))}
+STUDY = in_turn(STUDY, replace(STUDY, axes=WIDTHS), replace(STUDY, axes=BATCH_SIZES))

@@ -1,7 +1,8 @@
 """An experiment as data: what is run, and what is read off the runs."""
 
+import functools
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,59 +21,47 @@ VIDEOS = paths.ROOT.parent / "shared" / "videos"
 
 @dataclass(frozen=True)
 class Study:
-    """One experiment.
+    """One experiment."""
 
-    Attributes:
-        name: of report/results/<name>.json and figures/<name>.svg.
-        question: one sentence.
-        base: what all runs have in common.
-        axes: for each axis its labels, each with what it changes. Every combination is run.
-        seeds: of every combination; none for the configuration's own.
-        metrics: keys of metrics.json that become columns.
-        probes: further columns, each a function of a finished run.
-        then: from the rows so far to the next stage, a study whose rows are added.
-        measure: instead of a training: from a configuration to one or more rows.
-        figure: from the rows and the note on the data to the figure; None if it has none.
-        videos: whether it reads real video.
-    """
-
-    name: str
+    name: str  # of report/results/<name>.json and figures/<name>.svg
     question: str
-    base: RunConfig
-    axes: Mapping[str, Axis] = field(default_factory=dict)
-    seeds: tuple[int, ...] = (0, 1, 2)
-    metrics: tuple[str, ...] = ("accuracy",)
+    base: RunConfig  # what all runs have in common
+    axes: Mapping[str, Axis] = field(default_factory=dict)  # every combination of labels is run
+    seeds: tuple[int, ...] = (0, 1, 2)  # of every combination; none for the configuration's own
+    metrics: tuple[str, ...] = ("accuracy",)  # keys of metrics.json that become columns
+    # Further columns, each a function of a finished run.
     probes: Mapping[str, Callable[[Run], object]] = field(default_factory=dict)
+    # From the rows so far to the next stage, whose rows are added.
     then: Callable[[pd.DataFrame], "Study"] | None = None
+    # Instead of a training: from a configuration to one or more rows.
     measure: Callable[[RunConfig], list[dict]] | None = None
+    # From the rows and the note on the data to the figure, if it has one.
     figure: Callable[[pd.DataFrame, str], Figure | None] | None = None
-    videos: bool = False
+    videos: bool = False  # whether it reads real video
 
     def points(self, videos: Path = VIDEOS) -> dict[RunConfig, dict[str, str]]:
         """Return all runs, each with its label on each axis, in the order of the axes.
 
-        A combination that is the same run as one before is left out.
-
-        Raises:
-            UserError: an unknown parameter, value or model.
+        A combination that is the same run as one before is left out. Raises a `UserError` at an
+        unknown parameter, value or model.
         """
         points: dict[RunConfig, dict[str, str]] = {}
         for labels in itertools.product(*self.axes.values()):
-            flat = self.base.flat()
             named = dict(zip(self.axes, labels, strict=True))
-            for axis, label in named.items():
-                flat |= _resolved(self.axes[axis][label], flat, videos)
-            config = RunConfig.of(**flat)
+            steps = [self.axes[axis][label] for axis, label in named.items()]
+            config = RunConfig.of(**self.base.flat() | _merged(self.base, videos, steps))
             models.check_model(config.model)
             for seed in self.seeds or (config.seed,):
                 points.setdefault(config.with_(seed=seed), named)
         return points
 
-    def at(self, **changes: Any) -> "Study":
-        """Return the same with changes after those of all axes, such as `profile="smoke"`."""
-        then = self.then
-        later = then and (lambda rows: then(rows).at(**changes))
-        return replace(self, axes=self.axes | {"at": {"changed": changes}}, then=later)
+
+def _merged(config: RunConfig, videos: Path, steps: Iterable[Changes]) -> dict[str, Any]:
+    """Return the changes of all steps; each sees the configuration that those before lead to."""
+    flat: dict[str, Any] = {}
+    for step in steps:
+        flat |= step(config.with_(**flat), videos) if callable(step) else step
+    return flat
 
 
 def weizmann(_: RunConfig, videos: Path) -> dict[str, str]:
@@ -97,28 +86,10 @@ def repaired(*names: str) -> Changes:
 
 def added_up(axis: Axis) -> Axis:
     """Return the axis of an ablation: each label has the changes of those before, too."""
-
-    def up_to(n: int) -> Changes:
-        def changes(config: RunConfig, videos: Path) -> dict[str, Any]:
-            flat: dict[str, Any] = {}
-            for one in list(axis.values())[:n]:
-                flat |= _resolved(one, config.flat() | flat, videos)
-            return flat
-
-        return changes
-
-    return {label: up_to(n) for n, label in enumerate(axis, 1)}
+    steps = list(axis.values())
+    return {label: functools.partial(_merged, steps=steps[:n]) for n, label in enumerate(axis, 1)}
 
 
-def over(name: str, *values: object) -> Axis:
+def over(parameter: str, values: Iterable[object]) -> Axis:
     """Return an axis over the values of one flat parameter."""
-    return {str(value): {name: value} for value in values}
-
-
-def over_models(*models: str, **changes: Mapping[str, Any]) -> Axis:
-    """Return an axis over models, with the changes given for each."""
-    return {model: {"model": model} | changes.get(model, {}) for model in models}
-
-
-def _resolved(changes: Changes, flat: dict[str, Any], videos: Path) -> Mapping[str, Any]:
-    return changes(RunConfig.of(**flat), videos) if callable(changes) else changes
+    return {f"{one:g}" if isinstance(one, float) else str(one): {parameter: one} for one in values}

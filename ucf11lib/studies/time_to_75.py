@@ -19,7 +19,7 @@ import pandas as pd
 from ucf11lib import figures
 from ucf11lib.runs import REPORTED, RunConfig
 from ucf11lib.runs.recipes import RECIPES
-from ucf11lib.studies.study import Changes, Study, over_models, weizmann
+from ucf11lib.studies.study import Changes, Study, over, weizmann
 
 CHECK_EVERY_SEQUENCES = 320
 RIVAL_LENGTH = 3  # times the sequences that the repaired recipe needed
@@ -29,8 +29,7 @@ def paced(recipe: str, epochs: Callable[[RunConfig], int]) -> Changes:
     """Return changes: the recipe, with a validation after every 320 sequences."""
 
     def changes(config: RunConfig, _: Path) -> dict:
-        batch_size = config.with_(recipe=recipe).recipe.batch_size
-        steps = max(1, CHECK_EVERY_SEQUENCES // batch_size)
+        steps = max(1, CHECK_EVERY_SEQUENCES // config.with_(recipe=recipe).recipe.batch_size)
         length = {"steps_per_epoch": steps, "epochs": epochs(config)}
         return {"recipe": recipe, "target_accuracy": 0.75} | length
 
@@ -61,9 +60,8 @@ def draw(table, note):
     long["panel"] = long["model"] + " " + long["data"]
     long["accuracy"] = long["val_accuracy"].astype(float)
     long["sequences"] = CHECK_EVERY_SEQUENCES * (long.groupby("row").cumcount() + 1)
-    return figures.lines(
-        long, x="sequences", y="accuracy", line="recipe", panel="panel", target=0.75, note=note
-    )
+    columns = {"x": "sequences", "y": "accuracy", "line": "recipe", "panel": "panel"}
+    return figures.lines(long, **columns, target=0.75, note=note)
 
 
 STUDY = Study(
@@ -72,7 +70,7 @@ STUDY = Study(
     base=RunConfig.of(model="cnn_lstm"),
     axes={
         "data": {"synthetic": {}, "Weizmann": weizmann},
-        "model": over_models(*REPORTED),
+        "model": over("model", REPORTED),
         "recipe": {"repaired": paced("repaired", own_epochs)},
     },
     metrics=("source", "sequences_to_75", "seconds_to_75"),
