@@ -6,6 +6,7 @@ from pathlib import Path
 
 import nbformat
 import papermill
+from jupyter_core.utils import ensure_event_loop
 from nbclient.exceptions import DeadKernelError
 from nbconvert import HTMLExporter
 from traitlets.config import Config
@@ -63,6 +64,9 @@ def run_notebook(path: Path, folder: Path, parameters: dict[str, str]) -> None:
             f"{path.name}, cell {number}: {error.ename}: {error.evalue}; see "
             f"{paths.display(failed)}; the old results were not changed; the same command resumes"
         ) from None
+    except KeyboardInterrupt:  # nbclient's task of the cell ends with an error that none awaits
+        ensure_event_loop().set_exception_handler(lambda loop, context: None)
+        raise
     except DeadKernelError:
         raise RunFailed(f"{path.name}: its kernel was killed, most often for memory; try --profile "
                         "smoke") from None  # fmt: skip
