@@ -12,10 +12,9 @@ def measured(y_true, y_prob, clips=None, groups=None, **options):
     return metrics.measure_predictions(np.array(y_true), y_prob, clips, groups, **options)
 
 
-@pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("occurring", [[0, 1, 2], list(range(11)), [1, 4, 9]])
-def test_measure_predictions_equals_scikit_learn(seed, occurring):
-    rng = np.random.default_rng(seed)
+def test_measure_predictions_equals_scikit_learn(occurring):
+    rng = np.random.default_rng(0)
     classes = max(occurring) + 1
     y_true = rng.choice(occurring, 163)
     y_prob = rng.dirichlet(np.ones(classes), 163)
@@ -30,13 +29,8 @@ def test_measure_predictions_equals_scikit_learn(seed, occurring):
     assert {key: result[key] for key in expected} == pytest.approx(expected, abs=1e-12)
     recall = reference.recall_score(y_true, y_pred, labels=occurring, average=None)
     assert [result["per_class_accuracy"][c] for c in occurring] == pytest.approx(recall, abs=1e-12)
+    assert result["per_class_accuracy"].count(None) == classes - len(occurring)
     assert result["confusion"] == reference.confusion_matrix(y_true, y_pred, labels=every).tolist()
-
-
-def test_measure_predictions_class_that_does_not_occur():
-    result = measured([0, 0, 2], np.eye(3)[[0, 1, 2]])
-    assert result["per_class_accuracy"] == [0.5, None, 1.0]
-    assert np.shape(result["confusion"]) == (3, 3)
 
 
 def test_measure_predictions_batch_mean_weights_batches_equally():
@@ -56,8 +50,7 @@ def test_measure_predictions_by_clip_and_group():
     y_prob = np.array([[0.6, 0.4], [0.1, 0.9], [0.8, 0.2], [0.4, 0.6]])
     clips = np.array(["walk", "run", "run", "walk"])
     names, labels, means = metrics.by_clip(y_true, y_prob, clips)
-    assert names.tolist() == ["run", "walk"]
-    assert labels.tolist() == [1, 0]
+    assert (names.tolist(), labels.tolist()) == (["run", "walk"], [1, 0])
     np.testing.assert_allclose(means, [[0.45, 0.55], [0.5, 0.5]])
     result = measured(y_true, y_prob, clips, ["g", "h", "h", "g"])
     assert (result["accuracy"], result["accuracy_clip"]) == (0.5, 1)
@@ -74,19 +67,6 @@ def test_reliability_table_by_hand():
     np.testing.assert_allclose(table["confidence"], [nan, nan, 0.575, nan, 0.9])
     np.testing.assert_allclose(table["accuracy"], [nan, nan, 0.5, nan, 0.5])
     assert metrics.expected_calibration_error(table) == pytest.approx((0.075 + 0.4) / 2)
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_expected_calibration_error_equals_a_slow_loop(seed):
-    rng = np.random.default_rng(seed)
-    y_true = rng.integers(0, 4, 300)
-    y_prob = rng.dirichlet(np.full(4, 0.4), 300)
-    slow = 0.0
-    for m in range(15):
-        inside = [i for i in range(300) if m / 15 < y_prob[i].max() <= (m + 1) / 15]
-        right = sum(y_prob[i].argmax() == y_true[i] for i in inside)
-        slow += abs(right - sum(y_prob[i].max() for i in inside)) / 300
-    assert measured(y_true, y_prob)["ece"] == pytest.approx(slow, abs=1e-12)
 
 
 def test_pick_examples_most_confident_of_different_classes():

@@ -11,7 +11,6 @@ from ucf11lib.runs import REPORTED, named_recipe
 METHODS = (saliency.grad_cam, saliency.energy)
 FRAME = 11  # the frame that a planted per-frame network uses
 USED = {"c3d": range(8, 16), "vgg9": [FRAME], "cnn_lstm": [FRAME]}
-CLASS = 3
 
 
 def noise(n):
@@ -48,7 +47,7 @@ def planted(name):
             weights[2][layer.units : 2 * layer.units] = -100  # clears the cell at each step
         elif layer.name == "logits":
             place = 0 if name == "c3d" else FRAME * (len(weights[0]) // 30)
-            weights[0][place, CLASS] = 1
+            weights[0][place, 3] = 1
         layer.set_weights(weights)
     return model
 
@@ -69,9 +68,8 @@ def test_maps_do_not_depend_on_the_batch_or_on_saving(name, tmp_path):
     loaded = keras.saving.load_model(tmp_path / "m.keras", compile=False)
     maps, energies = (method(model, frames) for method in METHODS)
     assert (maps.shape, maps.dtype) == ((len(frames), 30, 64, 64), np.float32)
-    assert maps.max() == 1
-    assert np.all(maps >= 0)
     assert (energies.shape, energies.dtype) == ((len(frames), 30), np.float32)
+    assert 0 <= maps.min() < maps.max() == 1
     assert np.all(energies >= 0)
     assert energies.sum(axis=1) == pytest.approx(1, abs=1e-5)
     for method, together in zip(METHODS, (maps, energies), strict=True):
@@ -79,23 +77,10 @@ def test_maps_do_not_depend_on_the_batch_or_on_saving(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", REPORTED)
-def test_maps_explain_the_models_own_answer_by_default(name):
-    model = network(name)
-    frames = noise(2)
-    answers = np.asarray(model(frames)).argmax(axis=1)
-    for method in METHODS:
-        own = method(model, frames)
-        assert np.array_equal(method(model, frames, answers), own)
-        assert not np.allclose(method(model, frames, (answers + 1) % 11), own, atol=1e-3)
-
-
-@pytest.mark.parametrize("name", REPORTED)
 def test_grad_cam_shows_where_the_planted_feature_is(name):
     maps = saliency.grad_cam(planted(name), red_and_green())
     used = maps[:, USED[name]]
-    row, column = np.unravel_index(used.mean(axis=(0, 1)).argmax(), (64, 64))
-    assert 8 <= row < 24
-    assert 8 <= column < 24
+    assert {8 <= place < 24 for place in divmod(used.mean(axis=(0, 1)).argmax(), 64)} == {True}
     assert used[..., :32, :32].sum() > 0.99 * used.sum()
     assert maps[..., 40:56, 40:56].max() == 0
     if name != "c3d":
@@ -120,16 +105,13 @@ def test_energy_is_in_the_frames_that_a_planted_network_uses(name):
 @pytest.mark.parametrize("name", REPORTED)
 def test_shuffled_weights_change_the_maps(name):
     model = planted(name)
-    frames = red_and_green()
     before = [w.copy() for w in model.get_weights()]
     count = sum(bool(layer.weights) for layer in model.layers if "conv" not in layer.name)
     other = saliency.shuffled_weights(model, count)
-    for original, now in zip(before, model.get_weights(), strict=True):
-        assert np.array_equal(original, now)
-    kernels = [m.get_layer("conv1").get_weights()[0] for m in (model, other)]
-    assert np.array_equal(*kernels)
+    assert all(map(np.array_equal, before, model.get_weights()))
+    assert np.array_equal(*(m.get_layer("conv1").get_weights()[0] for m in (model, other)))
     for method in METHODS:
-        own, changed = (method(m, frames, np.full(len(frames), CLASS)) for m in (model, other))
+        own, changed = (method(m, red_and_green()) for m in (model, other))
         assert np.abs(changed - own).sum() > 0.5 * own.sum()
 
 
@@ -141,10 +123,8 @@ def test_energy_is_from_before_a_saturated_softmax():
 
 def test_maps_of_a_constant_answer_are_zero():
     model = network("vgg9")
-    logits = model.get_layer("logits")
-    logits.set_weights([np.zeros_like(w) for w in logits.get_weights()])
-    for method in METHODS:
-        assert not method(model, noise(1)).any()
+    model.get_layer("logits").kernel.assign(model.get_layer("logits").kernel * 0)
+    assert not any(method(model, noise(1)).any() for method in METHODS)
 
 
 def test_stretched_cells_lie_over_what_was_pooled_into_them():
@@ -156,10 +136,9 @@ def test_stretched_cells_lie_over_what_was_pooled_into_them():
 
 def test_explain_returns_maps_and_the_reference_of_shuffled_weights():
     model = network("cnn_lstm")
-    frames = noise(2)
-    result = saliency.explain(model, frames)
-    np.testing.assert_array_equal(result["maps"], saliency.grad_cam(model, frames))
-    np.testing.assert_array_equal(result["energies"], saliency.energy(model, frames))
+    result = saliency.explain(model, noise(2))
+    assert np.array_equal(result["maps"], saliency.grad_cam(model, noise(2)))
+    assert np.array_equal(result["energies"], saliency.energy(model, noise(2)))
     assert result["reference"].shape == (30,)
     assert result["reference"].sum() == pytest.approx(1, abs=1e-5)
     assert not np.allclose(result["reference"], result["energies"].mean(axis=0))

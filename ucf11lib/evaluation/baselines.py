@@ -15,7 +15,8 @@ from ucf11lib.data.store import ClipStore
 from ucf11lib.evaluation.intervals import accuracy_with_interval
 
 HISTOGRAM_BINS = 8  # a channel
-THUMBNAIL = (8, 16)  # frames a sequence, pixels a side
+THUMBNAIL = (16, 16)  # pixels
+THUMBNAIL_FRAMES = 8  # a sequence
 READ_SEQUENCES = 32  # at a time
 
 
@@ -46,8 +47,7 @@ def colour_histograms(store: ClipStore, indices: np.ndarray) -> np.ndarray:
 
     def histograms(frames: np.ndarray) -> np.ndarray:
         middle = frames[:, frames.shape[1] // 2].astype(int) * HISTOGRAM_BINS // 256
-        colours = middle @ [HISTOGRAM_BINS**2, HISTOGRAM_BINS, 1]
-        rows = colours.reshape(len(frames), -1)
+        rows = (middle @ [HISTOGRAM_BINS**2, HISTOGRAM_BINS, 1]).reshape(len(frames), -1)
         counts = [np.bincount(row, minlength=HISTOGRAM_BINS**3) for row in rows]
         return np.sqrt(np.stack(counts) / rows.shape[1])
 
@@ -57,13 +57,10 @@ def colour_histograms(store: ClipStore, indices: np.ndarray) -> np.ndarray:
 def thumbnails(store: ClipStore, indices: np.ndarray) -> np.ndarray:
     """Return 8 evenly spaced frames as 16 x 16 means of R, G and B: float32 (n, 6144)."""
 
-    count, side = THUMBNAIL
-
     def reduced(frames: np.ndarray) -> np.ndarray:
-        numbers = np.linspace(0, frames.shape[1] - 1, count).round().astype(int)
+        numbers = np.linspace(0, frames.shape[1] - 1, THUMBNAIL_FRAMES).round().astype(int)
         flat = frames[:, numbers].reshape(-1, *frames.shape[2:])
-        small = tf.image.resize(flat, (side, side), method="area")
-        return small.numpy().reshape(len(frames), -1)
+        return tf.image.resize(flat, THUMBNAIL, method="area").numpy().reshape(len(frames), -1)
 
     return _features(store, indices, reduced)
 
@@ -83,10 +80,8 @@ BASELINES = {
 
 def baselines_table(store: ClipStore, split: Split) -> pd.DataFrame:
     """Return a row a baseline, with the columns of `accuracy_with_interval`."""
-    labels = store.labels[split.validation]
-    groups = store.groups[split.validation]
-    rows = {
-        name: accuracy_with_interval(answers(store, split) == labels, groups)
-        for name, answers in BASELINES.items()
-    }
+    labels, groups = store.labels[split.validation], store.groups[split.validation]
+    rows = {}
+    for name, answers in BASELINES.items():
+        rows[name] = accuracy_with_interval(answers(store, split) == labels, groups)
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("baseline")

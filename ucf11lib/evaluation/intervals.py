@@ -20,26 +20,20 @@ def group_interval(
 ) -> list[float] | None:
     """Return the 95 % interval of a mean over groups: its ends; None for a single group.
 
-    Args:
-        values: float or bool (n,), such as whether each sequence was right.
-        groups: str (n,), the group of each.
-        bounds: of a value, and of the interval.
-        seed: of the resampling.
+    `values`, float or bool (n,), are such as whether each sequence was right, `groups`, str (n,),
+    the group of each; `bounds` are those of a value, and of the interval.
     """
-    frame = pd.DataFrame({"value": np.asarray(values, float), "group": groups})
-    by_group = frame.groupby("group")["value"]
-    sums = by_group.sum().to_numpy()
-    sizes = by_group.size().to_numpy()
+    by_group = pd.Series(np.asarray(values, float)).groupby(np.asarray(groups))
+    sums, sizes = by_group.sum().to_numpy(), by_group.size().to_numpy()
     if len(sums) < 2:
         return None
     return bootstrap_t(sums[None], sizes[None], bounds=bounds, seed=seed)[0].tolist()
 
 
 def accuracy_with_interval(right: np.ndarray, groups: np.ndarray) -> dict[str, float | int]:
-    """Return an accuracy as the columns of a table.
+    """Return an accuracy of `right`, bool (n,), as the columns of a table.
 
-    These are accuracy, low and high (its interval, NaN for a single group), and the counts
-    sequences and groups. `right`, bool (n,), and `groups` are those of `group_interval`.
+    They are accuracy, low and high (its interval, NaN for a single group), sequences and groups.
     """
     low, high = group_interval(right, groups) or (math.nan, math.nan)
     counts = {"sequences": len(right), "groups": len(np.unique(groups))}
@@ -47,30 +41,18 @@ def accuracy_with_interval(right: np.ndarray, groups: np.ndarray) -> dict[str, f
 
 
 def bootstrap_t(
-    sums: np.ndarray,
-    sizes: np.ndarray,
-    *,
-    bounds: Bounds = (0.0, 1.0),
-    seed: int = 0,
-    resamples: int = RESAMPLES,
+    sums: np.ndarray, sizes: np.ndarray, *, bounds: Bounds = (0.0, 1.0), seed=0, resamples=RESAMPLES
 ) -> np.ndarray:
     """Return 95 % intervals of a mean, float (samples, 2), by the studentised cluster bootstrap.
 
     Cameron, Gelbach and Miller 2008, doi:10.1162/rest.90.3.414: with few groups it covers the truth
     better than the percentile interval. Where no group differs from another, the standard error is
     0; that end is then the rule of three's (Hanley and Lippman-Hand 1983,
-    doi:10.1001/jama.1983.03330370053031) with a group as one trial.
-
-    Args:
-        sums: float (samples, groups), the values' sum in each group, such as right answers.
-        sizes: int (samples, groups), sequences of each group.
-        bounds: of a value, and of the interval.
-        seed: of the resampling; all samples share its draws.
-        resamples: how many, of as many groups as `sums` has.
+    doi:10.1001/jama.1983.03330370053031) with a group as one trial. `sums` and `sizes`, both
+    (samples, groups), are of a group's values, such as right answers, and its sequences; `bounds`
+    are those of a value, and of the interval. All samples share the draws.
     """
-    sums = sums.astype(float)
-    sizes = sizes.astype(float)
-    groups = sums.shape[1]
+    sums, sizes, groups = sums.astype(float), sizes.astype(float), sums.shape[1]
     rng = np.random.default_rng(seed)
     draws = rng.multinomial(groups, np.full(groups, 1 / groups), resamples).astype(float)
     (mean,), (error,) = _mean_and_error(np.ones((1, groups)), sums, sizes)
@@ -88,17 +70,11 @@ def bootstrap_t(
     return np.clip(np.stack(ends, axis=1), *bounds)
 
 
-def _mean_and_error(
-    weights: np.ndarray, sums: np.ndarray, sizes: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the mean and its standard error over groups, (draws, samples), for rows of weights.
-
-    The error is the linearised one of a ratio, with n / (n - 1) for few groups; rounding is 0.
-    """
-    count = weights @ sizes.T
-    groups = sums.shape[1]
+def _mean_and_error(weights: np.ndarray, sums: np.ndarray, sizes: np.ndarray) -> tuple:
+    """Return a ratio's mean and its linearised standard error, both (draws, samples)."""
+    count, groups = weights @ sizes.T, sums.shape[1]
     mean = weights @ sums.T / count
     cross = 2 * mean * (weights @ (sums * sizes).T)
     squares = weights @ (sums**2).T - cross + mean**2 * (weights @ (sizes**2).T)
-    error = np.sqrt(groups / (groups - 1) * np.maximum(squares, 0)) / count
+    error = np.sqrt(groups / (groups - 1) * np.maximum(squares, 0)) / count  # for few groups
     return mean, np.where(error > ROUNDING, error, 0)

@@ -13,33 +13,20 @@ BINS = 15  # of confidence, as in Guo et al. (2017), arXiv:1706.04599
 
 
 def measure_predictions(
-    y_true: np.ndarray,
-    y_prob: np.ndarray,
-    clips: np.ndarray,
-    groups: np.ndarray,
-    batch_size: int = 16,
+    y_true: np.ndarray, y_prob: np.ndarray, clips: np.ndarray, groups: np.ndarray, batch_size=16
 ) -> dict:
-    """Return the measures of a run's predictions; shares are 0..1.
+    """Return the measures of predictions, int (n,) and float (n, classes); shares are 0..1.
 
-    Args:
-        y_true, y_prob: int (n,) and float (n, classes).
-        clips, groups: str (n,), those of each sequence.
-        batch_size: for `accuracy_batch_mean`.
-
-    Returns:
-        accuracy, accuracy_batch_mean (the 2019 report's: mean of the batches' accuracies), top2
-        (the true class is among the two likeliest), macro_f1 (over classes that occur),
-        per_class_accuracy (None for a class that does not occur), confusion (counts, rows are true
-        classes), ece (None for probabilities that are not finite), accuracy_clip (see `by_clip`)
-        and interval (95 %, of the accuracy, over groups; None for a single group).
+    They are accuracy, accuracy_batch_mean (the 2019 report's: mean of the batches' accuracies),
+    top2 (the true class is among the two likeliest), macro_f1 (over classes that occur),
+    per_class_accuracy (None for a class that does not occur), confusion (counts, rows are true
+    classes), ece (None for probabilities that are not finite), accuracy_clip (see `by_clip`) and
+    interval (95 %, of the accuracy, over groups; None for a single group).
     """
-    classes = y_prob.shape[1]
     y_pred = y_prob.argmax(axis=1)
     right = y_pred == y_true
-    confusion = confusion_matrix(y_true, y_pred, labels=np.arange(classes))
-    per_class = [
-        float(row[c] / row.sum()) if row.any() else None for c, row in enumerate(confusion)
-    ]
+    confusion = confusion_matrix(y_true, y_pred, labels=np.arange(y_prob.shape[1]))
+    recalls = [float(row[c] / row.sum()) if row.any() else None for c, row in enumerate(confusion)]
     # scikit-learn's top-k refuses probabilities that are not finite
     two_likeliest = np.argsort(-y_prob, axis=1, kind="stable")[:, :2]
     batch_means = [right[i : i + batch_size].mean() for i in range(0, len(right), batch_size)]
@@ -51,7 +38,7 @@ def measure_predictions(
         "accuracy_batch_mean": float(np.mean(batch_means)),
         "top2": float((two_likeliest == y_true[:, None]).any(axis=1).mean()),
         "macro_f1": float(f1),
-        "per_class_accuracy": per_class,
+        "per_class_accuracy": recalls,
         "confusion": confusion.tolist(),
         "ece": expected_calibration_error(reliability_table(y_true, y_prob)) if finite else None,
         "accuracy_clip": float((clip_prob.argmax(axis=1) == clip_true).mean()),
@@ -60,20 +47,14 @@ def measure_predictions(
 
 
 def reliability_table(y_true: np.ndarray, y_prob: np.ndarray, bins: int = BINS) -> pd.DataFrame:
-    """Return the accuracy by confidence, the probability of the likeliest class.
+    """Return the accuracy by confidence, the probability of the likeliest class, which is finite.
 
-    Args:
-        y_true, y_prob: as above, and finite.
-        bins: of equal width over 0..1; each includes its upper edge.
-
-    Returns:
-        A row a bin: low, high (its edges), count, confidence (the mean probability of the
-        likeliest class) and accuracy; the last two are NaN in an empty bin.
+    A row a bin, all of one width and each with its upper edge: low, high (its edges), count, and
+    the means confidence and accuracy, which are NaN in an empty bin.
     """
     edges = np.linspace(0, 1, bins + 1)
-    confidence = y_prob.max(axis=1)
-    right = (y_prob.argmax(axis=1) == y_true).astype(float)
-    table = pd.DataFrame({"confidence": confidence, "accuracy": right})
+    confidence, right = y_prob.max(axis=1), y_prob.argmax(axis=1) == y_true
+    table = pd.DataFrame({"confidence": confidence, "accuracy": right.astype(float)})
     by_bin = table.groupby(np.digitize(confidence, edges[1:-1], right=True))
     counts = by_bin.size().reindex(range(bins), fill_value=0)
     rows = by_bin.mean().reindex(range(bins)).assign(low=edges[:-1], high=edges[1:], count=counts)
@@ -91,10 +72,7 @@ def expected_calibration_error(table: pd.DataFrame) -> float:
 
 
 def by_clip(y_true: np.ndarray, y_prob: np.ndarray, clips: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Return one answer a clip, the mean of its sequences' probabilities.
-
-    These are names (clips,), sorted, their labels (clips,) and probabilities (clips, classes).
-    """
+    """Return clips, sorted, with their labels and their sequences' mean probabilities."""
     names, first, row = np.unique(clips, return_index=True, return_inverse=True)
     total = np.zeros((len(names), y_prob.shape[1]))
     np.add.at(total, row, y_prob)
@@ -109,18 +87,12 @@ def chance_loss(classes: Sequence[str]) -> float:
 def pick_examples(
     predictions: Mapping[str, np.ndarray], classes: Sequence[str], each: int = 2
 ) -> tuple[np.ndarray, list[str], list[bool]]:
-    """Return the most confident right and wrong answers, of different classes where possible.
+    """Return the most confident answers, `each` right and wrong, of different classes if possible.
 
-    Args:
-        predictions: `index`, `y_true` (n,) and `y_prob` (n, classes) of a run.
-        classes: display names.
-        each: how many right ones, and how many wrong ones.
-
-    Returns:
-        Store indices, a title each ("walking -> biking 63%"), and whether the answer was right.
+    They are store indices, titles ("walking -> biking 63%"), and whether each answer was right;
+    `predictions` are a run's, `classes` the display names.
     """
-    y_true = predictions["y_true"]
-    y_prob = predictions["y_prob"]
+    y_true, y_prob = predictions["y_true"], predictions["y_prob"]
     y_pred = y_prob.argmax(axis=1)
     by_confidence = np.argsort(-y_prob.max(axis=1), kind="stable")
     picked = []

@@ -37,20 +37,13 @@ def make_predict(model: keras.Model) -> Callable[..., np.ndarray]:
 
 
 def probabilities(outputs: np.ndarray, head: str) -> np.ndarray:
-    """Return a model's outputs, float (n, classes), as probabilities, float64 (n, classes).
-
-    `head` is the recipe's; a softmax head's outputs are probabilities already.
-    """
+    """Return outputs of a recipe's `head` as probabilities, both (n, classes); float64."""
     outputs = outputs.astype(np.float64)
     return softmax(outputs, axis=1) if head == "logits" else outputs
 
 
 def own_store(run: Run) -> ClipStore:
-    """Open the store that a run was trained on.
-
-    Raises:
-        UserError: it is missing, or changed since.
-    """
+    """Open the store that a run was trained on; a `UserError` if it is missing or changed since."""
     store = ClipStore.open(run.data.store)
     if store.info.sha256 != run.data.store_sha256:
         raise UserError(f"{store.path}: changed since {run.path} was trained; train again")
@@ -60,10 +53,8 @@ def own_store(run: Run) -> ClipStore:
 def evaluate(run: Run, model: keras.Model, store_path: Path | str | None = None) -> dict:
     """Evaluate a finished run's network on its validation part, or on all of another store.
 
-    Returns store, n (sequences), classes, and the keys of `measure_predictions`.
-
-    Raises:
-        UserError: a store of other classes, or one that changed since the run.
+    Returns store, n (sequences), classes, and the keys of `measure_predictions`. Raises a
+    `UserError` for a store of other classes, or one that changed since the run.
     """
     store = ClipStore.open(store_path) if store_path else own_store(run)
     if tuple(store.classes) != run.data.classes:
@@ -78,29 +69,21 @@ def evaluate(run: Run, model: keras.Model, store_path: Path | str | None = None)
 
 def formatted(result: dict) -> str:
     """Return a line on what `evaluate` returned, then one with the accuracy of each class."""
-    title = f"{result['n']} sequences of {result['store']}: accuracy "
-    title += f"{percent(result['accuracy'], 1)}, macro F1 {result['macro_f1']:.3f}"
-    lines = []
+    lines = [f"{result['n']} sequences of {result['store']}: accuracy "
+             f"{percent(result['accuracy'], 1)}, macro F1 {result['macro_f1']:.3f}"]  # fmt: skip
     for name, share in zip(result["classes"], result["per_class_accuracy"], strict=True):
         lines.append(f"  {name:20s} {'none' if share is None else percent(share, 1):>7s}")
-    return "\n".join([title, *lines])
+    return "\n".join(lines)
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """The answer of a run's network to a video.
-
-    Attributes:
-        video: the file.
-        run: whose network it is.
-        frames: number of decoded frames.
-        track: float (windows, classes), the probabilities of each window of consecutive frames.
-    """
+    """The answer of a run's network to a video."""
 
     video: Path
     run: Run
-    frames: int
-    track: np.ndarray
+    frames: int  # that were decoded
+    track: np.ndarray  # probabilities of each window of consecutive frames, (windows, classes)
 
     @property
     def probabilities(self) -> np.ndarray:
@@ -137,11 +120,7 @@ class Prediction:
 
 
 def predict_video(video: Path | str, run: Run, model: keras.Model) -> Prediction:
-    """Classify a video, any file that FFmpeg decodes, with the network of a run.
-
-    Raises:
-        UserError: a file that is no video, or shorter than one window.
-    """
+    """Classify a video with a run's network; a `UserError` if it is too short, or no video."""
     window = run.data.window
     frames = decode(Path(video), run.data.size)
     if len(frames) < window:

@@ -1,9 +1,6 @@
 """Where and when a model looks: Grad-CAM over space and time, the gradient's energy by frame.
 
-Both use the gradient of one class's logit, before the softmax of recipes that have one, because a
-saturated softmax has no gradient. A plausible map proves nothing: `explain` returns a reference
-from shuffled weights (Adebayo et al., "Sanity Checks for Saliency Maps", NeurIPS 2018,
-arXiv:1810.03292).
+Both use the gradient of the likeliest class's logit: a saturated softmax has none.
 """
 
 import math
@@ -15,33 +12,24 @@ import numpy as np
 from ucf11lib.backend import keras, tf
 
 SALIENCY_BATCH = 4  # sequences: the tape stores every layer's outputs
-Classes = np.ndarray | None  # int (n,), the classes to explain; None: the model's own answers
 
 
-def grad_cam(model: keras.Model, frames: np.ndarray, classes: Classes = None) -> np.ndarray:
-    """Return where the last convolution responds to a class.
+def grad_cam(model: keras.Model, frames: np.ndarray) -> np.ndarray:
+    """Return where the last convolution responds to the model's answer, for uint8 (n, T, H, W, 3).
 
     Selvaraju et al., "Grad-CAM", ICCV 2017, arXiv:1610.02391: the convolution's channels after
-    ReLU, weighted by the logit's mean gradient over positions, summed, negative sums set to 0.
-    C3D's positions are in space and time; the per-frame networks have weights for each frame. The
-    mean hides channels that dense layers weight by place (arXiv:2011.08891).
-
-    Args:
-        model: built by `models.build`, or loaded from a run.
-        frames: uint8 (n, T, H, W, 3).
-        classes: see `Classes`.
-
-    Returns:
-        float32 (n, T, H, W), 0..1: each sequence's maximum is 1, or all is 0.
+    ReLU, weighted by the logit's mean gradient over positions, summed, negative sums set to 0. The
+    mean hides channels that dense layers weight by place (arXiv:2011.08891). float32 (n, T, H, W),
+    0..1: each sequence's maximum is 1, or all is 0.
     """
     layer = [one.name for one in model.layers if re.fullmatch(r"conv\d+(_norm)?", one.name)][-1]
     shape = frames.shape[1:4]
     maps = []
-    for outputs, gradient in _gradients(model, frames, layer, classes):
+    for outputs, gradient in _gradients(model, frames, layer):
         positions = tuple(range(1, outputs.ndim - 1))
         weights = gradient.mean(axis=positions, keepdims=True)
         coarse = np.maximum((weights * np.maximum(outputs, 0)).sum(axis=-1), 0)
-        if outputs.ndim == 4:
+        if outputs.ndim == 4:  # a network by frame, with weights for each
             coarse = coarse.reshape(-1, shape[0], *coarse.shape[1:])
         for axis, length in enumerate(shape, 1):
             coarse = stretched(coarse, axis, length)
@@ -49,14 +37,13 @@ def grad_cam(model: keras.Model, frames: np.ndarray, classes: Classes = None) ->
     return _normalised(np.concatenate(maps), np.max)
 
 
-def energy(model: keras.Model, frames: np.ndarray, classes: Classes = None) -> np.ndarray:
-    """Return how much each frame moves a class's logit; arguments as of `grad_cam`.
+def energy(model: keras.Model, frames: np.ndarray) -> np.ndarray:
+    """Return how much each frame of uint8 (n, T, H, W, 3) moves the answer's logit.
 
     float32 (n, T): the norm, by frame, of the gradient with respect to the normalised input; each
-    sequence's sum is 1, or all is 0. C3D's convolutions and pools over time favour the middle
-    frames whatever it has learnt: see the reference of `explain`.
+    sequence's sum is 1, or all is 0.
     """
-    gradients = [gradient for _, gradient in _gradients(model, frames, "normalise", classes)]
+    gradients = [gradient for _, gradient in _gradients(model, frames, "normalise")]
     norms = [np.sqrt(np.square(gradient).sum(axis=(2, 3, 4))) for gradient in gradients]
     return _normalised(np.concatenate(norms), np.sum)
 
@@ -65,18 +52,20 @@ def explain(model: keras.Model, frames: np.ndarray) -> dict[str, np.ndarray]:
     """Return what `figures.saliency` draws of the model's own answers.
 
     `maps` of `grad_cam`, (n, T, H, W), `energies` of `energy`, (n, T), and `reference`, (T,): the
-    mean energies of the same network with shuffled weights.
+    mean energies of the same network with shuffled weights, for a plausible map proves nothing
+    (Adebayo et al., "Sanity Checks for Saliency Maps", NeurIPS 2018, arXiv:1810.03292), and C3D's
+    pools over time favour the middle frames whatever it has learnt.
     """
     reference = energy(shuffled_weights(model), frames).mean(axis=0)
     maps = grad_cam(model, frames)
     return {"maps": maps, "energies": energy(model, frames), "reference": reference}
 
 
-def shuffled_weights(model: keras.Model, layers: int | None = None, seed: int = 0) -> keras.Model:
+def shuffled_weights(model: keras.Model, layers: int | None = None) -> keras.Model:
     """Return a copy in which the weights of the last `layers` layers, or of all, are shuffled."""
     copy = keras.models.clone_model(model)
     copy.set_weights(model.get_weights())
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     for layer in [one for one in reversed(copy.layers) if one.weights][:layers]:
         weights = layer.get_weights()
         layer.set_weights([rng.permutation(w.ravel()).reshape(w.shape) for w in weights])
@@ -84,13 +73,9 @@ def shuffled_weights(model: keras.Model, layers: int | None = None, seed: int = 
 
 
 def stretched(maps: np.ndarray, axis: int, length: int) -> np.ndarray:
-    """Interpolate linearly along `axis` to `length`, each cell over what was pooled into it.
-
-    Pools halve and drop an odd rest, so a cell's width is a power of two, and the last cell may
-    end before the frames do.
-    """
+    """Interpolate linearly along `axis` to `length`, each cell over what was pooled into it."""
     count = maps.shape[axis]
-    cell = 2 ** int(math.log2(length / count))
+    cell = 2 ** int(math.log2(length / count))  # pools halve, and drop an odd rest
     place = np.clip((np.arange(length) + 0.5) / cell - 0.5, 0, count - 1)
     below = place.astype(int)
     above = np.minimum(below + 1, count - 1)
@@ -98,7 +83,7 @@ def stretched(maps: np.ndarray, axis: int, length: int) -> np.ndarray:
     return maps.take(below, axis) * (1 - share) + maps.take(above, axis) * share
 
 
-def _gradients(model: keras.Model, frames: np.ndarray, layer: str, classes: Classes) -> Iterator:
+def _gradients(model: keras.Model, frames: np.ndarray, layer: str) -> Iterator:
     """Yield, a batch at a time, a layer's outputs and the gradient of each one's logit in them."""
     middle = model.get_layer(layer).output
     front = keras.Model(model.input, middle)
@@ -107,11 +92,7 @@ def _gradients(model: keras.Model, frames: np.ndarray, layer: str, classes: Clas
         outputs = front(frames[start : start + SALIENCY_BATCH], training=False)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(outputs)
-            logits = back(outputs, training=False)
-            answers = tf.argmax(logits, axis=1)
-            if classes is not None:
-                answers = classes[start : start + SALIENCY_BATCH]
-            total = tf.reduce_sum(tf.gather(logits, answers, axis=1, batch_dims=1))
+            total = tf.reduce_sum(tf.reduce_max(back(outputs, training=False), axis=1))
         gradient = tape.gradient(total, outputs)
         yield np.asarray(outputs, np.float32), np.asarray(gradient, np.float32)
 
