@@ -17,12 +17,9 @@ MAX_LINEAR_LOSS = 10  # a sound network starts near ln(classes), 2.4
 
 
 def history(
-    runs: Mapping[str, pd.DataFrame],
-    *,
-    target: float | None = 0.75,
-    chance_loss: float | None = None,
-    note: str,
-) -> Figure:
+    runs: Mapping[str, pd.DataFrame], *,
+    target: float | None = 0.75, chance_loss: float | None = None, note: str,
+) -> Figure:  # fmt: skip
     """Loss (left) and accuracy (right) over the epochs, as figure 4 of the report.
 
     `runs` has for each name the columns `epoch, loss, accuracy, val_loss, val_accuracy`; training

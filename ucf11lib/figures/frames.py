@@ -81,15 +81,9 @@ def _strip(axes: Axes, sequence: np.ndarray, columns: int) -> None:
 
 
 def saliency(
-    frames: np.ndarray,
-    maps: np.ndarray,
-    energies: np.ndarray,
-    titles: Sequence[str],
-    *,
-    reference: np.ndarray | None = None,
-    columns: int = 8,
-    note: str,
-) -> Figure:
+    frames: np.ndarray, maps: np.ndarray, energies: np.ndarray, titles: Sequence[str], *,
+    reference: np.ndarray | None = None, columns: int = 8, note: str,
+) -> Figure:  # fmt: skip
     """Film strips in grey with Grad-CAM in colour over them, and the gradient's energy below.
 
     A bar a frame, dark those of the frames that are shown. Each sequence's bars have a scale of

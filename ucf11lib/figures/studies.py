@@ -10,15 +10,9 @@ from ucf11lib.text import display_name, percent
 
 
 def dots(
-    table: pd.DataFrame,
-    *,
-    condition: str,
-    group: str = "",
-    panel: str = "",
-    value: str = "accuracy",
-    target: float | None = None,
-    note: str,
-) -> Figure:
+    table: pd.DataFrame, *, condition: str, group: str = "", panel: str = "",
+    value: str = "accuracy", target: float | None = None, note: str,
+) -> Figure:  # fmt: skip
     """A condition a row, a dot a run, a black bar the mean.
 
     `table` has a row a run and the columns `condition` (names of the rows, in order of appearance),
@@ -57,16 +51,9 @@ def dots(
 
 
 def lines(
-    table: pd.DataFrame,
-    *,
-    x: str,
-    y: str,
-    line: str,
-    panel: str = "",
-    log: str = "",
-    target: float | None = None,
-    note: str,
-) -> Figure:
+    table: pd.DataFrame, *, x: str, y: str, line: str, panel: str = "",
+    log: str = "", target: float | None = None, note: str,
+) -> Figure:  # fmt: skip
     """A line a run; runs that differ in `seed` alone have one colour.
 
     `table` has columns of numbers `x` and `y`, which name the axes too, `line` (colours the lines),
@@ -96,14 +83,9 @@ def lines(
 
 
 def heat_map(
-    table: pd.DataFrame,
-    *,
-    rows: str,
-    columns: str,
-    value: str = "accuracy",
-    panel: str = "",
-    note: str,
-) -> Figure:
+    table: pd.DataFrame, *, rows: str, columns: str,
+    value: str = "accuracy", panel: str = "", note: str,
+) -> Figure:  # fmt: skip
     """The mean of shares, 0..1, over two columns; what is missing stays grey.
 
     `table` has a row a run and the columns `rows` and `columns`, whose values go down and across in

@@ -30,27 +30,15 @@ STYLE = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib, so text is set alike everywhere
     "font.size": 8,
-    "axes.titlesize": 9,
-    "axes.labelsize": 8,
-    "axes.edgecolor": GREY,
-    "axes.linewidth": 0.7,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "axes.grid": False,
-    "grid.color": PALE,
-    "xtick.labelsize": SMALL,
-    "ytick.labelsize": SMALL,
-    "legend.fontsize": SMALL,
-    "legend.frameon": False,
-    "lines.linewidth": 1.5,
-    "figure.facecolor": "white",
-    "figure.dpi": 110,
-    "savefig.dpi": "figure",
-    "savefig.bbox": None,
+    "axes.titlesize": 9, "axes.labelsize": 8, "axes.edgecolor": GREY, "axes.linewidth": 0.7,
+    "axes.spines.top": False, "axes.spines.right": False,
+    "axes.axisbelow": True, "axes.grid": False, "grid.color": PALE,
+    "xtick.labelsize": SMALL, "ytick.labelsize": SMALL,
+    "legend.fontsize": SMALL, "legend.frameon": False, "lines.linewidth": 1.5,
+    "figure.facecolor": "white", "figure.dpi": 110, "savefig.dpi": "figure", "savefig.bbox": None,
     "svg.fonttype": "none",  # text stays text: it can be searched, and the file is small
     "svg.hashsalt": "ucf11",
-}
+}  # fmt: skip
 TAG = re.compile(r"<[^>]*>")
 LONG_NUMBER = re.compile(r"(\.\d\d)\d+")  # a hundredth of a point is finer than a screen
 COLOURS = 96  # of a figure with video frames: more is noise, and doubles the file

@@ -41,12 +41,9 @@ class Target:
 
 
 def reproduce(
-    profile: str = "quick",
-    source: str = "synthetic",
-    data: str = "",
-    split: str = "group",
+    profile: str = "quick", source: str = "synthetic", data: str = "", split: str = "group",
     only: Sequence[str] = (),
-) -> Path:
+) -> Path:  # fmt: skip
     """Run the notebooks, and rebuild figures and report; return the executed notebooks' folder.
 
     The default parameters, which every notebook gets, rebuild `figures/` and `report/` of the
