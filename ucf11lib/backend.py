@@ -1,8 +1,7 @@
 """TensorFlow and Keras, started once and quietly: every other module imports them from here.
 
-TensorFlow writes lines to file descriptor 2 while it loads and looks for devices, whatever its log
-level; they would appear in every notebook. GPU memory growth must be set before the first
-operation.
+TensorFlow writes to file descriptor 2 while it looks for devices, whatever its log level: lines in
+every notebook. GPU memory growth must be set before the first operation.
 """
 
 import contextlib

@@ -16,11 +16,7 @@ class RunFailed(Exception):  # noqa: N818 - it names what happened, and callers 
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal asked a training to stop, and it did. Exit code 128 + the signal's number.
-
-    Args:
-        number: of the signal.
-    """
+    """A signal, `number`, asked a training to stop, and it did. Exit code 128 + the number."""
 
     def __init__(self, number: int):
         self.number = number

@@ -49,15 +49,9 @@ def atomic_file(path: Path, *, expected_bytes: int = 0) -> Iterator[Path]:
     """Yield a temporary name beside `path`; it becomes `path` on success and vanishes on failure.
 
     The suffix stays, because writers such as Keras and matplotlib choose the format by it. The
-    bytes are on the disk before the name is, so that a power cut leaves no empty file.
-
-    Args:
-        path: the file.
-        expected_bytes: space to ask for in advance. HDF5 crashes the interpreter when a disk fills
-            up, so its files need the space before they are begun.
-
-    Raises:
-        OSError: less than `expected_bytes` bytes are free.
+    bytes are on the disk before the name is, so that a power cut leaves no empty file. Raises
+    `OSError` if less than `expected_bytes` are free: HDF5 crashes the interpreter when a disk fills
+    up.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     if shutil.disk_usage(path.parent).free < expected_bytes:
@@ -76,8 +70,7 @@ def atomic_file(path: Path, *, expected_bytes: int = 0) -> Iterator[Path]:
 def atomic_dir(path: Path) -> Iterator[Path]:
     """Yield a temporary folder beside `path`; it becomes `path` on success and vanishes on failure.
 
-    Raises:
-        FileExistsError: `path` appeared in the meantime.
+    Raises `FileExistsError` if `path` appeared in the meantime.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".partial-{path.name}-", dir=path.parent))
@@ -95,12 +88,7 @@ def atomic_dir(path: Path) -> Iterator[Path]:
 def lock(file: Path, *, wait: bool = True) -> Iterator[None]:
     """Hold a lock file during the block; the system frees it if the process dies.
 
-    Args:
-        file: the lock file; its folder is made.
-        wait: whether to wait for another process that holds it.
-
-    Raises:
-        Locked: another process holds it, and `wait` is False.
+    Raises `Locked` if another process holds it and `wait` is False.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     held = filelock.FileLock(file)

@@ -3,12 +3,7 @@
 import re
 from collections.abc import Sequence
 
-DISPLAY_NAMES = {
-    "c3d": "C3D",
-    "vgg9": "VGG9",
-    "cnn_lstm": "CNN+LSTM",
-    "frame_cnn": "frame CNN",
-}
+DISPLAY_NAMES = {"c3d": "C3D", "vgg9": "VGG9", "cnn_lstm": "CNN+LSTM", "frame_cnn": "frame CNN"}
 
 
 def display_name(name: str) -> str:

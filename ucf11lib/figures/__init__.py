@@ -1,4 +1,8 @@
-"""Numbers in, a matplotlib `Figure` out; never trains, never reads a file, never calls show()."""
+"""Numbers in, a matplotlib `Figure` out; never trains, never reads a file, never calls show().
+
+Each takes plain arrays and tables, and a `note` on the data, "synthetic data, group split, seed 0",
+which it draws into the figure, so that the two are never separated.
+"""
 # ruff: noqa: F401
 
 from ucf11lib.figures.autopsy import gradients, lattice, signal

@@ -7,20 +7,19 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
-from ucf11lib.figures.style import BLUE, GREEN, GREY, ORANGE, RED, SMALL, label, page
+from ucf11lib.figures.style import BLUE, GREEN, GREY, ORANGE, RED, SMALL, label, legend, page
 from ucf11lib.text import display_name
 
 ZERO = 1e-25  # where a gradient of exactly zero is drawn on a logarithmic axis
+HEADS = (("once", GREEN, "one softmax"), ("twice", RED, "two softmaxes"))
 INITS = {"normal": "N(0, 0.1)", "he": "He"}
 
 
 def lattice(rows: Sequence[Mapping], *, note: str) -> Figure:
     """The losses of each step against the lattice of a saturated double softmax; a panel a row.
 
-    Args:
-        rows: `data` (the title), `classes`, `batch_size`, `width`, `points` (the lattice's losses)
-            and `trace` with the columns `step, loss, gradient_norm`.
-        note: the data that the figure comes from.
+    `rows` have `data` (the title), `classes`, `batch_size`, `width`, `points` (the lattice's
+    losses) and `trace` with the columns `step, loss, gradient_norm`.
     """
     kinds = ((False, BLUE, "gradient not zero"), (True, RED, "gradient exactly 0"))
     with page(9, 2.9, note) as figure:
@@ -37,29 +36,23 @@ def lattice(rows: Sequence[Mapping], *, note: str) -> Figure:
                 style = {"markersize": 2.5, "color": colour, "label": name}
                 axes.plot(part["step"], part["loss"], "o", **style)
             size = f"n = {row['classes']}, B = {row['batch_size']}, width {row['width']:g}"
-            title = f"{row['data']}\n{size}"
-            axes.set_title(title, fontsize=SMALL)
+            axes.set_title(f"{row['data']}\n{size}", fontsize=SMALL)
             axes.set(xlabel="step", xlim=(0, trace["step"].max() + 1))
             axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         figure.axes[0].set_ylabel("loss of the batch")
-        handles = figure.axes[0].get_legend_handles_labels()
-        figure.legend(*handles, loc="outside upper center", ncols=2)
+        legend(figure, 2)
     return figure
 
 
 def gradients(gaps: pd.DataFrame, cells: Sequence[Mapping], *, note: str) -> Figure:
-    """Left: the loss's gradient through one and two softmaxes. Right: the gradient norm over the
-    first steps.
+    """The loss's gradient through one and two softmaxes, and its norm over the first steps.
 
-    Args:
-        gaps: columns `gap, once, twice` (`studies.autopsy.largest_gradient`).
-        cells: `head`, `init`, and `trace` with the columns `step, gradient_norm`; a line each.
-        note: the data that the figure comes from.
+    `gaps` has the columns `gap, once, twice` (`studies.autopsy.largest_gradient`); `cells`, a line
+    each, `head`, `init`, and `trace` with the columns `step, gradient_norm`.
     """
     with page(9, 3.1, note) as figure:
         left, right = figure.subplots(1, 2)
-        heads = (("once", GREEN, "one softmax"), ("twice", RED, "two softmaxes"))
-        for name, colour, text in heads:
+        for name, colour, text in HEADS:
             left.plot(gaps["gap"], gaps[name].where(gaps[name] > 0), color=colour, label=text)
         gone = gaps["gap"][gaps["twice"] == 0].min()
         left.axvline(gone, color=GREY, linestyle=":", linewidth=1)
@@ -80,12 +73,10 @@ def gradients(gaps: pd.DataFrame, cells: Sequence[Mapping], *, note: str) -> Fig
 
 
 def signal(rows: Sequence[Mapping], *, note: str) -> Figure:
-    """How large the signal is behind each layer before the first step; a panel a model, a line a
-    recipe.
+    """How large the signal is behind each layer before the first step: a panel a model.
 
-    Args:
-        rows: `model`, `recipe`, and lists `layer` and `std` (`studies.signal.layer_gains`).
-        note: the data that the figure comes from.
+    `rows`, a line each, have `model`, `recipe`, and the lists `layer` and `std` of
+    `studies.signal.layer_gains`.
     """
     models = list(dict.fromkeys(row["model"] for row in rows))
     with page(9, 3.1, note) as figure:
@@ -100,5 +91,5 @@ def signal(rows: Sequence[Mapping], *, note: str) -> Figure:
             axes.yaxis.set_minor_locator(NullLocator())
             axes.set_xticks(range(len(lines[0]["layer"])), lines[0]["layer"], rotation=60)
         panels[0].set_ylabel("std of the outputs, before ReLU")
-        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+        legend(figure, 3)
     return figure

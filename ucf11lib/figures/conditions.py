@@ -7,23 +7,18 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ucf11lib.figures.style import GREY, SMALL, colours, page, percent_axis
+from ucf11lib.figures.style import GREY, SMALL, colours, label_rows, page
 from ucf11lib.text import display_name, percent
 
 
 def conditions(
     tables: Mapping[str, pd.DataFrame], *, chance: float | None = None, note: str
 ) -> Figure:
-    """Accuracy under each condition, a condition a row, a dot a model, with the 95 % interval over
-    groups.
+    """Accuracy under each condition, a condition a row, a dot a model, with 95 % intervals.
 
-    A hollow dot is a model that answered every sequence alike: its inputs were all equal.
-
-    Args:
-        tables: for each name what `evaluation.conditions_table` returns; the same conditions in
-            all.
-        chance: accuracy that is marked by a line, 0..1.
-        note: the data that the figure comes from.
+    `tables` has for each name what `evaluation.conditions_table` returns, the same conditions in
+    all; the intervals are over groups. `chance`, 0..1, is marked by a line. A hollow dot is a model
+    that answered every sequence alike.
     """
     names = next(iter(tables.values())).index
     step = min(0.22, 0.8 / len(tables))
@@ -36,11 +31,8 @@ def conditions(
             inside = np.where(table["answers"] == 1, "white", colour)
             style = {"edgecolors": colour, "linewidths": 1, "zorder": 3}
             axes.scatter(table["accuracy"], y, 22, inside, **style)
-        axes.set(ylim=(len(names) - 0.5, -0.5), xlim=(0, 1), xlabel="accuracy")
-        axes.set_yticks(range(len(names)), names)
-        axes.tick_params(axis="y", length=0)
-        axes.grid(axis="x")
-        percent_axis(axes.xaxis)
+        axes.set(xlim=(0, 1), xlabel="accuracy")
+        label_rows(axes, names)
         if chance is not None:
             axes.axvline(chance, color=GREY, linestyle=":", linewidth=1)
             place = {"xytext": (0, 3), "textcoords": "offset points", "ha": "center"}

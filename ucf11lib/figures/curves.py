@@ -1,9 +1,4 @@
-"""Numbers over epochs and confidence, and the models side by side.
-
-Every figure function takes plain arrays and tables and a `note` on the data, such as "synthetic
-data, group split, seed 0", which it draws into the figure, so that the two are never separated. It
-trains nothing, reads no file and does not touch pyplot's state.
-"""
+"""Numbers over epochs and confidence, and the models side by side."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -22,20 +17,14 @@ MAX_LINEAR_LOSS = 10  # a sound network starts near ln(classes), 2.4
 
 
 def history(
-    runs: Mapping[str, pd.DataFrame],
-    *,
-    target: float | None = 0.75,
-    chance_loss: float | None = None,
-    note: str,
-) -> Figure:
+    runs: Mapping[str, pd.DataFrame], *,
+    target: float | None = 0.75, chance_loss: float | None = None, note: str,
+) -> Figure:  # fmt: skip
     """Loss (left) and accuracy (right) over the epochs, as figure 4 of the report.
 
-    Args:
-        runs: for each name the columns `epoch, loss, accuracy, val_loss, val_accuracy`; training is
-            thin and dashed, validation solid.
-        target: accuracy that is marked by a line, 0..1.
-        chance_loss: loss that is marked by a line: a guess has ln(classes).
-        note: the data that the figure comes from.
+    `runs` has for each name the columns `epoch, loss, accuracy, val_loss, val_accuracy`; training
+    is thin and dashed, validation solid. Lines mark the accuracy `target`, 0..1, and the loss
+    `chance_loss`: a guess has ln(classes).
     """
     with page(9, 3.4, note) as figure:
         panels = dict(zip(("loss", "accuracy"), figure.subplots(1, 2), strict=True))
@@ -63,9 +52,7 @@ def history(
 
 def _scale_loss(axes: Axes, tables: Iterable[pd.DataFrame]) -> None:
     """Start at zero, or use decades where a run that blew up would press all others flat."""
-    values = np.concatenate(
-        [table[["loss", "val_loss"]].to_numpy(float).ravel() for table in tables]
-    )
+    values = pd.concat(tables)[["loss", "val_loss"]].to_numpy(float)
     if np.max(values[np.isfinite(values)], initial=0) > MAX_LINEAR_LOSS:
         axes.set_yscale("log")
     else:
@@ -77,13 +64,9 @@ def reliability(
 ) -> Figure:
     """Accuracy by confidence (above), and how many sequences have that confidence (below).
 
-    A calibrated model is on the diagonal; one below it is overconfident. ECE is the expected
-    calibration error: the dots' mean vertical distance from the diagonal, weighted by sequences.
-
-    Args:
-        tables: for each name what `evaluation.reliability_table` returns.
-        eces: for each name the expected calibration error, 0..1.
-        note: the data that the figure comes from.
+    A calibrated model is on the diagonal; one below it is overconfident. `tables` has for each name
+    what `evaluation.reliability_table` returns; `eces` the expected calibration error, 0..1: the
+    dots' mean vertical distance from the diagonal, weighted by sequences.
     """
     with page(4.6, 5, note) as figure:
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
@@ -108,10 +91,8 @@ def reliability(
 def comparison(table: pd.DataFrame, *, note: str) -> Figure:
     """Accuracy, training time and size of each model.
 
-    Args:
-        table: a row a model, named by the index; columns `accuracy` (0..1), `seconds`,
-            `seconds_to_75` (NaN if never), `parameters`.
-        note: the data that the figure comes from.
+    `table` has a row a model, named by the index; columns `accuracy` (0..1), `seconds`,
+    `seconds_to_75` (NaN if never), `parameters`.
     """
     y = range(len(table))
     with page(9, 1.1 + 0.42 * len(table), note) as figure:
@@ -120,21 +101,18 @@ def comparison(table: pd.DataFrame, *, note: str) -> Figure:
         _bars(seconds, table["seconds"], map(_times, table["seconds"], table["seconds_to_75"]))
         _bars(parameters, table["parameters"], map(_count, table["parameters"]))
         accuracy.set(title="validation accuracy", xlim=(0, 1.25), xticks=[0, 0.25, 0.5, 0.75, 1])
-        accuracy.set(
-            ylim=(len(table) - 0.5, -0.5), yticks=y, yticklabels=map(display_name, table.index)
-        )
+        names = map(display_name, table.index)
+        accuracy.set(ylim=(len(table) - 0.5, -0.5), yticks=y, yticklabels=names)
         accuracy.axvline(0.75, color=GREY, linestyle=":", linewidth=1)
         percent_axis(accuracy.xaxis)
         diamond = {"marker": "D", "markersize": 4.5, "color": "black", "markeredgecolor": "white"}
         seconds.plot(table["seconds_to_75"], y, linestyle="", **diamond)
-        seconds.set(
-            title="training time, s (mark: at 75 %)", xlim=(0, 1.6 * table["seconds"].max())
-        )
+        seconds.set_title("training time, s (mark: at 75 %)")
+        seconds.set_xlim(0, 1.6 * table["seconds"].max())
         seconds.xaxis.set_major_locator(MaxNLocator(5))
         lowest = 10 ** math.floor(math.log10(table["parameters"].min()) - 0.3)
-        parameters.set(
-            title="parameters", xscale="log", xlim=(lowest, 8 * table["parameters"].max())
-        )
+        highest = 8 * table["parameters"].max()
+        parameters.set(title="parameters", xscale="log", xlim=(lowest, highest))
         parameters.xaxis.set_minor_locator(NullLocator())
     return figure
 

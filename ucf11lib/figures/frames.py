@@ -24,14 +24,9 @@ BARS_HEIGHT = 0.3  # of the bars under a strip, in heights of a frame
 def film_strips(
     frames: np.ndarray, titles: Sequence[str], *, columns: int = 7, note: str
 ) -> Figure:
-    """Sequences as film strips, one below the other.
+    """Sequences, uint8 (k, T, H, W, 3), as film strips one below the other, titles at their left.
 
-    Args:
-        frames: uint8 (k, T, H, W, 3), RGB.
-        titles: one a sequence, at its left.
-        columns: evenly spaced frames of each strip, the first to the last; their numbers, from 1,
-            on top.
-        note: the data that the figure comes from.
+    Each strip has `columns` evenly spaced frames, the first to the last; their numbers are on top.
     """
     with page(1.4 + FRAME * columns, 0.6 + FRAME * len(frames), note) as figure:
         rows = figure.subplots(len(frames), 1, squeeze=False)[:, 0]
@@ -48,15 +43,10 @@ def film_strips(
 def examples(
     frames: np.ndarray, titles: Sequence[str], right: Sequence[bool], *, columns: int = 6, note: str
 ) -> Figure:
-    """Sequences that a model got right or wrong, two strips a row, each marked by word and by
-    colour.
+    """Sequences that a model got right or wrong, two strips a row, marked by word and by colour.
 
-    Args:
-        frames: uint8 (k, T, H, W, 3), RGB.
-        titles: one a sequence, such as "walking -> biking 63 %".
-        right: whether the model was right, one a sequence.
-        columns: frames of each strip.
-        note: the data that the figure comes from.
+    `frames` is uint8 (k, T, H, W, 3); `titles` such as "walking -> biking 63 %", and `right`,
+    whether the model was, are one a sequence.
     """
     n_rows = math.ceil(len(frames) / 2)
     with page(0.4 + 2 * FRAME * columns, 0.3 + 0.85 * n_rows, note) as figure:
@@ -72,16 +62,12 @@ def examples(
 
 
 def picks(length: int, columns: int) -> np.ndarray:
-    """Return the numbers, from 0, of `columns` evenly spaced frames of `length`, the first to the
-    last.
-    """
+    """Return the numbers, from 0, of `columns` evenly spaced frames of `length`, first to last."""
     return np.linspace(0, length - 1, columns).round().astype(int)
 
 
 def side_by_side(sequence: np.ndarray, columns: int, gap: float = 255) -> np.ndarray:
-    """Return `columns` evenly spaced frames of (T, H, W, C) as one picture, (H, ..., C), with `gap`
-    between them.
-    """
+    """Return `columns` evenly spaced frames of (T, H, W, C) as one picture, `gap` between them."""
     picked = sequence[picks(len(sequence), columns)]
     padded = np.pad(picked, ((0, 0), (0, 0), (0, GAP), (0, 0)), constant_values=gap)
     return np.concatenate(padded, axis=1)[:, :-GAP]
@@ -95,17 +81,10 @@ def _strip(axes: Axes, sequence: np.ndarray, columns: int) -> None:
 
 
 def saliency(
-    frames: np.ndarray,
-    maps: np.ndarray,
-    energies: np.ndarray,
-    titles: Sequence[str],
-    *,
-    reference: np.ndarray | None = None,
-    columns: int = 8,
-    note: str,
-) -> Figure:
-    """Film strips in grey with Grad-CAM over them in colour, and the gradient's energy in every
-    frame below.
+    frames: np.ndarray, maps: np.ndarray, energies: np.ndarray, titles: Sequence[str], *,
+    reference: np.ndarray | None = None, columns: int = 8, note: str,
+) -> Figure:  # fmt: skip
+    """Film strips in grey with Grad-CAM in colour over them, and the gradient's energy below.
 
     A bar a frame, dark those of the frames that are shown. Each sequence's bars have a scale of
     their own, of which the line gives the measure.
@@ -115,8 +94,8 @@ def saliency(
         maps: float (k, T, H, W), 0..1, of `evaluation.saliency.grad_cam`.
         energies: float (k, T), of `evaluation.saliency.energy`.
         titles: one a sequence, above it.
-        reference: float (T,), energies of a network with shuffled weights, drawn as a line; by
-            default the line is the same for all frames.
+        reference: float (T,), energies of a network with shuffled weights, drawn as the line; by
+            default it is the same for all frames.
         columns: frames of each strip, as for `figures.film_strips`.
         note: the data that the figure comes from.
     """
@@ -141,9 +120,8 @@ def saliency(
         bar = figure.colorbar(scale, ax=rows, label="Grad-CAM", **place)
         bar.outline.set_visible(False)
         line = "all frames alike" if even else "the same network with its weights shuffled"
-        figure.suptitle(
-            f"bars: the gradient's energy in each frame; line: {line}", fontsize=SMALL, color=GREY
-        )
+        title = f"bars: the gradient's energy in each frame; line: {line}"
+        figure.suptitle(title, fontsize=SMALL, color=GREY)
         figure.get_layout_engine().set(h_pad=0.02, hspace=0)
     return figure
 
@@ -151,19 +129,13 @@ def saliency(
 def _energy_bars(
     axes: Axes, heights: np.ndarray, line: np.ndarray, columns: int, size: tuple[int, int]
 ) -> None:
-    """Draw a bar a frame, 0..1 high, under the strip in `axes`, each where its frame is or would
-    be, and a line.
-    """
+    """Draw a bar a frame, 0..1 high, under the strip, each where its frame is or would be."""
     length, (height, width) = len(heights), size
     room, pitch = BARS_HEIGHT * height, width + GAP
     apart = pitch * (columns - 1) / (length - 1)
     place = (width - 1) / 2 + np.arange(length) * apart
     foot, shown = height + room, np.isin(np.arange(length), picks(length, columns))
     axes.bar(place, -0.9 * room * heights, 0.8 * apart, foot, color=np.where(shown, BLUE, SKY))
-    axes.stairs(
-        foot - 0.9 * room * line,
-        [*(place - apart / 2), place[-1] + apart / 2],
-        baseline=None,
-        color="black",
-    )
+    edges = [*(place - apart / 2), place[-1] + apart / 2]
+    axes.stairs(foot - 0.9 * room * line, edges, baseline=None, color="black")
     axes.set(xlim=(-0.5, columns * pitch - GAP - 0.5), ylim=(foot, -0.5))

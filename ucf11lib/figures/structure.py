@@ -11,31 +11,13 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Patch, Polygon, Rectangle
 from matplotlib.path import Path
 
-from ucf11lib.figures.style import (
-    BLUE,
-    GREEN,
-    GREY,
-    ORANGE,
-    PALE,
-    PINK,
-    RED,
-    SKY,
-    SMALL,
-    YELLOW,
-    page,
-)
+from ucf11lib.figures import style
+from ucf11lib.figures.style import GREY, PALE, SMALL, page
 from ucf11lib.text import display_name
 
-KINDS = {
-    "input": "#BBBBBB",
-    "convolution": SKY,
-    "max-pool": ORANGE,
-    "flatten": YELLOW,
-    "dense": GREEN,
-    "LSTM": PINK,
-    "output": RED,
-    "other": BLUE,
-}
+KINDS = {"input": "#BBBBBB", "convolution": style.SKY, "max-pool": style.ORANGE}
+KINDS |= {"flatten": style.YELLOW, "dense": style.GREEN, "LSTM": style.PINK}
+KINDS |= {"output": style.RED, "other": style.BLUE}
 # Layers that keep the shape are a word under the stage that they follow.
 WORDS = {
     "Normalise": lambda layer: f"normalise: {layer.kind}",
@@ -52,12 +34,9 @@ WIDE, ROW, BOX = 10.0, 1.62, 0.68  # inches: a row's width and height, the highe
 class Stage:
     """One box of the diagram.
 
-    Attributes:
-        kind: a key of `KINDS`.
-        title: such as "conv 3x3x3".
-        shape: of the output, without the batch.
-        per_frame: True if time is folded into the batch here.
-        words: what follows within the stage, such as ["batch norm", "relu"].
+    `kind` is a key of `KINDS`; `title` such as "conv 3x3x3"; `shape` of the output, without the
+    batch; `per_frame`, whether time is folded into the batch; `words` what follows within the
+    stage.
     """
 
     kind: str
@@ -96,12 +75,9 @@ def _kind(operation) -> tuple[str, str]:
 
 
 def structure(model: Any, *, note: str) -> Figure:
-    """Stages from left to right, in two rows if there are many, with each one's kernel and output
-    shape.
+    """Stages of a sequential graph from left to right, with each one's kernel and output shape.
 
-    Args:
-        model: a sequential graph, such as `models.build` makes.
-        note: how the model was built, such as "recipe 2019, width 1".
+    `note` says how the model was built, such as "recipe 2019, width 1".
     """
     boxes = stages(model)
     n_rows = math.ceil(len(boxes) / PER_ROW)
@@ -121,9 +97,8 @@ def structure(model: Any, *, note: str) -> Figure:
             before = ends
         for row in range(n_rows):
             _draw_panel(axes, boxes[row * per_row : (row + 1) * per_row], -ROW * row, slot, frames)
-        axes.set_title(
-            f"{display_name(model.name)}: {model.count_params():,} parameters", loc="left"
-        )
+        title = f"{display_name(model.name)}: {model.count_params():,} parameters"
+        axes.set_title(title, loc="left")
         shown = {stage.kind for stage in boxes}
         kinds = [Patch(color=KINDS[kind], label=kind) for kind in KINDS if kind in shown]
         axes.legend(handles=kinds, loc="lower right", bbox_to_anchor=(1, 1), ncols=len(kinds))
@@ -135,12 +110,10 @@ def structure(model: Any, *, note: str) -> Figure:
 def _draw_stage(
     axes: Axes, stage: Stage, centre: float, bottom: float, size: int
 ) -> tuple[float, float, float]:
-    """Draw a box and its texts around `centre`; return the box's left and right end and its
-    middle.
-    """
-    width, height, depth = _extent(stage.shape, size)
+    """Draw a box and its texts around `centre`; return the box's left, right and middle."""
+    width, height, depth = extent = _extent(stage.shape, size)
     left, middle = centre - (width + depth) / 2, bottom + 0.59
-    _box(axes, left, middle - height / 2, width, height, depth, KINDS[stage.kind])
+    _box(axes, left, middle - height / 2, extent, KINDS[stage.kind])
     text = {"x": centre, "ha": "center"}
     axes.text(s=stage.title, y=bottom + 1.26, fontsize=SMALL + 1, **text)
     axes.text(s=", ".join(stage.words), y=bottom + 1.13, fontsize=SMALL - 0.5, color=GREY, **text)
@@ -164,38 +137,28 @@ def _connect(
 
 
 def _draw_panel(axes: Axes, row: Sequence[Stage], bottom: float, slot: float, frames: int) -> None:
-    """Draw a grey panel behind the stages of a row that see one frame at a time: they are
-    neighbours.
-    """
+    """Draw a grey panel behind the neighbouring stages that see one frame at a time."""
     columns = [i for i, stage in enumerate(row) if stage.per_frame]
     if columns:
         x, span = columns[0] * slot + 0.06, len(columns) * slot - 0.12
-        look = {
-            "boxstyle": "round,pad=0,rounding_size=0.06",
-            "facecolor": PALE,
-            "edgecolor": "none",
-            "zorder": 0,
-        }
+        look = {"boxstyle": "round,pad=0,rounding_size=0.06", "facecolor": PALE}
+        look |= {"edgecolor": "none", "zorder": 0}
         axes.add_patch(FancyBboxPatch((x, bottom), span, ROW - 0.08, **look))
-        axes.text(
-            x + 0.06, bottom + 1.43, f"each of {frames} frames", fontsize=SMALL, style="italic"
-        )
+        text = f"each of {frames} frames"
+        axes.text(x + 0.06, bottom + 1.43, text, fontsize=SMALL, style="italic")
 
 
 def _extent(shape: tuple[int, ...], size: int) -> tuple[float, float, float]:
-    """Return (width, height, depth) in inches of a box for (T, H, W, C), (H, W, C), (T, F) or
-    (F,).
-    """
+    """Return width, height, depth in inches of a (T, H, W, C), (H, W, C), (T, F) or (F,)."""
     depth = 0.035 * math.sqrt(shape[0]) if len(shape) in (2, 4) else 0.0
     if len(shape) >= 3:
         return 0.055 * math.log2(shape[-1] + 1), BOX * math.sqrt(shape[-3] / size), depth
     return 0.1, BOX * min(1.0, math.log2(shape[-1]) / 14), depth
 
 
-def _box(
-    axes: Axes, x: float, y: float, width: float, height: float, depth: float, colour: str
-) -> None:
+def _box(axes: Axes, x: float, y: float, extent: tuple[float, float, float], colour: str) -> None:
     """Draw a cuboid whose front's lower left corner is (x, y); without depth, a rectangle."""
+    width, height, depth = extent
     edge = {"edgecolor": "#333333", "linewidth": 0.6, "joinstyle": "round"}
     axes.add_patch(Rectangle((x, y), width, height, facecolor=colour, **edge))
     if depth:

@@ -2,42 +2,28 @@
 
 import numpy as np
 import pandas as pd
-import seaborn
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from ucf11lib.figures.style import BLUE, GREY, PALE, SMALL, colours, page, percent_axis
+from ucf11lib.figures.style import BLUE, GREY, colours, heat, legend, page, percent_axis
 from ucf11lib.text import display_name, percent
 
 
 def dots(
-    table: pd.DataFrame,
-    *,
-    condition: str,
-    group: str = "",
-    panel: str = "",
-    value: str = "accuracy",
-    target: float | None = None,
-    note: str,
-) -> Figure:
+    table: pd.DataFrame, *, condition: str, group: str = "", panel: str = "",
+    value: str = "accuracy", target: float | None = None, note: str,
+) -> Figure:  # fmt: skip
     """A condition a row, a dot a run, a black bar the mean.
 
-    Args:
-        table: a row a run.
-        condition: column of the rows' names, drawn in order of appearance.
-        group: column that colours the dots; by default that of the panels.
-        panel: column with a panel a value.
-        value: column of shares, 0..1.
-        target: share that is marked by a line.
-        note: the data that the figure comes from.
+    `table` has a row a run and the columns `condition` (names of the rows, in order of appearance),
+    `group` (colours the dots; by default the panels'), `panel` (a panel a value) and `value`
+    (shares, 0..1). `target`, a share, is marked by a line.
     """
     panels = _panels(table, panel)
     group = group or panel or condition
     groups = list(table[group].unique())
-    colour_of = dict(zip(groups, colours(groups), strict=True))
-    if group == condition:
-        colour_of = dict.fromkeys(groups, BLUE)
+    shades = [BLUE] * len(groups) if group == condition else colours(groups)
+    colour_of = dict(zip(groups, shades, strict=True))
     several = table.groupby([condition, *([panel] if panel else [])])[group].nunique().max() > 1
     highest = max(1.0, 1.05 * float(table[value].max()))
     most = max(part[condition].nunique() for _, part in panels)
@@ -65,27 +51,14 @@ def dots(
 
 
 def lines(
-    table: pd.DataFrame,
-    *,
-    x: str,
-    y: str,
-    line: str,
-    panel: str = "",
-    log: str = "",
-    target: float | None = None,
-    note: str,
-) -> Figure:
-    """A line a run, coloured by the column `line`; runs that differ in `seed` alone have one
-    colour.
+    table: pd.DataFrame, *, x: str, y: str, line: str, panel: str = "",
+    log: str = "", target: float | None = None, note: str,
+) -> Figure:  # fmt: skip
+    """A line a run; runs that differ in `seed` alone have one colour.
 
-    Args:
-        table: rows of `x`, `y`, `line`, and `seed` if there are several.
-        x, y: columns of numbers; also the axes' labels.
-        line: column that colours the lines.
-        panel: column with a panel a value.
-        log: which axes are logarithmic: "x", "y", "xy" or "".
-        target: height that is marked by a line.
-        note: the data that the figure comes from.
+    `table` has columns of numbers `x` and `y`, which name the axes too, `line` (colours the lines),
+    `panel` (a panel a value), and `seed` if there are several. `log` names the logarithmic axes:
+    "x", "y", "xy" or "". `target`, a height, is marked by a line.
     """
     panels = _panels(table, panel)
     names = list(table[line].unique())
@@ -100,7 +73,9 @@ def lines(
             if target is not None:
                 axes.axhline(target, color=GREY, linestyle=":", linewidth=1)
             axes.set(title=display_name(title), xlabel=x.replace("_", " "))
-            _scale(axes, log)
+            for axis in log:
+                axes.set(**{f"{axis}scale": "log"})
+                getattr(axes, f"{axis}axis").set_minor_locator(NullLocator())
             axes.grid(axis="y")
         every[0].set_ylabel(y.replace("_", " "))
         _legend(figure, colour_of)
@@ -108,22 +83,13 @@ def lines(
 
 
 def heat_map(
-    table: pd.DataFrame,
-    *,
-    rows: str,
-    columns: str,
-    value: str = "accuracy",
-    panel: str = "",
-    note: str,
-) -> Figure:
+    table: pd.DataFrame, *, rows: str, columns: str,
+    value: str = "accuracy", panel: str = "", note: str,
+) -> Figure:  # fmt: skip
     """The mean of shares, 0..1, over two columns; what is missing stays grey.
 
-    Args:
-        table: a row a run.
-        rows, columns: columns whose values go down and across, in order of appearance.
-        value: column of shares.
-        panel: column with a panel a value.
-        note: the data that the figure comes from.
+    `table` has a row a run and the columns `rows` and `columns`, whose values go down and across in
+    order of appearance, `value` (shares) and `panel` (a panel a value).
     """
     panels = _panels(table, panel)
     down, across = table[rows].nunique(), table[columns].nunique()
@@ -135,20 +101,7 @@ def heat_map(
             means = means.reindex(table[rows].unique())[list(part[columns].unique())]
             values = means.to_numpy(float)
             texts = [percent(share) if np.isfinite(share) else "" for share in values.flat]
-            axes.set_facecolor(PALE)
-            seaborn.heatmap(
-                values,
-                mask=~np.isfinite(values),
-                annot=np.reshape(texts, values.shape),
-                fmt="",
-                annot_kws={"fontsize": SMALL},
-                vmin=0,
-                vmax=1,
-                cmap="Blues",
-                cbar=False,
-                linewidths=0.5,
-                ax=axes,
-            )
+            heat(axes, values, texts, ~np.isfinite(values), cbar=False)
             axes.set_xticks(axes.get_xticks(), map(display_name, map(str, means.columns)))
             axes.set_yticks(axes.get_yticks(), map(display_name, map(str, means.index)), rotation=0)
             axes.set(title=display_name(title), xlabel=columns.replace("_", " "), ylabel="")
@@ -163,11 +116,4 @@ def _legend(figure: Figure, colour_of: dict[str, str]) -> None:
     first = figure.axes[0]
     for name, colour in colour_of.items():
         first.plot([], [], "o-", color=colour, markersize=3, label=display_name(str(name)))
-    figure.legend(*first.get_legend_handles_labels(), loc="outside upper center", ncols=5)
-
-
-def _scale(axes: Axes, log: str) -> None:
-    for axis, name in ((axes.xaxis, "x"), (axes.yaxis, "y")):
-        if name in log:
-            axes.set(**{f"{name}scale": "log"})
-            axis.set_minor_locator(NullLocator())
+    legend(figure, 5)

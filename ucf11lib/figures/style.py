@@ -4,11 +4,12 @@ import contextlib
 import itertools
 import re
 import textwrap
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import matplotlib
 import numpy as np
+import seaborn
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -29,27 +30,15 @@ STYLE = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib, so text is set alike everywhere
     "font.size": 8,
-    "axes.titlesize": 9,
-    "axes.labelsize": 8,
-    "axes.edgecolor": GREY,
-    "axes.linewidth": 0.7,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "axes.grid": False,
-    "grid.color": PALE,
-    "xtick.labelsize": SMALL,
-    "ytick.labelsize": SMALL,
-    "legend.fontsize": SMALL,
-    "legend.frameon": False,
-    "lines.linewidth": 1.5,
-    "figure.facecolor": "white",
-    "figure.dpi": 110,
-    "savefig.dpi": "figure",
-    "savefig.bbox": None,
+    "axes.titlesize": 9, "axes.labelsize": 8, "axes.edgecolor": GREY, "axes.linewidth": 0.7,
+    "axes.spines.top": False, "axes.spines.right": False,
+    "axes.axisbelow": True, "axes.grid": False, "grid.color": PALE,
+    "xtick.labelsize": SMALL, "ytick.labelsize": SMALL,
+    "legend.fontsize": SMALL, "legend.frameon": False, "lines.linewidth": 1.5,
+    "figure.facecolor": "white", "figure.dpi": 110, "savefig.dpi": "figure", "savefig.bbox": None,
     "svg.fonttype": "none",  # text stays text: it can be searched, and the file is small
     "svg.hashsalt": "ucf11",
-}
+}  # fmt: skip
 TAG = re.compile(r"<[^>]*>")
 LONG_NUMBER = re.compile(r"(\.\d\d)\d+")  # a hundredth of a point is finer than a screen
 COLOURS = 96  # of a figure with video frames: more is noise, and doubles the file
@@ -57,9 +46,7 @@ COLOURS = 96  # of a figure with video frames: more is noise, and doubles the fi
 
 @contextlib.contextmanager
 def page(width: float, height: float, note: str) -> Iterator[Figure]:
-    """Yield an empty figure of `width` x `height` inches in the one style, with `note` at its lower
-    right.
-    """
+    """Yield an empty figure of `width` x `height` inches in our style, `note` at lower right."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
         lines = textwrap.fill(note, round(NOTE_CHARACTERS * width))
@@ -81,33 +68,24 @@ def percent_axis(axis) -> None:
 
 
 def save(figure: Figure, path: Path) -> Path:
-    """Write `figure` to `path`, whole or not at all; the same figure gives the same bytes.
+    """Write a figure made within `page` to `path`, whole or not at all; same figure, same bytes.
 
-    Args:
-        figure: made within `page`.
-        path: its suffix gives the format: `.svg` for lines, `.png` for frames.
-
-    Raises:
-        ValueError: another suffix.
+    The suffix gives the format: `.svg` for lines, `.png` for frames. Raises `ValueError` on others.
     """
     if path.suffix not in (".svg", ".png"):
         raise ValueError(f"{path}: figures are saved as .svg or .png")
     with matplotlib.rc_context(STYLE), paths.atomic_file(path) as partial:
         if path.suffix == ".svg":
             figure.savefig(partial, metadata={"Date": None})
-            partial.write_text(
-                TAG.sub(lambda tag: LONG_NUMBER.sub(r"\1", tag[0]), partial.read_text())
-            )
+            text = TAG.sub(lambda tag: LONG_NUMBER.sub(r"\1", tag[0]), partial.read_text())
+            partial.write_text(text)
         else:
             _pixels(figure).save(partial, optimize=True)
     return path
 
 
 def saver(folder: Path | str) -> Callable[[Figure, str], Figure]:
-    """Return `save_as(figure, name)`, which saves to `folder` and returns the figure.
-
-    An empty `folder` saves nothing, so that a notebook can be tried without leaving files.
-    """
+    """Return `save_as(figure, name)`, which saves to `folder`, if any, and returns the figure."""
 
     def save_as(figure: Figure, name: str) -> Figure:
         if folder:
@@ -125,6 +103,28 @@ def _pixels(figure: Figure) -> Image.Image:
     if any(values.ndim == 2 for values in shown):  # a map's few bright pixels need their colour
         return image.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     return image.quantize(COLOURS, dither=Image.Dither.NONE) if shown else image
+
+
+def legend(figure: Figure, columns: int) -> None:
+    """Put the first axes' legend above all."""
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=columns)
+
+
+def label_rows(axes: Axes, names: Sequence[str]) -> None:
+    """Label the rows at heights 0, 1, ... from top to bottom; the x axis has shares, 0..1."""
+    axes.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x")
+    percent_axis(axes.xaxis)
+
+
+def heat(axes: Axes, shares: np.ndarray, texts: Sequence[str], mask: np.ndarray, **options) -> None:
+    """Draw shares, 0..1, as colours with a text each; those of `mask` stay grey."""
+    axes.set_facecolor(PALE)
+    look = {"vmin": 0, "vmax": 1, "cmap": "Blues", "linewidths": 0.5, "fmt": "", "ax": axes}
+    look |= {"annot": np.reshape(texts, shares.shape), "annot_kws": {"fontsize": SMALL}}
+    seaborn.heatmap(shares, mask=mask, **look, **options)
 
 
 def mark(axes: Axes, y: float, text: str) -> None:

@@ -7,12 +7,7 @@ from ucf11lib.backend import keras
 from ucf11lib.models.layers import Builder
 
 # Channels of each block's convolutions, and the pool after it: the first keeps all frames.
-BLOCKS = (
-    ((64,), (1, 2, 2)),
-    ((128,), (2, 2, 2)),
-    ((256, 256), (2, 2, 2)),
-    ((512, 512), (2, 2, 2)),
-)
+BLOCKS = (((64,), (1, 2, 2)), ((128,), (2, 2, 2)), ((256, 256), (2, 2, 2)), ((512, 512), (2, 2, 2)))
 
 
 def c3d(x, make: Builder, classes: int):
@@ -22,12 +17,7 @@ def c3d(x, make: Builder, classes: int):
     -> (N, 3, 4, 4, 512) -> (N, 1024) -> (N, 1024) -> (N, classes), at width 1. The channels are
     C3D's own; the report does not give them.
     """
-    number = 0
-    for block, (channels, window) in enumerate(BLOCKS, 1):
-        pools = [None] * (len(channels) - 1) + [(f"pool{block}", window)]
-        for n, pool in zip(channels, pools, strict=True):
-            number += 1
-            x = make.conv(x, n, (3, 3, 3), f"conv{number}", pool)
+    x = make.conv_blocks(x, BLOCKS, (3, 3, 3))
     x = keras.layers.Flatten(name="flatten")(x)
     x = make.dense(x, 1024, "dense1")
     x = make.dense(x, 1024, "dense2")

@@ -14,9 +14,8 @@ from ucf11lib.backend import keras
 def layer_flops(model: keras.Model) -> dict[str, int]:
     """Return the forward pass's FLOPs of each layer that counts, for one sequence.
 
-    Args:
-        model: a sequential graph, such as `models.build` makes; where it folds time into the
-            batch, a layer counts for each frame.
+    `model` is a sequential graph; where it folds time into the batch, a layer counts for each
+    frame.
     """
     counts = {}
     frames = 1  # rows of a layer's batch for one sequence

@@ -1,10 +1,13 @@
 """What the networks are made of: a builder that knows the recipe, and the input normalisation."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ucf11lib.backend import keras
 from ucf11lib.runs.recipes import Recipe
 
+Window = tuple[int, ...]
+Pool = tuple[str, Window]  # its name first
 NOISE_FLOOR = 4.0  # grey levels: a still sequence is noise, and is not scaled to full contrast
 
 
@@ -12,11 +15,9 @@ NOISE_FLOOR = 4.0  # grey levels: a still sequence is noise, and is not scaled t
 class Normalise(keras.layers.Layer):
     """uint8 (N, T, H, W, 3) in 0..255 -> float (N, T, H, W, 3), so that a saved model is complete.
 
-    Args:
-        kind: `raw` (as they are), `unit` (x / 255), `dataset` (minus `mean`, over `std`), or
-            `sequence` (minus the sequence's mean frame, over the standard deviation of the rest:
-            no static background, no light of its own).
-        mean, std: three numbers each, grey levels; only `dataset` reads them.
+    `kind` is `raw`, `unit` (x / 255), `dataset` (minus `mean`, over `std`, three grey levels each),
+    or `sequence` (minus the sequence's mean frame, over the standard deviation of the rest: no
+    static background, no light of its own).
     """
 
     def __init__(self, kind: str, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0), **kwargs):
@@ -49,12 +50,9 @@ class Normalise(keras.layers.Layer):
 
 @dataclass
 class Builder:
-    """Makes layers by a recipe; each draws its weights from a seed of its own.
+    """Makes layers by a recipe, each with weights and dropout masks from a seed of its own.
 
-    Args:
-        recipe: initialisation, normalisation, dropout.
-        width: factor on the units of every layer made with `scaled=True`.
-        seed: of all weights and dropout masks.
+    `width` is a factor on the units of every layer made with `scaled=True`.
     """
 
     recipe: Recipe
@@ -66,24 +64,15 @@ class Builder:
         """Return `n` at this width, at least 4 and a multiple of 4."""
         return max(4, 4 * round(n * self.width / 4))
 
-    def conv(
-        self,
-        x,
-        channels: int,
-        kernel: tuple[int, ...],
-        name: str,
-        pool: tuple[str, tuple[int, ...]] | None = None,
-    ):
+    def conv(self, x, channels: int, kernel: Window, name: str, pool: Pool | None = None):
         """Convolution of stride 1, the recipe's normalisation, ReLU: (..., C) -> (..., channels).
 
-        `pool` is the name and the window of a max-pool. It comes before the ReLU, which gives the
+        The max-pool comes before the ReLU, which gives the
         same numbers, since ReLU is monotonic, from a part of the pixels.
         """
         layer = keras.layers.Conv3D if len(kernel) == 3 else keras.layers.Conv2D
-        weights = self.initializer()
-        x = layer(
-            self.units(channels), kernel, padding="same", kernel_initializer=weights, name=name
-        )(x)
+        options = {"padding": "same", "kernel_initializer": self.initializer(), "name": name}
+        x = layer(self.units(channels), kernel, **options)(x)
         if self.recipe.norm == "batch":
             x = keras.layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
         elif self.recipe.norm == "group":
@@ -94,6 +83,16 @@ class Builder:
             max_pool = keras.layers.MaxPooling3D if len(kernel) == 3 else keras.layers.MaxPooling2D
             x = max_pool(window, name=pool_name)(x)
         return keras.layers.ReLU(name=f"{name}_relu")(x)
+
+    def conv_blocks(self, x, blocks: Sequence[tuple[Sequence[int], Window]], kernel: Window):
+        """For each block's channels a convolution, and its max-pool after the last of them."""
+        number = 0
+        for block, (channels, window) in enumerate(blocks, 1):
+            pools = [None] * (len(channels) - 1) + [(f"pool{block}", window)]
+            for n, pool in zip(channels, pools, strict=True):
+                number += 1
+                x = self.conv(x, n, kernel, f"conv{number}", pool)
+        return x
 
     def dense(self, x, n: int, name: str, *, relu: bool = True, scaled: bool = True):
         """Dropout if the recipe has it, a dense layer of `n` units, ReLU if asked."""
@@ -107,11 +106,8 @@ class Builder:
         """The last linear layer, always float32; a softmax only if the recipe has that fault."""
         if self.recipe.dropout:
             x = self._dropout(x, "logits")
-        weights = self.initializer()
-        dense = keras.layers.Dense(
-            classes, kernel_initializer=weights, dtype="float32", name="logits"
-        )
-        x = dense(x)
+        options = {"kernel_initializer": self.initializer(), "dtype": "float32", "name": "logits"}
+        x = keras.layers.Dense(classes, **options)(x)
         if self.recipe.head == "logits":
             return x
         return keras.layers.Softmax(dtype="float32", name="softmax")(x)

@@ -13,12 +13,7 @@ from ucf11lib.runs.folder import Run
 from ucf11lib.runs.parsing import check_name
 from ucf11lib.runs.recipes import Recipe
 
-NETWORKS = {
-    "c3d": c3d,
-    "vgg9": vgg9,
-    "cnn_lstm": cnn_lstm,
-    "frame_cnn": frame_cnn,
-}
+NETWORKS = {"c3d": c3d, "vgg9": vgg9, "cnn_lstm": cnn_lstm, "frame_cnn": frame_cnn}
 
 
 def check_model(name: str) -> None:
@@ -27,34 +22,15 @@ def check_model(name: str) -> None:
 
 
 def build(
-    name: str,
-    recipe: Recipe,
-    *,
-    classes: int = 11,
-    window: int = 30,
-    size: int = 64,
-    width: float = 1.0,
-    seed: int = 0,
-    mean: Sequence[float] = (0.0, 0.0, 0.0),
-    std: Sequence[float] = (1.0, 1.0, 1.0),
-) -> keras.Model:
-    """Build a network that maps uint8 frames to logits.
+    name: str, recipe: Recipe, *,
+    classes: int = 11, window: int = 30, size: int = 64, width: float = 1.0, seed: int = 0,
+    mean: Sequence[float] = (0.0, 0.0, 0.0), std: Sequence[float] = (1.0, 1.0, 1.0),
+) -> keras.Model:  # fmt: skip
+    """Build a network from uint8 (N, window, size, size, 3) to logits, float32 (N, classes).
 
-    Args:
-        name: one of `NETWORKS`.
-        recipe: initialisation, head, input normalisation, normalisation layers, dropout.
-        classes: number of outputs.
-        window: frames a sequence.
-        size: pixels a side.
-        width: factor on the convolutions' channels and the dense layers' units.
-        seed: of the weights and the dropout masks.
-        mean, std: of the training part a channel, in grey levels, for `inputs="dataset"`.
-
-    Returns:
-        A model from uint8 (N, window, size, size, 3) to float32 (N, classes).
-
-    Raises:
-        UserError: an unknown name, or sequences that are too short or too small for the network.
+    `width` is a factor on the convolutions' channels and the dense layers' units, `seed` of the
+    weights and dropout masks, `mean` and `std` the training part's a channel, grey levels, for
+    `inputs="dataset"`. Raises `UserError` on an unknown name, or sequences too short or too small.
     """
     check_model(name)
     frames = keras.Input((window, size, size, 3), dtype="uint8", name="frames")
@@ -64,18 +40,16 @@ def build(
     except ValueError as error:
         if "negative" not in str(error) and "zero" not in str(error):
             raise
-        raise UserError(
-            f"{name}: sequences of {window} frames of {size}x{size} are smaller than its pools; "
-            "give a larger --window or --size"
-        ) from None
+        sequences = f"sequences of {window} frames of {size}x{size}"
+        raise UserError(f"{name}: {sequences} are smaller than its pools; give a larger --window "
+                        "or --size") from None  # fmt: skip
     return keras.Model(frames, logits, name=name)
 
 
 def load(run: Run) -> keras.Model:
     """Load the network of a finished run.
 
-    Raises:
-        UserError: a file that Keras cannot load, or a network that does not fit its configuration.
+    Raises `UserError` if Keras cannot load it, or it does not fit its configuration.
     """
     path = run.path / "model.keras"
     try:
@@ -85,8 +59,7 @@ def load(run: Run) -> keras.Model:
         raise UserError(f"{path}: cannot be loaded ({reason}); train again") from None
     expected = (run.data.window, run.data.size, run.data.size, 3), (len(run.data.classes),)
     if (model.input_shape[1:], model.output_shape[1:]) != expected:
-        raise UserError(
-            f"{path}: maps {model.input_shape[1:]} to {model.output_shape[1:]}, its configuration "
-            f"{expected[0]} to {expected[1]}; train again"
-        )
+        actual = f"{model.input_shape[1:]} to {model.output_shape[1:]}"
+        raise UserError(f"{path}: maps {actual}, its configuration {expected[0]} to {expected[1]}; "
+                        "train again")  # fmt: skip
     return model

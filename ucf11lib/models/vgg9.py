@@ -8,7 +8,8 @@ channels, doubled at each pool, two dense layers of 2048 and 500 outputs; six co
 from ucf11lib.backend import keras
 from ucf11lib.models.layers import Builder, fold_time, unfold_time
 
-BLOCKS = ((1, 64), (1, 128), (2, 256), (2, 512))  # (convolutions, channels), a pool after each
+# Channels of each block's convolutions, and the pool after it.
+BLOCKS = (((64,), (2, 2)), ((128,), (2, 2)), ((256, 256), (2, 2)), ((512, 512), (2, 2)))
 
 
 def vgg9(x, make: Builder, classes: int):
@@ -19,12 +20,7 @@ def vgg9(x, make: Builder, classes: int):
     -> (N, 15000) -> (N, classes), at width 1.
     """
     window = x.shape[1]
-    x = fold_time(x)
-    number = 0
-    for block, (convolutions, channels) in enumerate(BLOCKS, 1):
-        for pool in [None] * (convolutions - 1) + [(f"pool{block}", (2, 2))]:
-            number += 1
-            x = make.conv(x, channels, (3, 3), f"conv{number}", pool)
+    x = make.conv_blocks(fold_time(x), BLOCKS, (3, 3))
     x = keras.layers.Flatten(name="flatten")(x)
     x = make.dense(x, 2048, "dense1")
     x = make.dense(x, 2048, "dense2")

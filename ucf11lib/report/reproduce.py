@@ -43,23 +43,14 @@ class Target:
 
 
 def reproduce(
-    profile: str = "quick",
-    source: str = "synthetic",
-    data: str = "",
-    split: str = "group",
+    profile: str = "quick", source: str = "synthetic", data: str = "", split: str = "group",
     only: Sequence[str] = (),
-) -> Path:
-    """Run the notebooks, and rebuild figures and report.
+) -> Path:  # fmt: skip
+    """Run the notebooks, and rebuild figures and report; return the executed notebooks' folder.
 
-    The default parameters rebuild `figures/` and `report/` of the checkout. Any others fill
-    `runs/report-...`, since their figures may show people and their numbers are of other data.
-
-    Args:
-        profile, source, data, split: as for a training; every notebook gets them.
-        only: names of notebooks; the report is not rebuilt then.
-
-    Returns:
-        The folder of the executed notebooks.
+    The default parameters, which every notebook gets, rebuild `figures/` and `report/` of the
+    checkout. Any others fill `runs/report-...`, since their figures may show people and their
+    numbers are of other data. With notebooks named in `only`, the report is not rebuilt.
 
     Raises:
         UserError: an unknown notebook, profile, source or split, or data that cannot be used.

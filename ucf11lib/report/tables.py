@@ -38,15 +38,10 @@ class _Cells(string.Formatter):
 
 
 def pipe_table(rows: pd.DataFrame, columns: Mapping[str, str] | None = None) -> Markdown:
-    """Return rows as a Markdown table.
+    """Return rows as a Markdown table; a cell with a missing value is "none".
 
-    Args:
-        rows: one a line.
-        columns: title -> format string over the values of a row, such as "{low:.1%} to
-            {high:.1%}"; each column under its own name by default.
-
-    Returns:
-        The table; a cell with a missing value is "none".
+    `columns` has title -> format string over a row's values, such as "{low:.1%} to {high:.1%}"; by
+    default each column is under its own name.
     """
     columns = columns or {name: f"{{{name}}}" for name in rows}
     lines = [list(columns), [":---"] * len(columns)]
@@ -83,14 +78,10 @@ def changes(runs: Mapping[str, Run]) -> pd.DataFrame:
 
 
 def times_to_75(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return how many runs of a kind reached 75 %, and the range of sequences and seconds.
+    """Return how many runs of the study `time_to_75`, a kind a row, reached 75 %.
 
-    Args:
-        rows: of the study `time_to_75`.
-
-    Returns:
-        The columns data, model, recipe, runs, reached, fewest and most (sequences), fastest and
-        slowest (seconds); NaN where no run reached it.
+    The columns are data, model, recipe, runs, reached, fewest and most (sequences), fastest and
+    slowest (seconds); NaN where no run reached it.
     """
     groups = rows.groupby(["data", "model", "recipe"], sort=False)
     return groups.agg(

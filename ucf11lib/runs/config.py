@@ -19,18 +19,14 @@ from ucf11lib.runs.specs import DataSpec, Seed, SplitSpec, data_spec, split_spec
 
 @dataclass(frozen=True)
 class RunConfig:
-    """One training.
+    """One training: a `model` of `ucf11lib.models.NETWORKS`, and how, how long and on what.
 
-    Attributes:
-        model: of `ucf11lib.models.NETWORKS`.
-        recipe, profile, data, split: see there.
-        seed: of the split, the weights, the order, the augmentation and the dropout.
-        precision: `float32`, or the type of the matrix products and convolutions: `bfloat16`, or
-            `float16` with loss scaling. Weights, normalisation, logits and loss stay float32.
-        health: watch the training and stop one that cannot learn (`ucf11lib.training.health`).
-        deterministic: only operations whose result does not depend on the order in which threads
-            add, from then on in the whole process; slower
-            (https://www.tensorflow.org/api_docs/python/tf/config/experimental/enable_op_determinism).
+    `seed` is of the split, the weights, the order, the augmentation and the dropout. `precision` is
+    the type of the matrix products and convolutions (`float16` with loss scaling); weights,
+    normalisation, logits and loss stay float32. `health` stops a training that cannot learn
+    (`ucf11lib.training.health`). `deterministic` allows only operations whose result does not
+    depend on the order in which threads add, from then on in the whole process; slower
+    (https://www.tensorflow.org/api_docs/python/tf/config/experimental/enable_op_determinism).
     """
 
     model: str
@@ -45,13 +41,12 @@ class RunConfig:
 
     @classmethod
     def of(cls, **flat: Any) -> "RunConfig":
-        """Build from flat parameters: `model`, `recipe`, `profile`, `source`, `data` (the folder),
-        `split`, `fold`, `inner`, `seed`, `precision`, `health`, `deterministic`, and any field of
-        `Recipe`, `Profile` or `DataSpec`. Values may be text.
+        """Build from flat parameters, whose values may be text.
 
-        Raises:
-            UserError: an unknown name, a value that its field cannot have, or parameters that do
-                not fit each other.
+        They are `model`, `recipe`, `profile`, `source`, `data` (the folder), `split`, `fold`,
+        `inner`, `seed`, `precision`, `health`, `deterministic`, and any field of `Recipe`,
+        `Profile` or `DataSpec`. Raises `UserError` on unknown names, on values that a field cannot
+        have, and on parameters that do not fit each other.
         """
         check_flat_names(flat)
         if "model" not in flat:
@@ -59,17 +54,9 @@ class RunConfig:
         model = str(flat["model"])
         recipe = named_recipe(str(flat.get("recipe", "repaired")), model)
         profile = named_profile(str(flat.get("profile", "quick")), model)
-        own = {
-            name: read_text(name, flat[name], kind) for name, kind in _RUN.items() if name in flat
-        }
-        return cls(
-            model,
-            _with_fields(recipe, flat),
-            _with_fields(profile, flat),
-            _with_fields(data_spec(profile.name, flat), flat),
-            split_spec(flat),
-            **own,
-        )
+        own = {name: read_text(name, flat[name], _RUN[name]) for name in _RUN if name in flat}
+        parts = (recipe, profile, data_spec(profile.name, flat))
+        return cls(model, *(_with_fields(part, flat) for part in parts), split_spec(flat), **own)
 
     def with_(self, **flat: Any) -> "RunConfig":
         """Return the same with other flat parameters; a new recipe or profile keeps `overrides`."""
@@ -77,21 +64,15 @@ class RunConfig:
 
     def flat(self) -> dict[str, Any]:
         """Return the fewest flat parameters that build this configuration again."""
-        always = {
-            "model": self.model,
-            "recipe": self.recipe.name,
-            "profile": self.profile.name,
-            "source": self.data.source,
-            "data": self.data.folder,
-            "split": self.split.kind,
-            "seed": self.seed,
-        }
-        rare = {name: getattr(self.split, name) for name in ("fold", "inner")}
-        rare |= {name: getattr(self, name) for name in ("precision", "health", "deterministic")}
-        usual = {"fold": "", "inner": False, "precision": "float32", "health": True}
-        usual["deterministic"] = False
-        changed = {name: value for name, value in rare.items() if value != usual[name]}
-        return always | changed | self.overrides
+        flat = {"model": self.model, "recipe": self.recipe.name, "profile": self.profile.name}
+        flat |= {"source": self.data.source, "data": self.data.folder}
+        flat |= {"split": self.split.kind, "seed": self.seed}
+        rare = [(self.split, name) for name in ("fold", "inner")]
+        rare += [(self, name) for name in ("precision", "health", "deterministic")]
+        for part, name in rare:
+            if getattr(part, name) != getattr(type(part), name):  # the field's default
+                flat[name] = getattr(part, name)
+        return flat | self.overrides
 
     @property
     def overrides(self) -> dict[str, Any]:
@@ -104,8 +85,7 @@ class RunConfig:
         )
         changed = {}
         for default, actual in pairs:
-            before = asdict(default)
-            after = asdict(actual)
+            before, after = asdict(default), asdict(actual)
             changed |= {key: after[key] for key in after if after[key] != before[key]}
         return changed
 
@@ -142,9 +122,8 @@ def check_flat_names(flat: Mapping[str, object]) -> None:
     """Raise a `UserError` that lists the known names if `flat` has an unknown one."""
     known = {*_NAMED, *_RUN, *(name for types in _FIELDS.values() for name in types)}
     if unknown := sorted(set(flat) - known):
-        raise UserError(
-            f"unknown parameter {', '.join(unknown)}; known are {', '.join(sorted(known))}"
-        )
+        names = ", ".join(unknown)
+        raise UserError(f"unknown parameter {names}; known are {', '.join(sorted(known))}")
 
 
 def _with_fields(values: Any, flat: Mapping[str, Any]) -> Any:
@@ -155,37 +134,25 @@ def _with_fields(values: Any, flat: Mapping[str, Any]) -> Any:
 
 
 _NAMED = ("model", "recipe", "profile", "source", "data", "split", "fold", "inner")
-_RUN = {
-    name: kind
-    for name, kind in field_types(RunConfig).items()
-    if name in ("seed", "precision", "health", "deterministic")
-}
+_RESOLVED = ("name", "source", "folder")  # the fields that `_NAMED` decide
+_OWN = ("seed", "precision", "health", "deterministic")
+_RUN = {name: field_types(RunConfig)[name] for name in _OWN}
 _FIELDS = {
-    kind: {
-        name: of
-        for name, of in field_types(kind).items()
-        if name not in ("name", *_NAMED, "folder")
-    }
+    kind: {name: of for name, of in field_types(kind).items() if name not in _RESOLVED}
     for kind in (Recipe, Profile, DataSpec)
 }
 
 
 def parse_settings(items: Iterable[str], taken: Container[str] = ()) -> dict[str, str]:
-    """Return flat parameters written as "learning_rate=0.001".
+    """Return flat parameters written as "learning_rate=0.001", of which a later one counts.
 
-    Args:
-        items: a parameter each, in which a later one counts.
-        taken: names that have options of their own.
-
-    Raises:
-        UserError: an item that is not FIELD=VALUE of a field of recipe, profile or data.
+    Raises `UserError` on what is not FIELD=VALUE, and on names `taken` by options of their own.
     """
     settings = {}
     for item in items:
         name, equals, value = item.partition("=")
         if not equals or name in taken:
-            raise UserError(
-                f"setting {item!r}: write FIELD=VALUE, a field of recipe, profile or data"
-            )
+            remedy = "write FIELD=VALUE, a field of recipe, profile or data"
+            raise UserError(f"setting {item!r}: {remedy}")
         settings[name.strip()] = value.strip()
     return settings

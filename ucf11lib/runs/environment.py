@@ -37,9 +37,8 @@ def processor_of() -> tuple[str, list[str]]:
     info = Path("/proc/cpuinfo")
     text = info.read_text() if info.exists() else ""
     names = re.findall(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
-    flags = set(
-        " ".join(re.findall(r"^(?:flags|Features)\s*:\s*(.+)$", text, re.MULTILINE)).split()
-    )
+    flags = re.findall(r"^(?:flags|Features)\s*:\s*(.+)$", text, re.MULTILINE)
+    flags = set(" ".join(flags).split())
     name = next(filter(None, [*names, platform.processor()]), platform.machine())
     return name.strip(), [one for one in INSTRUCTION_SETS if one in flags]
 

@@ -35,11 +35,7 @@ class Run:
 
     @classmethod
     def open(cls, path: Path | str) -> "Run":
-        """Open the run at `path`.
-
-        Raises:
-            UserError: no run there, or one that did not finish.
-        """
+        """Open the run at `path`; raises `UserError` for none, or one that did not finish."""
         path = Path(path)
         if not (path / "config.json").is_file():
             raise UserError(f"{path}: not a run folder (no config.json); make one with "
@@ -74,9 +70,8 @@ class Run:
         """One row an epoch, columns `HISTORY`."""
         table = _read_csv(self.path / "history.csv")
         if list(table.columns) != HISTORY or not len(table):
-            raise UserError(
-                f"{self.path}/history.csv: damaged (columns {list(table)[:6]}); {REMEDY}"
-            )
+            damage = f"damaged (columns {list(table)[:6]})"
+            raise UserError(f"{self.path}/history.csv: {damage}; {REMEDY}")
         return table
 
     @cached_property

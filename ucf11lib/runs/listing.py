@@ -25,10 +25,7 @@ def runs_table(folder: Path | str | None = None) -> pd.DataFrame:
     Columns: run (its folder), status (`running`, `interrupted`, `unreadable`, or that of
     metrics.json), model, recipe, profile, data, split, seed, epoch (finished ones), epochs (at
     most), accuracy (of the last epoch) and age (seconds since the last write). What a damaged
-    folder does not tell is None.
-
-    Raises:
-        UserError: no such folder.
+    folder does not tell is None. Raises `UserError` for no such folder.
     """
     folder = Path(folder) if folder else paths.runs_dir()
     if not folder.is_dir():
@@ -74,9 +71,8 @@ def formatted(table: pd.DataFrame) -> str:
 def metrics_table(runs: Mapping[str, Run]) -> pd.DataFrame:
     """Return the metrics of each run, a run a row, named by the index.
 
-    Columns: accuracy, low and high (its 95 % interval over groups, NaN for a single group),
-    accuracy_clip, accuracy_batch_mean, top2, macro_f1, ece, seconds, seconds_to_75 (NaN if never),
-    sequences_per_second, parameters.
+    Beside the columns of the same names in metrics.json it has low and high, the accuracy's 95 %
+    interval over groups; NaN is "never" (seconds_to_75) or "of a single group" (the interval).
     """
     keys = ["accuracy_clip", "accuracy_batch_mean", "top2", "macro_f1", "ece", "seconds"]
     keys += ["seconds_to_75", "sequences_per_second", "parameters"]

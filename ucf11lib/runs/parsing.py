@@ -1,8 +1,7 @@
 """The one way in which data from outside this process becomes typed values.
 
-Run folders, stores, results, checkpoints, YAML and flat parameters may have been written by
-another version, by hand, or by a stranger. msgspec reads them into dataclasses; what does not fit
-is a `UserError` of one line that names the file, the field and the remedy.
+Files may be of another version, written by hand, or by a stranger. msgspec reads them into
+dataclasses; what does not fit is a `UserError` of one line: the file, the field and the remedy.
 """
 
 import typing
@@ -18,15 +17,10 @@ MAX_BYTES = 64 << 20  # no JSON file of ours is larger
 
 
 def read_json(path: Path, kind: type[T], remedy: str) -> T:
-    """Return the contents of a JSON file as `kind`.
+    """Return the contents of a JSON file as `kind`: a dataclass, TypedDict or plain type.
 
-    Args:
-        path: the file; anything but an ordinary file counts as missing.
-        kind: a dataclass, TypedDict or plain type. Keys that it does not name are ignored.
-        remedy: what the reader of the error can do.
-
-    Raises:
-        UserError: no such file, not JSON, or a field of another type.
+    Keys that it does not name are ignored. Raises `UserError` for no ordinary file, no JSON, or a
+    field of another type; it ends in `remedy`.
     """
     try:
         if not path.is_file() or path.stat().st_size > MAX_BYTES:
@@ -45,15 +39,9 @@ def convert(value: object, kind: type[T], where: str, remedy: str) -> T:
 
 
 def read_text(name: str, value: object, kind: Any) -> object:
-    """Return the value of one flat parameter, which may be text such as "1e-3", "true" or "none".
+    """Return one flat parameter, which may be text such as "1e-3" or "none", as its field's `kind`.
 
-    Args:
-        name: of the parameter, for the error.
-        value: text, or already of its type.
-        kind: the annotation of its field.
-
-    Raises:
-        UserError: a value that the field cannot have; the line says what it can.
+    Raises `UserError` on a value that the field cannot have; the line says what it can.
     """
     optional = type(None) in typing.get_args(kind)
     if optional and isinstance(value, str) and value.lower() == "none":
@@ -64,9 +52,8 @@ def read_text(name: str, value: object, kind: Any) -> object:
         choices = typing.get_args(kind) if typing.get_origin(kind) is typing.Literal else ()
         allowed = f"choose one of {', '.join(choices)}" if choices else _message(error)
         text = repr(value)
-        raise UserError(
-            f"{name}={text if len(text) < 80 else text[:77] + '...'}: {allowed}"
-        ) from None
+        shown = text if len(text) < 80 else f"{text[:77]}..."
+        raise UserError(f"{name}={shown}: {allowed}") from None
 
 
 def field_types(kind: type) -> dict[str, Any]:

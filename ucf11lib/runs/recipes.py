@@ -1,10 +1,9 @@
 """How to train: recipes (the method) and profiles (the size of network and run).
 
-Recipe `2019` is the report's: everything drawn from N(0, 0.1), data-set mean and standard
-deviation, Adam 1e-3, batch 16, stop at 75 % validation accuracy; and for C3D the softmax head
-whose output the loss softmaxes again. Recipe `repaired` is the same architectures with `REPAIRS`
-and `FIXED_LENGTH`. The recipes in `PEERS` are for comparison: what others published for UCF-11, on
-our networks.
+Recipe `2019` is the report's: all weights from N(0, 0.1), Adam 1e-3, batch 16, stop at 75 %
+validation accuracy; and for C3D the softmax head whose output the loss softmaxes again. Recipe
+`repaired` is the same architectures with `REPAIRS` and `FIXED_LENGTH`. The recipes in `PEERS` are
+for comparison: what others published for UCF-11, on our networks.
 """
 
 from dataclasses import asdict, dataclass, replace
@@ -27,28 +26,23 @@ class Recipe:
     """A training method.
 
     Attributes:
-        name: `2019`, `repaired` or one of `PEERS`.
         init: convolution and dense weights: `normal` is N(0, init_std), `he` is He et al., ICCV
             2015 (arXiv:1502.01852).
-        init_std: of `normal` weights; the 2019 report's are N(0, 0.1).
         head: `logits`, or `softmax` for a head whose output the loss softmaxes again.
         inputs: `dataset` subtracts the training part's mean and divides by its standard deviation,
             a channel; `sequence` subtracts each sequence's own mean frame and divides by the
             standard deviation of the rest; `unit` is x / 255; `raw` is grey levels 0..255.
-        norm: normalisation after each convolution: `none`, `batch` (momentum 0.9) or `group`
-            (8 groups; Wu and He, ECCV 2018, arXiv:1803.08494).
-        dropout: share of the dense layers' inputs dropped, below 1.
-        optimizer: `adam`, `rmsprop`, `momentum` (0.9) or `sgd`.
-        learning_rate: the optimiser's, at its highest.
-        schedule: `constant`, or `cosine` to zero at the last step.
+        norm: after each convolution: `none`, `batch` (momentum 0.9) or `group` (8 groups; Wu and
+            He, ECCV 2018, arXiv:1803.08494).
+        dropout: share of the dense layers' inputs dropped.
+        optimizer: `momentum` is SGD with 0.9.
+        learning_rate: the optimiser's, at its highest; a `cosine` schedule ends at zero.
         warmup: share of all steps over which the learning rate rises from zero.
         batch_size: sequences a step, over all replicas.
-        flip: mirror half of the training sequences.
-        shift: move each training sequence by up to this many pixels, both ways.
-        brightness: scale each training sequence's grey levels by up to this share, both ways.
-        target_accuracy: stop when the validation accuracy of an epoch reaches it; None never
-            stops early. A run that stops on the accuracy that it reports is biased upwards, so
-            only the 2019 protocol does.
+        flip, shift, brightness: mirror half of the training sequences, move each by up to this many
+            pixels, scale its grey levels by up to this share, both ways.
+        target_accuracy: stop when the validation accuracy of an epoch reaches it. A run that stops
+            on the accuracy that it reports is biased upwards, so only the 2019 protocol does.
     """
 
     name: str
@@ -73,11 +67,8 @@ class Recipe:
 class Profile:
     """The size of the network and of the run.
 
-    Attributes:
-        name: `smoke`, `quick` or `full`.
-        width: factor on the channels of the convolutions and the units of the dense layers.
-        epochs: at most this many.
-        steps_per_epoch: batches an epoch, whatever the size of the data.
+    `width` is a factor on the channels of the convolutions and the units of the dense layers; there
+    are at most `epochs`, of `steps_per_epoch` batches each, whatever the size of the data.
     """
 
     name: str
@@ -101,18 +92,13 @@ FIXED_LENGTH = {"schedule": "cosine", "warmup": 0.05, "batch_size": 8, "target_a
 # What two other solutions of the same course published, in their own code. The settings are
 # theirs, the networks ours. Left out is what has no effect in a quick run (c3dsmall's decay of 2 %
 # every 6000 sequences) or never reached the loss (cnnlstm's L2).
+OF_BOTH_PEERS = {"inputs": "unit", "learning_rate": 1e-4, "target_accuracy": None}
 PEERS = {
     # https://github.com/MekkaSiekka/C3D-UCF11-Tensorflow, c3d_UCF11.py
-    "peer_c3dsmall": {"inputs": "unit", "init_std": 0.01, "learning_rate": 1e-4, "batch_size": 10},
-    # https://github.com/nikhilasm/ecse4850, project5/final_project.py; Keras's random_normal is
-    # N(0, 0.05)
-    "peer_cnnlstm": {
-        "inputs": "unit",
-        "init_std": 0.05,
-        "learning_rate": 1e-4,
-        "batch_size": 8,
-        "flip": True,
-    },
+    "peer_c3dsmall": {"init_std": 0.01, "batch_size": 10},
+    # https://github.com/nikhilasm/ecse4850, project5/final_project.py; Keras's random_normal has
+    # the standard deviation 0.05
+    "peer_cnnlstm": {"init_std": 0.05, "batch_size": 8, "flip": True},
 }
 RECIPES = ("repaired", "2019", *PEERS)
 PROFILES = ("smoke", "quick", "full")
@@ -124,14 +110,10 @@ QUICK_STEPS = 120
 
 
 def named_recipe(name: str, model: str) -> Recipe:
-    """Return the recipe called `name` for `model`.
-
-    Raises:
-        UserError: an unknown recipe.
-    """
+    """Return the recipe called `name` for `model`; raises `UserError` on an unknown one."""
     check_name(name, RECIPES, "recipe")
     if name in PEERS:
-        return Recipe(name, target_accuracy=None, **PEERS[name])
+        return Recipe(name, **OF_BOTH_PEERS, **PEERS[name])
     original = Recipe("2019", head="softmax" if model == "c3d" else "logits")
     if name == "2019":
         return original
@@ -139,11 +121,7 @@ def named_recipe(name: str, model: str) -> Recipe:
 
 
 def named_profile(name: str, model: str) -> Profile:
-    """Return the profile called `name` for `model`.
-
-    Raises:
-        UserError: an unknown profile.
-    """
+    """Return the profile called `name` for `model`; raises `UserError` on an unknown one."""
     check_name(name, PROFILES, "profile")
     if name == "full":
         return Profile(name, width=1.0, epochs=128, steps_per_epoch=256)
@@ -155,9 +133,7 @@ def named_profile(name: str, model: str) -> Profile:
 
 def recipe_changes(original: Recipe, other: Recipe) -> pd.DataFrame:
     """Return the settings in which two recipes differ: setting, and the value in each."""
-    before = asdict(original)
-    after = asdict(other)
-    differ = [key for key in before if key != "name" and before[key] != after[key]]
-    rows = [(key.replace("_", " "), str(before[key]), str(after[key])) for key in differ]
     columns = ["setting", f"recipe {original.name}", f"recipe {other.name}"]
-    return pd.DataFrame(rows, columns=columns)
+    pairs = zip(asdict(original).items(), asdict(other).values(), strict=True)
+    rows = [(key.replace("_", " "), str(a), str(b)) for (key, a), b in pairs if a != b]
+    return pd.DataFrame([row for row in rows if row[0] != "name"], columns=columns)

@@ -8,13 +8,10 @@ from typing import TypedDict
 class StoreRecord:
     """What `config.json` says of the data and devices, beside the configuration itself.
 
-    Attributes:
-        store: folder of the clip store.
-        store_sha256: of its `frames` and `index`.
-        data_kind: "synthetic data", or which real video; beside every number.
-        classes: display names in label order.
-        window, size: frames a sequence, pixels a side.
-        strategy, workers, replicas: `one`, `mirrored` or `multiworker`, and how many.
+    Of the clip store its folder, the digests of its `frames` and `index`, and `data_kind`,
+    "synthetic data" or which real video, to be beside every number; display names in label order;
+    frames a sequence (`window`), pixels a side (`size`); `one`, `mirrored` or `multiworker`, and
+    how many.
     """
 
     store: str

@@ -24,19 +24,11 @@ SYNTHETIC_SIZES = {"smoke": (5, 1, 1), "quick": (25, 10, 1), "full": (25, 6, Non
 class DataSpec:
     """Which sequences.
 
-    Attributes:
-        source: `synthetic`, `course`, `ucf11` or `videos`.
-        folder: the absolute folder that the source reads; empty for `synthetic`.
-        groups: of the synthetic data, a class.
-        clips: of the synthetic data, a group.
-        sequences: of the synthetic data, a clip; None for the course files' numbers, 7272 in all.
-        render_seed: of the synthetic data.
-        window: frames a sequence.
-        stride: frames from one sequence's start to the next's where videos are decoded; None for
-            no overlap.
-        size: pixels a side.
-        group_pattern: regular expression that finds a clip's group in its path; empty for the
-            built-in rules.
+    `folder` is the absolute one that the source reads. Of the synthetic data there are `groups` a
+    class, `clips` a group and `sequences` a clip; None for the course files' numbers, 7272 in all.
+    `window` is frames a sequence, `size` pixels a side. Where videos are decoded, `stride` is
+    frames from one sequence's start to the next's, None for no overlap, and `group_pattern` a
+    regular expression that finds a clip's group in its path, empty for the built-in rules.
     """
 
     source: str = "synthetic"
@@ -53,13 +45,10 @@ class DataSpec:
 
 @dataclass(frozen=True)
 class SplitSpec:
-    """Which of them are held out.
+    """Which of them are held out: `random`, `video`, `group`, or `logo` with its group `fold`.
 
-    Attributes:
-        kind: `random`, `video`, `group` or `logo`.
-        fold: which group index `logo` holds out; empty for the other kinds.
-        inner: hold out a fifth of the training part instead, whole groups, to choose settings on;
-            the held-out part itself is not used.
+    `inner` holds out a fifth of the training part instead, whole groups, to choose settings on; the
+    held-out part itself is not used.
     """
 
     kind: str = "group"
@@ -70,8 +59,7 @@ class SplitSpec:
 def data_spec(profile: str, flat: Mapping[str, Any]) -> DataSpec:
     """Return the data of a profile, of flat `source` and `data`, with their defaults.
 
-    Raises:
-        UserError: an unknown source, or a folder that does not go with it.
+    Raises `UserError` on an unknown source, or a folder that does not go with it.
     """
     source = str(flat.get("source", "synthetic"))
     folder = str(flat.get("data", ""))
@@ -88,8 +76,7 @@ def data_spec(profile: str, flat: Mapping[str, Any]) -> DataSpec:
 def split_spec(flat: Mapping[str, Any]) -> SplitSpec:
     """Return the split of flat `split`, `fold` and `inner`.
 
-    Raises:
-        UserError: an unknown split, or a fold that does not go with it.
+    Raises `UserError` on an unknown split, or a fold that does not go with it.
     """
     kind = str(flat.get("split", "group"))
     fold = str(flat.get("fold", ""))
