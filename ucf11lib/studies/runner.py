@@ -46,10 +46,8 @@ def run_study(
         UserError: videos that are missing, or what `run_configs` refuses.
         RunFailed: a run failed; the others ended, and have their rows.
     """
-    folder = videos / "weizmann"
-    if study.videos and not folder.is_dir():
-        remedy = "give the one that holds weizmann/ with --videos"
-        raise UserError(f"{folder}: no such folder; {remedy}")
+    if study.videos and not (videos / "weizmann").is_dir():
+        raise UserError(f"{videos / 'weizmann'}: no such folder; give its parent with --videos")
     log(f"{study.name}: {study.question}")
     rows: list[dict] = []
     configs: list[RunConfig] = []
