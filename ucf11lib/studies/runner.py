@@ -32,8 +32,7 @@ def run_study(
     """Run a study; leave its results, and its figure if it has one. The same call resumes.
 
     Args:
-        study: what to run.
-        command: the command line that asked for it, for the results file.
+        study, command: what to run, and the command line that asked for it.
         file: the results, report/results/<name>.json by default, with figures/<name>.svg; beside
             any other file are accuracy.svg and table.csv.
         videos: the folder that holds weizmann/.
