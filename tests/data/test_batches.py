@@ -7,7 +7,14 @@ from hypothesis import strategies as st
 from ucf11lib.data import batches
 from ucf11lib.runs import named_recipe
 
-PLAIN = named_recipe("2019", "c3d")
+FRAMES = np.random.default_rng(1).integers(0, 256, (2, 3, 16, 16, 3), dtype=np.uint8)
+
+
+def augmented(*draws, **changes):
+    """What the first sequences become, one for each four draws."""
+    recipe = replace(named_recipe("2019", "c3d"), **changes)
+    frames = FRAMES[: len(draws)]
+    return np.asarray(batches.augment(frames, np.array(draws, np.float32), recipe))
 
 
 @settings(max_examples=50, deadline=None)
@@ -56,10 +63,6 @@ def test_evaluation_batches_keep_order_and_the_last_part(store):
     assert np.array_equal(np.concatenate(result), store.frames[indices])
 
 
-def picture(n=6, size=16):
-    return np.random.default_rng(1).integers(0, 256, (n, 3, size, size, 3), dtype=np.uint8)
-
-
 def test_batches_have_no_tuning_thread(store):
     stream = batches.Stream(np.arange(4), 0)
     training = batches.training_batches(store, stream, 2, first_step=0, steps=1)
@@ -68,27 +71,22 @@ def test_batches_have_no_tuning_thread(store):
 
 
 def test_augment_2019_changes_nothing():
-    frames = picture()
-    result = batches.augment(frames, np.zeros((6, 4), np.float32), PLAIN)
-    assert np.array_equal(np.asarray(result), frames)
+    assert np.array_equal(augmented([-1, 1, 1, 1], [1, 1, 1, 1]), FRAMES)
 
 
 def test_augment_flip_mirrors_all_frames():
-    frames, draws = picture(2), np.array([[-0.5, 0, 0, 0], [0.5, 0, 0, 0]], np.float32)
-    result = batches.augment(frames, draws, replace(PLAIN, flip=True)).numpy()
-    assert np.array_equal(result[0], frames[0])
-    assert np.array_equal(result[1], frames[1, :, :, ::-1])
+    result = augmented([-0.5, 0, 0, 0], [0.5, 0, 0, 0], flip=True)
+    assert np.array_equal(result[0], FRAMES[0])
+    assert np.array_equal(result[1], FRAMES[1, :, :, ::-1])
 
 
 def test_augment_shift_repeats_the_edge():
-    frames, draws = picture(1), np.array([[-1, 0.5, -0.5, 0]], np.float32)
-    result = batches.augment(frames, draws, replace(PLAIN, shift=4)).numpy()
-    assert np.array_equal(result[0, :, 2:, :-2], frames[0, :, :-2, 2:])
-    assert np.array_equal(result[0, :, 0, :-2], frames[0, :, 0, 2:])
+    result = augmented([-1, 0.5, -0.5, 0], shift=4)
+    assert np.array_equal(result[0, :, 2:, :-2], FRAMES[0, :, :-2, 2:])
+    assert np.array_equal(result[0, :, 0, :-2], FRAMES[0, :, 0, 2:])
 
 
 def test_augment_brightness_stays_in_range():
-    frames, draws = picture(1), np.array([[-1, 0, 0, 0.99]], np.float32)
-    result = batches.augment(frames, draws, replace(PLAIN, brightness=0.3)).numpy()
+    result = augmented([-1, 0, 0, 0.99], brightness=0.3)
     assert result.dtype == np.uint8
-    assert np.abs(result - np.clip(frames * 1.297, 0, 255)).max() <= 1
+    assert np.abs(result - np.clip(FRAMES[:1] * 1.297, 0, 255)).max() <= 1

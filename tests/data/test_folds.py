@@ -2,43 +2,12 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from ucf11lib.data import splits
 from ucf11lib.errors import UserError
 from ucf11lib.runs import RunConfig
 
 WXYZ = ["w", "x", "y", "z"]
-
-
-@st.composite
-def indexed_sets(draw):
-    n_classes, labels, groups, clips = draw(st.integers(2, 4)), [], [], []
-    for label in range(n_classes):
-        for g in draw(st.sets(st.integers(1, 12), min_size=2, max_size=8)):
-            for c in range(draw(st.integers(1, 3))):
-                for _ in range(draw(st.integers(1, 3))):
-                    labels.append(label)
-                    groups.append(f"class{label}/v_class{label}_{g:02d}")
-                    clips.append(f"{groups[-1]}/{c}")
-    order = draw(st.permutations(range(len(labels))))
-    return [np.array(column)[order] for column in (labels, groups, clips)]
-
-
-@settings(max_examples=200, deadline=None)
-@given(columns=indexed_sets())
-def test_leave_out_every_sequence_once(columns, fake_store):
-    store = fake_store(*columns)
-    held_out = []
-    for fold in splits.list_folds(store):
-        parts = splits.leave_out(store, fold)
-        assert sorted([*parts.train, *parts.validation]) == list(range(len(store)))
-        assert {group[-2:] for group in store.groups[parts.validation]} == {fold}
-        assert not any(group.endswith(fold) for group in store.groups[parts.train])
-        assert set(store.labels[parts.train]) == set(range(len(store.classes)))
-        held_out += parts.validation.tolist()
-    assert sorted(held_out) == list(range(len(store)))
 
 
 def test_list_folds_by_index_in_natural_order(store, fake_store):

@@ -26,11 +26,6 @@ UCF11 = "group folders or UCF-11 names"
         (["Walk/mary_ann_walk.AVI"], ["mary_ann"], "Weizmann names"),
         (["walk/lena_walk1.avi", "run/other.avi"], ["walk/lena_walk1", "run/other"], OWN),
         (["walk/lena_run.avi"], ["walk/lena_run"], OWN),
-        (
-            ["Biking/v_Biking_g01_c02.avi", "Biking/mine.avi"],
-            ["Biking/v_Biking_g01_c02", "Biking/mine"],
-            OWN,
-        ),
         (["a+b/eva_a+b.avi"], ["eva"], "Weizmann names"),
     ],
 )

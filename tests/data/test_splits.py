@@ -12,15 +12,15 @@ from ucf11lib.runs import RunConfig
 
 @st.composite
 def index_sets(draw):
-    n_classes, labels, groups, clips = draw(st.integers(2, 4)), [], [], []
-    for label in range(n_classes):
-        for g in range(draw(st.integers(2, 7))):
-            for c in range(draw(st.integers(1, 3))):
-                for _ in range(draw(st.integers(1, 3))):
-                    labels.append(label)
-                    groups.append(f"{label}/{g}")
-                    clips.append(f"{label}/{g}/{c}")
-    return labels, groups, clips
+    """Labels, groups and clips of a store's sequences, in any order."""
+    rows = [
+        (label, group := f"class{label}/v_class{label}_{g:02d}", f"{group}/{c}")
+        for label in range(draw(st.integers(2, 4)))
+        for g in draw(st.sets(st.integers(1, 12), min_size=2, max_size=7))
+        for c in range(draw(st.integers(1, 3)))
+        for _ in range(draw(st.integers(1, 3)))
+    ]
+    return [np.array(column) for column in zip(*draw(st.permutations(rows)), strict=True)]
 
 
 @pytest.mark.parametrize("kind", splits.SPLITS)
@@ -138,3 +138,18 @@ def test_split_inner_is_cut_from_the_training_part(store):
     outer = splits.split(store, config)
     inner = splits.split(store, config.with_(inner=True))
     assert np.array_equal(np.sort([*inner.train, *inner.validation]), outer.train)
+
+
+@settings(max_examples=200, deadline=None)
+@given(columns=index_sets())
+def test_leave_out_every_sequence_once(columns, fake_store):
+    store = fake_store(*columns)
+    held_out = []
+    for fold in splits.list_folds(store):
+        parts = splits.leave_out(store, fold)
+        assert sorted([*parts.train, *parts.validation]) == list(range(len(store)))
+        assert {group[-2:] for group in store.groups[parts.validation]} == {fold}
+        assert not any(group.endswith(fold) for group in store.groups[parts.train])
+        assert set(store.labels[parts.train]) == set(range(len(store.classes)))
+        held_out += parts.validation.tolist()
+    assert sorted(held_out) == list(range(len(store)))

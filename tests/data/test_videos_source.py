@@ -5,7 +5,6 @@ import os
 import numpy as np
 import pytest
 
-from ucf11lib.data.synthetic.motions import MOTIONS
 from ucf11lib.data.videos.decode import decode
 from ucf11lib.errors import UserError
 
@@ -33,11 +32,8 @@ def test_prepare_weizmann_subjects_are_groups(tmp_path, capsys, prepare_videos, 
 def test_prepare_ucf101_groups(tmp_path, prepare_videos, videos):
     store = prepare_videos(tmp_path / "s", videos / "ucf101_sample")
     assert store.classes == ("Biking", "Diving", "Swing", "WalkingWithDog")
-    assert {group for group in store.groups if group.startswith("Biking")} == {
-        f"Biking/{number}" for number in ("g01", "g02", "g06")
-    }
-    assert len(set(store.groups)) == 6
-    assert len(set(store.clips)) == 11
+    assert sorted(set(store.groups))[:3] == ["Biking/g01", "Biking/g02", "Biking/g06"]
+    assert (len(set(store.groups)), len(set(store.clips))) == (6, 11)
 
 
 def write_empty(folder, *names):
@@ -73,7 +69,6 @@ def test_prepare_order_of_classes(tmp_path, write_video, prepare_videos):
     for name in ("walking", "golf_swing", "basketball"):
         write_video(tmp_path / "in" / name / "g" / "c.mpg")
     wanted = ["basketball", "golf_swing", "walking"]
-    assert [name for name in MOTIONS if name in wanted] == wanted
     store = prepare_videos(tmp_path / "s", tmp_path / "in", source="ucf11")
     assert store.info.classes == tuple(wanted)
     assert store.labels.tolist() == [0, 1, 2]

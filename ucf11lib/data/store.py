@@ -25,7 +25,7 @@ STATISTICS_SEQUENCES = 512  # that channel statistics are of, at most
 COLUMNS = ["label", "class", "group", "clip", "first_frame"]
 
 
-@dataclass(frozen=True)
+@dataclass
 class StoreInfo:
     """The contents of `store.json`."""
 

@@ -19,12 +19,9 @@ ALIKE_PERCENTILE = 5  # of the distances between clips of different classes, so 
 
 @dataclass
 class Recovery:
-    """Clips and groups of the sequences given to `add` in file order.
+    """Clips and groups of the sequences given to `add` in file order."""
 
-    `clips` has a number for each sequence, counted over all classes.
-    """
-
-    clips: list[int] = field(default_factory=list)
+    clips: list[int] = field(default_factory=list)  # of each sequence, counted over all classes
     _labels: list[int] = field(default_factory=list)  # a clip each
     _medians: list[list[np.ndarray]] = field(default_factory=list)  # of a clip's sequences
     _last: np.ndarray | None = None
@@ -78,10 +75,8 @@ def boundary_scores(truth: Sequence, estimate: Sequence, labels: np.ndarray) -> 
 
     `truth` and `estimate` are clips or groups of n sequences in file order, `labels` int (n,).
     """
-    inner = labels[1:] == labels[:-1]
-    true, estimated = (
-        inner & (units[1:] != units[:-1]) for units in map(np.array, (truth, estimate))
-    )
+    inner = np.diff(labels) == 0
+    true, estimated = (inner & (u[1:] != u[:-1]) for u in map(np.array, (truth, estimate)))
     both = int((true & estimated).sum())
     shares = {"precision": estimated.sum(), "recall": true.sum()}
     return {name: both / int(count) if count else None for name, count in shares.items()}

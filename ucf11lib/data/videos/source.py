@@ -62,7 +62,7 @@ def prepare(
     with _only_process(path) as partial:
         with create(partial / path.name, **about, **cut) as writer:
             _decode(writer, clips, spec, workers)
-        _check_broken(root, writer.left_out, len(clips), broken)
+        _check_broken(root, writer.info.left_out, len(clips), broken)
         (partial / path.name).rename(path)
     return ClipStore.open(path)
 
@@ -96,7 +96,7 @@ def _decode(writer: StoreWriter, clips: list, spec: DataSpec, workers: int) -> N
             writer.leave_out(clip, reason, n, damaged=bool(trouble))
             continue
         sequences = windows(frames, spec.window, spec.stride)
-        label = writer.classes.index(clip.split("/")[0])
+        label = writer.info.classes.index(clip.split("/")[0])
         writer.add(sequences, label=label, group=group, clip=clip, frames_read=n)
 
 
