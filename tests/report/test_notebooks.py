@@ -59,10 +59,8 @@ def test_notebook_saves_only_the_outputs_that_are_compared(cells):
 
 def test_select_notebooks_in_order_and_by_name():
     assert [path.stem for path in select_notebooks()] == NAMES
-    assert [path.stem for path in select_notebooks(["05_autopsy", "01_c3d.ipynb"])] == [
-        "01_c3d",
-        "05_autopsy",
-    ]
+    two = select_notebooks(["05_autopsy", "01_c3d.ipynb"])
+    assert [path.stem for path in two] == ["01_c3d", "05_autopsy"]
     with pytest.raises(UserError, match="unknown notebook 07_more; known are 00_data, "):
         select_notebooks(["07_more"])
 

@@ -7,11 +7,11 @@ import pytest
 
 from ucf11lib import paths
 from ucf11lib.errors import RunFailed, UserError
+from ucf11lib.report.notebooks import select_notebooks
 from ucf11lib.report.reproduce import DEFAULT, Target, reproduce
 
 job = importlib.import_module("ucf11lib.report.reproduce")  # the function has the same name
-STEMS = ["00_data", "01_c3d", "02_vgg9", "03_cnn_lstm", "04_comparison", "05_autopsy"]
-STEMS += ["06_evaluation"]
+STEMS = [path.stem for path in select_notebooks()]
 
 
 class Notebooks:

@@ -95,11 +95,8 @@ def test_with_changes_and_keeps_overrides():
     config = RunConfig.of(model="c3d", learning_rate=1e-2, width=0.5)
     assert config.overrides == {"learning_rate": 1e-2, "width": 0.5}
     other = config.with_(recipe="2019", learning_rate=1e-4)
-    assert (other.recipe.head, other.recipe.learning_rate, other.profile.width) == (
-        "softmax",
-        1e-4,
-        0.5,
-    )
+    assert (other.recipe.head, other.recipe.learning_rate) == ("softmax", 1e-4)
+    assert other.profile.width == 0.5
     assert config.with_() == config
     assert RunConfig.of(**other.flat()) == other
 

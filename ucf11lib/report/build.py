@@ -34,22 +34,16 @@ MAX_TEXT = 2000  # characters of one value
 
 
 def build(
-    runs_dir: Path | str | None = None,
-    *,
-    to: Path | None = None,
-    figures_dir: Path | None = None,
-    data: Mapping[str, str] | None = None,
-) -> list[Path]:
-    """Build `report.html`, `report.pdf` and the model cards, `models.md`.
+    runs_dir: Path | str | None = None, *,
+    to: Path | None = None, figures_dir: Path | None = None, data: Mapping[str, str] | None = None,
+) -> list[Path]:  # fmt: skip
+    """Build `report.html`, `report.pdf` and the model cards, `models.md`; return them.
 
     Args:
         runs_dir: the run folders; `runs/` by default.
         to: where they go; `report/` by default, and then the README's table is rebuilt too.
         figures_dir: the figures that the template names; `figures/` by default.
         data: profile, source, data and split of the runs; the default data's, or else the first.
-
-    Returns:
-        The files written.
 
     Raises:
         UserError: a run or a figure that the report shows is missing or damaged.
@@ -76,10 +70,8 @@ def select_runs(
 ) -> dict[str, Run]:
     """Return each reported model's repaired run without overrides, of one profile, data and split.
 
-    Folders that cannot be read, such as those of an older version, are passed over.
-
-    Raises:
-        UserError: no set has all three models.
+    Folders that cannot be read, such as an older version's, are passed over. Raises `UserError`
+    where no set has all three models.
     """
     sets: dict[tuple, dict[str, Run]] = {}
     for run in candidates:
@@ -114,18 +106,10 @@ def _context(runs: dict[str, Run], figures: Path, work: Path) -> dict:
         "synthetic": first.config.data.source == "synthetic",
         "metrics": metrics_table(runs).reset_index(names="model"),
         "pairs": lambda: evaluation.pairs_table({name: run.held_out for name, run in runs.items()}),
-        "figure": _figure_numbers(figures, work),
-        "caption": caption,
-        "table": table,
-        "tables": tables,
-        "cards": cards,
-        "text": text,
-        "vars": vars,
-        "measured": measured,
-        "summary": summary_table,
-        "amplification": amplification,
-        "bars": bars_table,
-    }
+        "figure": _figure_numbers(figures, work), "caption": caption, "table": table,
+        "tables": tables, "cards": cards, "text": text, "vars": vars, "measured": measured,
+        "summary": summary_table, "amplification": amplification, "bars": bars_table,
+    }  # fmt: skip
 
 
 def measured(name: str) -> Markdown:
@@ -140,23 +124,14 @@ def measured(name: str) -> Markdown:
 
 
 def fill(template: str, context: Mapping) -> str:
-    """Return a template of `report/` with its values.
-
-    Raises:
-        RunFailed: an undefined value, or a fault in the template.
-    """
+    """Return a template of `report/` with its values; raises `RunFailed` on an undefined one."""
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(paths.REPORT),
-        undefined=jinja2.StrictUndefined,
-        finalize=_as_text,
-        variable_start_string="<<",
-        variable_end_string=">>",
-        block_start_string="<%",
-        block_end_string="%>",
-        comment_start_string="<#",
-        comment_end_string="#>",
-        trim_blocks=True,
-    )
+        loader=jinja2.FileSystemLoader(paths.REPORT), undefined=jinja2.StrictUndefined,
+        finalize=_as_text, trim_blocks=True,
+        variable_start_string="<<", variable_end_string=">>",
+        block_start_string="<%", block_end_string="%>",
+        comment_start_string="<#", comment_end_string="#>",
+    )  # fmt: skip
     try:
         return environment.get_template(template).render(context)
     except (jinja2.TemplateError, LookupError, TypeError, ValueError) as error:
@@ -175,12 +150,12 @@ def update_readme(runs: Mapping[str, Run]) -> None:
     rows = metrics_table(runs).reset_index(names="model")
     block = f"{begin}\n{tables.pipe_table(rows, tables.RESULTS)}\n\n"
     block += f"Measured on **{note}**, one seed.\n{end}"
-    before = path.read_text()
     pattern = re.compile(re.escape(begin) + ".*" + re.escape(end), re.DOTALL)
-    if not pattern.search(before):
+    page, places = pattern.subn(lambda _: block, path.read_text())
+    if not places:
         raise RunFailed(f"README.md: the marks {begin} and {end} are missing; put them back")
     with paths.atomic_file(path) as temporary:
-        temporary.write_text(pattern.sub(lambda _: block, before))
+        temporary.write_text(page)
 
 
 def _figure_numbers(figures: Path, work: Path) -> Callable[..., Markdown]:

@@ -18,8 +18,7 @@ from ucf11lib.errors import RunFailed, UserError
 def select_notebooks(only: Sequence[str] = ()) -> list[Path]:
     """Return the notebooks in order, or those named in `only`, with or without suffix.
 
-    Raises:
-        UserError: an unknown name.
+    Raises `UserError` on an unknown name.
     """
     known = {path.stem: path for path in sorted(paths.NOTEBOOKS.glob("[0-9]*.ipynb"))}
     wanted = {Path(name).stem for name in only}
@@ -39,8 +38,7 @@ def check_parameters(path: Path, names: Sequence[str]) -> None:
 def run_notebook(path: Path, folder: Path, parameters: dict[str, str]) -> None:
     """Run one notebook; its figures and its executed copy as HTML go to `folder`.
 
-    Raises:
-        RunFailed: a cell raised (the executed copy is then in runs/), or the kernel was killed.
+    Raises `RunFailed` if a cell raised (its executed copy is then in runs/) or the kernel died.
     """
     executed = folder / path.name
     try:
@@ -60,10 +58,9 @@ def run_notebook(path: Path, folder: Path, parameters: dict[str, str]) -> None:
         shutil.copy(executed, failed)
         cells = [cell.source for cell in nbformat.read(path, as_version=4).cells]
         number = cells.index(error.source) + 1
-        raise RunFailed(
-            f"{path.name}, cell {number}: {error.ename}: {error.evalue}; see "
-            f"{paths.display(failed)}; the old results were not changed; the same command resumes"
-        ) from None
+        what = f"{path.name}, cell {number}: {error.ename}: {error.evalue}"
+        raise RunFailed(f"{what}; see {paths.display(failed)}; the old results were not changed; "
+                        "the same command resumes") from None  # fmt: skip
     except KeyboardInterrupt:  # nbclient's task of the cell ends with an error that none awaits
         ensure_event_loop().set_exception_handler(lambda loop, context: None)
         raise
