@@ -44,9 +44,10 @@ def dump_parts():
 
     def dump(folder: Path, *parts: object, protocol: int = 2) -> Path:
         folder.mkdir(exist_ok=True)
-        for name, part in zip(course.PARTS, parts, strict=True):
-            content = part if isinstance(part, bytes) else pickle.dumps(part, protocol)
-            (folder / name).write_bytes(content)
+        for name, content in zip(course.PARTS, parts, strict=True):
+            (folder / name).write_bytes(
+                content if isinstance(content, bytes) else pickle.dumps(content, protocol)
+            )
         return folder
 
     return dump

@@ -81,11 +81,12 @@ def test_ensure_all_1600_clips_from_a_server_that_breaks_off(server):
     unpacked = {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*.mpg")}
     assert len(unpacked) == 1600
     assert unpacked == clips
-    first, second, *_ = asked = list(server.asked)
+    first, *rest = server.asked
     assert first is None
-    assert second.startswith("bytes=")
+    assert rest
+    assert all(asked.startswith("bytes=") for asked in rest)
     assert archive.ensure(server.url) == folder
-    assert server.asked == asked
+    assert server.asked == [first, *rest]
 
 
 def test_fetch_resumes_at_the_next_try(server, tmp_path, monkeypatch):
@@ -155,15 +156,20 @@ def test_unpack_with_each_tool(tool, tmp_path, monkeypatch):
     assert (folder / "b/c.mpg").read_bytes() == b"abc" * 1000
 
 
-HUNDRED = rar({"a.mpg": b"x" * 100})
-
-
-@pytest.mark.parametrize(
-    "content", [b"", b"no archive", HUNDRED[:60], HUNDRED.replace(b"xxxx", b"xyxx", 1)]
-)
-def test_unpack_refuses_what_is_no_archive_or_damaged(content, tmp_path):
+@pytest.mark.parametrize("content", [b"", b"no archive", rar({"a.mpg": b"x" * 100})[:60]])
+def test_unpack_refuses_what_is_no_archive(content, tmp_path):
     (tmp_path / "a.rar").write_bytes(content)
-    with pytest.raises(UserError, match=r"a.rar: not .* delete it and fetch it again"):
+    with pytest.raises(UserError, match=r"a.rar: not"):
+        archive.unpack(tmp_path / "a.rar", tmp_path / "to")
+    assert not (tmp_path / "to").exists()
+
+
+def test_unpack_refuses_damaged_data(tmp_path):
+    good = rar({"a.mpg": b"x" * 100})
+    (tmp_path / "a.rar").write_bytes(good.replace(b"xxxx", b"xyxx", 1))
+    with pytest.raises(
+        UserError, match=r"not unpacked .* if it is damaged, delete it and fetch it again"
+    ):
         archive.unpack(tmp_path / "a.rar", tmp_path / "to")
     assert not (tmp_path / "to").exists()
 
@@ -171,15 +177,18 @@ def test_unpack_refuses_what_is_no_archive_or_damaged(content, tmp_path):
 def test_unpack_names_the_tools(tmp_path, monkeypatch):
     (tmp_path / "a.rar").write_bytes(rar({"a.mpg": b"x" * 100}, method=0x33))
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    with pytest.raises(UserError, match="needs unar, bsdtar or 7z; on Debian: apt-get install"):
+    with pytest.raises(
+        UserError, match=r"needs unar, bsdtar or 7z; on Debian: apt-get install unar"
+    ):
         archive.unpack(tmp_path / "a.rar", tmp_path / "to")
 
 
 def test_unpack_tries_the_next_tool(tmp_path, monkeypatch):
     (tmp_path / "a.rar").write_bytes(rar({"a.mpg": b"x" * 100}, method=0x33))
     monkeypatch.setattr(archive, "TOOLS", {"false": "false", "true": "true"})
-    with pytest.raises(UserError, match=r"true: a.mpg is missing or has another size"):
+    with pytest.raises(UserError) as raised:
         archive.unpack(tmp_path / "a.rar", tmp_path / "to")
+    assert "true: a.mpg is missing or has another size" in str(raised.value)
     tool = tmp_path / "tool"
     tool.write_text("#!/bin/sh\nprintf %0100d 7 > $1/a.mpg\n")
     tool.chmod(0o755)

@@ -7,14 +7,7 @@ from hypothesis import strategies as st
 from ucf11lib.data import batches
 from ucf11lib.runs import named_recipe
 
-FRAMES = np.random.default_rng(1).integers(0, 256, (2, 3, 16, 16, 3), dtype=np.uint8)
-
-
-def augmented(*draws, **changes):
-    """What the first sequences become, one for each four draws."""
-    recipe = replace(named_recipe("2019", "c3d"), **changes)
-    frames = FRAMES[: len(draws)]
-    return np.asarray(batches.augment(frames, np.array(draws, np.float32), recipe))
+PLAIN = named_recipe("2019", "c3d")
 
 
 @settings(max_examples=50, deadline=None)
@@ -36,20 +29,23 @@ def test_positions_differ_between_passes_and_seeds():
 
 def test_training_batches_replicas_share_the_global_batch(store):
     stream = batches.Stream(np.arange(40), 0)
-    columns = []
+    parts_of = {}
     for replicas in (1, 2, 4):
-        steps = {"first_step": 3, "steps": 2, "replicas": replicas}
-        parts = list(batches.training_batches(store, stream, 8, **steps))
+        parts = list(
+            batches.training_batches(store, stream, 8, first_step=3, steps=2, replicas=replicas)
+        )
         assert len(parts) == 2 * replicas
-        columns.append([np.concatenate([part[i].numpy() for part in parts]) for i in range(3)])
-    for complete, *cut in zip(*columns, strict=True):
-        assert all(np.array_equal(complete, one) for one in cut)
+        parts_of[replicas] = [np.concatenate([part[i].numpy() for part in parts]) for i in range(3)]
+    for replicas in (2, 4):
+        for complete, cut in zip(parts_of[1], parts_of[replicas], strict=True):
+            assert np.array_equal(complete, cut)
 
 
 def test_training_batches_hold_the_stores_bytes(store):
     stream = batches.Stream(np.arange(5, 25), 0)
-    (batch,) = batches.training_batches(store, stream, 8, first_step=0, steps=1)
-    frames, _, labels = batch
+    frames, _, labels = next(
+        iter(batches.training_batches(store, stream, 8, first_step=0, steps=1))
+    )
     chosen = stream.positions(0, 8)
     assert np.array_equal(frames.numpy(), store.frames[chosen])
     assert np.array_equal(labels.numpy(), store.labels[chosen])
@@ -63,6 +59,10 @@ def test_evaluation_batches_keep_order_and_the_last_part(store):
     assert np.array_equal(np.concatenate(result), store.frames[indices])
 
 
+def picture(n=6, size=16):
+    return np.random.default_rng(1).integers(0, 256, (n, 3, size, size, 3), dtype=np.uint8)
+
+
 def test_batches_have_no_tuning_thread(store):
     stream = batches.Stream(np.arange(4), 0)
     training = batches.training_batches(store, stream, 2, first_step=0, steps=1)
@@ -71,22 +71,28 @@ def test_batches_have_no_tuning_thread(store):
 
 
 def test_augment_2019_changes_nothing():
-    assert np.array_equal(augmented([-1, 1, 1, 1], [1, 1, 1, 1]), FRAMES)
+    frames = picture()
+    assert np.array_equal(
+        np.asarray(batches.augment(frames, np.zeros((6, 4), np.float32), PLAIN)), frames
+    )
 
 
 def test_augment_flip_mirrors_all_frames():
-    result = augmented([-0.5, 0, 0, 0], [0.5, 0, 0, 0], flip=True)
-    assert np.array_equal(result[0], FRAMES[0])
-    assert np.array_equal(result[1], FRAMES[1, :, :, ::-1])
+    frames, draws = picture(2), np.array([[-0.5, 0, 0, 0], [0.5, 0, 0, 0]], np.float32)
+    result = batches.augment(frames, draws, replace(PLAIN, flip=True)).numpy()
+    assert np.array_equal(result[0], frames[0])
+    assert np.array_equal(result[1], frames[1, :, :, ::-1])
 
 
 def test_augment_shift_repeats_the_edge():
-    result = augmented([-1, 0.5, -0.5, 0], shift=4)
-    assert np.array_equal(result[0, :, 2:, :-2], FRAMES[0, :, :-2, 2:])
-    assert np.array_equal(result[0, :, 0, :-2], FRAMES[0, :, 0, 2:])
+    frames, draws = picture(1), np.array([[-1, 0.5, -0.5, 0]], np.float32)
+    result = batches.augment(frames, draws, replace(PLAIN, shift=4)).numpy()
+    assert np.array_equal(result[0, :, 2:, :-2], frames[0, :, :-2, 2:])
+    assert np.array_equal(result[0, :, 0, :-2], frames[0, :, 0, 2:])
 
 
 def test_augment_brightness_stays_in_range():
-    result = augmented([-1, 0, 0, 0.99], brightness=0.3)
+    frames, draws = picture(1), np.array([[-1, 0, 0, 0.99]], np.float32)
+    result = batches.augment(frames, draws, replace(PLAIN, brightness=0.3)).numpy()
     assert result.dtype == np.uint8
-    assert np.abs(result - np.clip(FRAMES[:1] * 1.297, 0, 255)).max() <= 1
+    assert np.abs(result - np.clip(frames * 1.297, 0, 255)).max() <= 1

@@ -9,8 +9,8 @@ from ucf11lib.data.course import source as course
 from ucf11lib.errors import UserError
 
 
-def of(n: int, dtype: object = np.uint8) -> np.ndarray:
-    return np.full((n, *course.SHAPE), 9, dtype)
+def of(shape: tuple, dtype: object = np.uint8) -> np.ndarray:
+    return np.full(shape, 9, dtype)
 
 
 def doubled(times: int) -> list:
@@ -22,28 +22,38 @@ def doubled(times: int) -> list:
 
 
 @pytest.mark.parametrize(
-    ("data", "labels", "message"),
+    ("bad", "message"),
     [
         (
-            of(2)[:, :, ::2, ::2],
-            [0, 1],
-            r"data is uint8 \(2, 30, 32, 32, 3\), expected uint8 \(n, 30",
+            (of((2, 30, 32, 32, 3)), [0, 1]),
+            r"data is uint8 \(2, 30, 32, 32, 3\), expected uint8 \(n, 30, 64",
         ),
-        (of(1, np.float32), [0], r"data is float32 \(1, 30, 64, 64, 3\), expected uint8 \(n, 30"),
-        (of(1), [0, 1], r"labels are an array of \(2,\), expected 1"),
-        (of(1), np.zeros((1, 11)), r"labels are an array of \(1, 11\)"),
-        (of(1), np.eye(5)[:1], r"labels are an array of \(1, 5\)"),
-        (of(1), [None], r"labels are list, expected 1 integers"),
-        (of(1), [10**400], r"labels 1000"),
-        (of(1), doubled(40), r"labels are list, expected 1"),
-        (of(1), [0.5], r"labels 0\.5\.\.0\.5"),
-        (of(2), [0, 11], r"labels 11\.\.11, expected 0\.\.10"),
-        (of(2), [-1, 3], r"labels -1\.\.-1"),
-        (of(2), [3, 1], r"label 1 at sequence 1 comes after a higher one"),
+        (
+            (of((1, *course.SHAPE), np.float32) - 10, [0]),
+            r"data is float32 -1\.\.-1, expected grey levels 0\.\.255",
+        ),
+        ((of((1, *course.SHAPE), np.float32) * np.nan, [0]), r"data is float32 nan"),
+        ((of((1, *course.SHAPE), np.int32) * 100, [0]), r"data is int32 900\.\.900"),
+        (
+            (of((1, *course.SHAPE)) // 9, [0]),
+            r"data is uint8 1\.\.1, expected grey levels 0\.\.255, or 0\.\.1 as",
+        ),
+        ((of((1, *course.SHAPE)), [0, 1]), r"labels are an array of \(2,\), expected 1"),
+        ((of((1, *course.SHAPE)), np.zeros((1, 11))), r"labels are an array of \(1, 11\)"),
+        ((of((1, *course.SHAPE)), np.ones((1, 11))), r"labels are an array of \(1, 11\)"),
+        ((of((1, *course.SHAPE)), np.eye(5)[:1]), r"labels are an array of \(1, 5\)"),
+        ((of((1, *course.SHAPE)), [None]), r"labels are list, expected 1 integers"),
+        ((of((1, *course.SHAPE)), [10**400]), r"labels 1000"),
+        ((of((1, *course.SHAPE)), doubled(40)), r"labels are list, expected 1"),
+        ((of((1, *course.SHAPE)), ["walking"]), r"labels are list, expected 1"),
+        ((of((1, *course.SHAPE)), [0.5]), r"labels 0\.5\.\.0\.5"),
+        ((of((2, *course.SHAPE)), [0, 11]), r"labels 11\.\.11, expected 0\.\.10"),
+        ((of((2, *course.SHAPE)), [-1, 3]), r"labels -1\.\.-1"),
+        ((of((2, *course.SHAPE)), [3, 1]), r"label 1 at sequence 1 comes after a higher one"),
     ],
 )
-def test_prepare_refuses_other_files(tmp_path, data, labels, message, dump_parts):
-    folder = dump_parts(tmp_path / "in", (of(1), [0]), (data, labels))
+def test_prepare_refuses_other_files(tmp_path, bad, message, dump_parts):
+    folder = dump_parts(tmp_path / "in", (of((1, *course.SHAPE)), [0]), bad)
     with pytest.raises(UserError, match=message) as raised:
         course.prepare(tmp_path / "store", folder)
     assert str(folder / course.PARTS[1]) in str(raised.value)
@@ -52,7 +62,7 @@ def test_prepare_refuses_other_files(tmp_path, data, labels, message, dump_parts
 
 
 def test_prepare_missing_part_is_named_first(tmp_path, dump_parts):
-    folder = dump_parts(tmp_path / "in", b"no pickle", (of(1), [0]))
+    folder = dump_parts(tmp_path / "in", b"no pickle", (of((1, *course.SHAPE)), [0]))
     (folder / course.PARTS[1]).unlink()
     with pytest.raises(UserError, match=r"part2\.pkl: no such file; give --data"):
         course.prepare(tmp_path / "store", folder)

@@ -31,11 +31,13 @@ def write_store(path: Path, labels: list[int], classes: list[str] | None = None)
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_prepare_any_pickle_protocol(tmp_path, capsys, protocol, dump_parts):
     data, labels = sequences(5), np.array([0, 3, 3, 7, 10])
-    parts = (data[:3], labels[:3]), (data[3:], list(labels[3:]))
-    folder = dump_parts(tmp_path / "in", *parts, protocol=protocol)
+    folder = dump_parts(
+        tmp_path / "in", (data[:3], labels[:3]), (data[3:], list(labels[3:])), protocol=protocol
+    )
     store = course.prepare(tmp_path / "store", folder)
     np.testing.assert_array_equal(store.frames, data)
     np.testing.assert_array_equal(store.labels, labels)
+    assert store.index["confidence"].between(0.5, 1).all()
     assert (store.index.groupby("clip")["label"].nunique() == 1).all()
     assert (store.index.groupby("group")["label"].nunique() == 1).all()
     assert store.info.classes == tuple(MOTIONS)
@@ -63,24 +65,63 @@ def test_prepare_labels_in_many_forms(tmp_path, form, dump_parts):
     assert course.prepare(tmp_path / "s", folder).labels.tolist() == [0, 2, 9, 10]
 
 
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda data: data.astype(np.int64),
+        lambda data: data.astype(np.float64),
+        lambda data: data.astype(np.float32) + 0.3,
+        lambda data: (data / 255).astype(np.float32),
+        lambda data: (data / 255).astype(np.float16),
+    ],
+)
+def test_prepare_other_number_types_same_bytes(tmp_path, form, dump_parts):
+    data = np.minimum(sequences(2), 254)
+    part = (form(data[:1]), [0])
+    store = course.prepare(tmp_path / "s", dump_parts(tmp_path / "in", part, (form(data[1:]), [1])))
+    np.testing.assert_array_equal(store.frames, data)
+
+
+def test_prepare_notices_classes_in_another_order(tmp_path, monkeypatch, dump_parts):
+    monkeypatch.setattr(course, "COURSE_SEQUENCES", (1, 2, 3, *[0] * 8))
+    labels = [0, 1, 1, 2, 2, 2]
+    data = sequences(6)
+    folder = dump_parts(tmp_path / "a", (data[:3], labels[:3]), (data[3:], labels[3:]))
+    assert course.prepare(tmp_path / "s", folder).labels.tolist() == labels
+    folder = dump_parts(tmp_path / "b", (data[:3], [0, 0, 1]), (data[3:], [2, 2, 2]))
+    with pytest.raises(
+        UserError, match="label 0 has 2 sequences, which is UCF-11's biking: the classes"
+    ):
+        course.prepare(tmp_path / "t", folder)
+
+
 def test_export_round_trip_keeps_every_byte(tmp_path):
     first = write_store(tmp_path / "a", [0, 0, 1, 2, 2, 5, 10])
     files = course.export(first, tmp_path / "x")
     second = course.prepare(tmp_path / "b", tmp_path / "x")
     assert (tmp_path / "a/frames.npy").read_bytes() == (tmp_path / "b/frames.npy").read_bytes()
     again = course.export(second, tmp_path / "y")
-    assert [file.name for file in files] == sorted(os.listdir(tmp_path / "x")) == list(course.PARTS)
     assert [file.read_bytes() for file in files] == [file.read_bytes() for file in again]
+    assert [file.name for file in files] == list(course.PARTS)
+    assert sorted(os.listdir(tmp_path / "x")) == list(course.PARTS)
 
 
-@pytest.mark.parametrize(
-    ("labels", "classes", "numbers"),
-    [([4], None, [4]), ([0, 1, 1], ["biking", "walking"], [1, 10, 10])],
-    ids=["one sequence leaves the second part empty", "some classes have the course's numbers"],
-)
-def test_export_and_prepare_labels(tmp_path, labels, classes, numbers):
-    course.export(write_store(tmp_path / "a", labels, classes), tmp_path)
-    assert course.prepare(tmp_path / "b", tmp_path).labels.tolist() == numbers
+def test_export_is_for_old_pythons(tmp_path):
+    for file in course.export(write_store(tmp_path / "a", [1, 2]), tmp_path):
+        content = file.read_bytes()
+        assert content[:2] == b"\x80\x02"
+        assert b"numpy._core" not in content
+
+
+def test_export_of_one_sequence_leaves_the_second_part_empty(tmp_path):
+    course.export(write_store(tmp_path / "a", [4]), tmp_path)
+    assert course.prepare(tmp_path / "b", tmp_path).labels.tolist() == [4]
+
+
+def test_export_of_some_classes_uses_the_course_s_numbers(tmp_path):
+    store = write_store(tmp_path / "a", [0, 1, 1], classes=["biking", "walking"])
+    course.export(store, tmp_path)
+    assert course.prepare(tmp_path / "b", tmp_path).labels.tolist() == [1, 10, 10]
 
 
 def test_export_refuses_to_overwrite(tmp_path):
@@ -95,8 +136,9 @@ def test_export_refuses_to_overwrite(tmp_path):
 def test_export_refuses_other_classes_and_shapes(tmp_path):
     with pytest.raises(UserError, match="juggling_knives"):
         course.export(write_store(tmp_path / "a", [0], classes=["juggling_knives"]), tmp_path)
-    sizes = {"window": 2, "size": 8}
-    with create(tmp_path / "b", source="ucf11", classes=["biking"], origin={}, **sizes) as writer:
+    with create(
+        tmp_path / "b", source="ucf11", classes=["biking"], origin={}, window=2, size=8
+    ) as writer:
         writer.add(np.zeros((1, 2, 8, 8, 3), np.uint8), label=0, group="g", clip="c")
     with pytest.raises(UserError, match=r"\(2, 8, 8, 3\)"):
         course.export(ClipStore.open(tmp_path / "b"), tmp_path)

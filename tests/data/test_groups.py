@@ -1,7 +1,6 @@
 """How clips are grouped by their names."""
 
 import os
-import re
 
 import pytest
 
@@ -26,6 +25,11 @@ UCF11 = "group folders or UCF-11 names"
         (["Walk/mary_ann_walk.AVI"], ["mary_ann"], "Weizmann names"),
         (["walk/lena_walk1.avi", "run/other.avi"], ["walk/lena_walk1", "run/other"], OWN),
         (["walk/lena_run.avi"], ["walk/lena_run"], OWN),
+        (
+            ["Biking/v_Biking_g01_c02.avi", "Biking/mine.avi"],
+            ["Biking/v_Biking_g01_c02", "Biking/mine"],
+            OWN,
+        ),
         (["a+b/eva_a+b.avi"], ["eva"], "Weizmann names"),
     ],
 )
@@ -82,9 +86,11 @@ def test_prepare_without_groups_warns_in_one_line(tmp_path, capfd, write_video, 
 def test_find_groups_of_all_ucf11(flat, videos):
     names = (videos.parent / "reference/ucf11_clip_names.txt").read_text().split()
     truth = [name.rsplit("/", 1)[0] for name in names]
-    files = [re.sub("/.*/", "/", name) if flat else name for name in names]
-    assert find_groups([f"{file}.mpg" for file in files]) == (truth, UCF11)
-    assert (len(files), len(set(truth))) == (1600, 275)
+    files = [f"{cls}/{clip}.mpg" if flat else f"{cls}/{group}/{clip}.mpg" for cls, group, clip in
+             (name.split("/") for name in names)]  # fmt: skip
+    assert len(files) == 1600
+    assert find_groups(files) == (truth, UCF11)
+    assert len(set(truth)) == 275
 
 
 def test_clip_names_differ_and_are_utf8():

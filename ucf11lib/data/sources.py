@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 from ucf11lib import paths
@@ -32,17 +32,22 @@ def open_or_prepare(spec: DataSpec) -> ClipStore:
 
 
 def prepare(spec: DataSpec, path: Path | str, **options) -> ClipStore:
-    """Prepare a new store at `path`; the options are those of `videos.source.prepare`.
+    """Prepare a new store at `path`.
+
+    Args:
+        spec: which data.
+        path: the store's folder, which must not exist.
+        options: `broken` and `workers`, see `videos.source.prepare`; only where videos are decoded.
 
     Raises:
-        UserError: options of another source, data that cannot be used, or `path` exists.
+        UserError: options of another source, or data that cannot be used.
     """
     if spec.source in ("ucf11", "videos"):
         return videos.prepare(path, spec, **options)
-    given = [name for name in DECODING if getattr(spec, name) != getattr(DataSpec, name)]
+    given = [name for name in DECODING if getattr(spec, name) != _default(name)]
     if unused := [f"--{name.replace('_', '-')}" for name in (*given, *options)]:
-        where = "only where videos are decoded, with --source ucf11 or videos"
-        raise UserError(f"{', '.join(unused)}: {where}")
+        raise UserError(f"{', '.join(unused)}: only where videos are decoded, with --source ucf11 "
+                        "or videos")  # fmt: skip
     if spec.source == "course":
         return course.prepare(path, spec.folder)
     return render.prepare(path, spec)
@@ -52,10 +57,14 @@ def store_path(spec: DataSpec) -> Path:
     """Return where the store of `spec` is: a readable name, and a hash of what makes it differ."""
     if spec.source == "synthetic":
         per_clip = "-course" if spec.sequences is None else f"x{spec.sequences}"
-        title = f"synthetic-{spec.groups}x{spec.clips}{per_clip}"
+        name = f"synthetic-{spec.groups}x{spec.clips}{per_clip}"
         relevant = replace(spec, folder="")
     else:
-        title = f"{spec.source}-{Path(spec.folder).name}"
-        relevant = replace(spec, **{name: getattr(DataSpec, name) for name in SYNTHETIC})
+        name = f"{spec.source}-{Path(spec.folder).name}"
+        relevant = replace(spec, **{unused: _default(unused) for unused in SYNTHETIC})
     key = json.dumps(asdict(relevant), sort_keys=True).encode()
-    return paths.data_dir() / f"{title}-{hashlib.sha256(key).hexdigest()[:8]}"
+    return paths.data_dir() / f"{name}-{hashlib.sha256(key).hexdigest()[:8]}"
+
+
+def _default(name: str) -> object:
+    return next(one.default for one in fields(DataSpec) if one.name == name)

@@ -3,8 +3,11 @@
 A store is a folder:
 
     frames.npy   uint8 (N, window, size, size, 3), RGB; opened as a read-only memory map
-    index.csv    one row a sequence: label, class, group, clip, first_frame
-    store.json   see `StoreInfo`
+    index.csv    one row a sequence: label, class, group, clip, first_frame; confidence where
+                 clips are estimated
+    store.json   format, source, classes, window, stride, size, origin, checksums, clips left out
+
+It appears complete or not at all (`ucf11lib.data.writer`), and records its origin.
 """
 
 import hashlib
@@ -21,30 +24,48 @@ from ucf11lib.runs.parsing import read_json
 
 FORMAT = 1
 REMEDY = "prepare the store again"
-STATISTICS_SEQUENCES = 512  # that channel statistics are of, at most
 COLUMNS = ["label", "class", "group", "clip", "first_frame"]
 
 
-@dataclass
+@dataclass(frozen=True)
 class StoreInfo:
-    """The contents of `store.json`."""
+    """The contents of `store.json`.
+
+    Attributes:
+        format: of the store.
+        source: `synthetic`, `course`, `ucf11` or `videos`.
+        classes: folder names in label order, such as "soccer_juggling".
+        window, stride, size: frames a sequence, frames from start to start, pixels a side.
+        sequences: how many.
+        frames_read: frames decoded for them.
+        origin: what is needed to prepare the same store again.
+        left_out: clips that are not in the store: `clip`, `reason`, `damaged`.
+        sha256: of the `frames` and the `index`.
+    """
 
     format: int
-    source: str  # synthetic, course, ucf11 or videos
-    classes: tuple[str, ...]  # folder names in label order, such as "soccer_juggling"
-    window: int  # frames a sequence
-    stride: int  # frames from one sequence's start to the next's
-    size: int  # pixels a side
+    source: str
+    classes: tuple[str, ...]
+    window: int
+    stride: int
+    size: int
     sequences: int
-    frames_read: int  # decoded for them
-    origin: dict  # what is needed to prepare the same store again
-    left_out: list[dict]  # clips that are not in the store: clip, reason, damaged
-    sha256: dict[str, str]  # of the frames and of the index
+    frames_read: int
+    origin: dict
+    left_out: list[dict]
+    sha256: dict[str, str]
 
 
 @dataclass(frozen=True)
 class ClipStore:
-    """An opened store. Frames are read on access; nothing of their size is held in memory."""
+    """An opened store. Frames are read on access; nothing of their size is held in memory.
+
+    Attributes:
+        path: the store's folder.
+        frames: uint8 (N, window, size, size, 3), RGB, read-only memory map.
+        index: one row a sequence, columns `label, class, group, clip, first_frame`.
+        info: the contents of `store.json`.
+    """
 
     path: Path
     frames: np.ndarray = field(repr=False)
@@ -64,20 +85,23 @@ class ClipStore:
                             "'python -m ucf11lib prepare'")  # fmt: skip
         version = read_json(path / "store.json", dict, REMEDY).get("format")
         if version != FORMAT:
-            reads = f"this version reads {FORMAT}"
-            raise UserError(f"{path}: store format {version!r}, {reads}; {REMEDY}")
+            raise UserError(
+                f"{path}: store format {version!r}, this version reads {FORMAT}; {REMEDY}"
+            )
         info = read_json(path / "store.json", StoreInfo, REMEDY)
-        text = dict.fromkeys(("label", "group", "clip"), str)
         try:
             frames = np.lib.format.open_memmap(path / "frames.npy", mode="r")
+            text = dict.fromkeys(("label", "group", "clip"), str)
             index = pd.read_csv(path / "index.csv", dtype=text, keep_default_na=False)
         except (OSError, ValueError, OverflowError) as error:
             reason = " ".join(str(error).split())  # of pandas, several lines
             raise UserError(f"{path}: damaged ({reason}); {REMEDY}") from None
         shape = (info.sequences, info.window, info.size, info.size, 3)
         if frames.shape != shape or len(index) != shape[0] or frames.dtype != np.uint8:
-            sizes = f"frames {frames.shape} {frames.dtype}, index {len(index)} rows"
-            raise UserError(f"{path}: damaged ({sizes}, expected {shape}); {REMEDY}")
+            raise UserError(
+                f"{path}: damaged (frames {frames.shape} {frames.dtype}, index {len(index)} rows, "
+                f"expected {shape}); {REMEDY}"
+            )
         return cls(path, frames, _checked_index(path, index, len(info.classes)), info)
 
     def __len__(self) -> int:
@@ -120,21 +144,25 @@ class ClipStore:
     def flat(self) -> dict[str, object]:
         """Return the flat parameters of a run on this store (see `RunConfig.of`)."""
         info = self.info
-        flat = {"source": info.source, "data": info.origin.get("folder", "")}
-        flat |= {"window": info.window, "size": info.size}
-        if info.stride != info.window:
-            flat["stride"] = info.stride
-        return flat | info.origin if info.source == "synthetic" else flat
+        data = {"source": info.source, "data": info.origin.get("folder", "")}
+        sizes = {"window": info.window, "size": info.size}
+        stride = {} if info.stride == info.window else {"stride": info.stride}
+        rendered = ("groups", "clips", "sequences", "render_seed")
+        given = {name: info.origin[name] for name in rendered if name in info.origin}
+        return data | sizes | stride | (given if info.source == "synthetic" else {})
 
     def take(self, indices: np.ndarray) -> np.ndarray:
         """Read sequences: uint8 (n, window, size, size, 3), in the order asked for."""
         return self.frames[np.asarray(indices, np.int64)]
 
-    def channel_statistics(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return mean and std of each channel, grey levels, from a sample of `indices`."""
-        n = min(STATISTICS_SEQUENCES, len(indices))
-        spread = np.linspace(0, len(indices) - 1, n).astype(int)
-        total, squares, count = np.zeros(3), np.zeros(3), 0
+    def channel_statistics(
+        self, indices: np.ndarray, most: int = 512
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return mean and std of each channel, grey levels, from at most `most` of `indices`."""
+        spread = np.linspace(0, len(indices) - 1, min(most, len(indices))).astype(int)
+        total = np.zeros(3)
+        squares = np.zeros(3)
+        count = 0
         for i in indices[spread]:
             pixels = self.frames[i].reshape(-1, 3).astype(np.float32)
             total += pixels.sum(axis=0, dtype=np.float64)
@@ -149,20 +177,28 @@ class ClipStore:
         Raises:
             UserError: a file differs from what was written.
         """
-        frames = sha256(self.path / "frames.npy", self.frames.offset)
-        index = sha256(self.path / "index.csv")
-        for name, digest in (("frames", frames), ("index", index)):
+        digests = {
+            "frames": sha256(self.path / "frames.npy", self.frames.offset),
+            "index": sha256(self.path / "index.csv"),
+        }
+        for name, digest in digests.items():
             if digest != self.info.sha256.get(name):
                 raise UserError(f"{self.path}: the {name} differ from their checksum; {REMEDY}")
 
     def describe(self) -> pd.DataFrame:
         """Return sequences, clips and groups of each class, with a last row of totals."""
-        parts = [self.index[self.labels == label] for label in range(len(self.classes))]
-        rows = [
-            (name, len(part), part["clip"].nunique(), part["group"].nunique())
-            for name, part in zip((*self.classes, "all"), (*parts, self.index), strict=True)
-        ]
-        return pd.DataFrame(rows, columns=["class", "sequences", "clips", "groups"])
+        grouped = self.index.groupby("label")
+        counts = {
+            "sequences": grouped.size(),
+            "clips": grouped["clip"].nunique(),
+            "groups": grouped["group"].nunique(),
+        }
+        every = range(len(self.classes))
+        columns = {name: column.reindex(every, fill_value=0) for name, column in counts.items()}
+        table = pd.DataFrame({"class": list(self.classes)} | columns)
+        totals = [len(self), self.index["clip"].nunique(), self.index["group"].nunique()]
+        last = pd.DataFrame([["all", *totals]], columns=table.columns)
+        return pd.concat([table, last], ignore_index=True)
 
     def left_out(self) -> pd.DataFrame:
         """Return the clips that are not in the store, one a row: clip, reason."""
@@ -182,9 +218,9 @@ class ClipStore:
 
     def formatted(self) -> str:
         """Return the summary, the classes and the clips left out, as text."""
-        left_out = [f"left out: {one['clip']}: {one['reason']}" for one in self.info.left_out]
-        table = self.describe().to_string(index=False)
-        return "\n".join([self.summary(), table, *left_out, f"store: {paths.display(self.path)}"])
+        left_out = [f"left out: {row.clip}: {row.reason}" for row in self.left_out().itertuples()]
+        lines = [self.summary(), self.describe().to_string(index=False), *left_out]
+        return "\n".join([*lines, f"store: {paths.display(self.path)}"])
 
 
 def _checked_index(path: Path, index: pd.DataFrame, classes: int) -> pd.DataFrame:

@@ -1,10 +1,10 @@
 """Writes a clip store, which appears complete or not at all."""
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -15,21 +15,27 @@ from ucf11lib.data.store import COLUMNS, FORMAT, StoreInfo, sha256
 from ucf11lib.errors import UserError
 
 
+@dataclass
 class StoreWriter:
     """Appends the sequences of clips to a store in preparation; obtained from `create`."""
 
-    def __init__(self, folder: Path, info: StoreInfo) -> None:
-        self.info = info  # what has been written so far
-        self.groups: Sequence[str] | None = None  # one a sequence, in place of those of `add`
-        self._folder = folder
-        self._rows: list[tuple] = []
+    folder: Path
+    classes: Sequence[str]
+    window: int
+    size: int
+    left_out: list[dict] = field(default_factory=list)
+    frames_read: int = 0
+    _rows: list[list] = field(default_factory=list)
+    _columns: dict[str, Sequence] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
         self._digest = hashlib.sha256()
-        self._file = (folder / "frames.npy").open("wb")
+        self._file = (self.folder / "frames.npy").open("wb")
         self._write_header()
 
     def _write_header(self) -> None:
         """Write the .npy header; numpy pads it so that the final count fits into the first."""
-        shape = (self.info.sequences, self.info.window, self.info.size, self.info.size, 3)
+        shape = (len(self._rows), self.window, self.size, self.size, 3)
         header = {"descr": "|u1", "fortran_order": False, "shape": shape}
         self._file.seek(0)
         np.lib.format.write_array_header_1_0(self._file, header)
@@ -42,53 +48,79 @@ class StoreWriter:
         group: str,
         clip: str,
         first_frame: int = 0,
+        stride: int | None = None,
         frames_read: int | None = None,
     ) -> None:
-        """Append the sequences of one clip: uint8 (n, window, size, size, 3), RGB.
+        """Append the sequences of one clip.
 
-        `first_frame` is the first sequence's place in the clip; `frames_read` are the clip's, by
-        default as many as the sequences have.
+        Args:
+            frames: uint8 (n, window, size, size, 3), RGB.
+            label: the clip's class, an index into `classes`.
+            group: the clip's group.
+            clip: the clip's name, unique in the store.
+            first_frame: position in the clip of the first sequence's first frame.
+            stride: frames from one sequence's start to the next's; the window by default.
+            frames_read: frames of the clip; by default, as many as the sequences have.
         """
-        info = self.info
-        expected = (info.window, info.size, info.size, 3)
+        expected = (self.window, self.size, self.size, 3)
         if frames.dtype != np.uint8 or frames.shape[1:] != expected:
             raise ValueError(f"{clip}: frames {frames.dtype} {frames.shape}, expected {expected}")
         data = memoryview(np.ascontiguousarray(frames)).cast("B")
         self._file.write(data)
         self._digest.update(data)
-        info.sequences += len(frames)
-        info.frames_read += len(frames) * info.window if frames_read is None else frames_read
-        starts = first_frame + np.arange(len(frames)) * info.stride
-        self._rows += [(label, info.classes[label], group, clip, start) for start in starts]
+        self.frames_read += len(frames) * self.window if frames_read is None else frames_read
+        head = [label, self.classes[label], group, clip]
+        starts = range(
+            first_frame, first_frame + len(frames) * (stride or self.window), stride or self.window
+        )
+        self._rows += [[*head, start] for start in starts]
 
-    def leave_out(self, clip: str, reason: str, frames_read: int = 0, *, damaged=False) -> None:
+    def leave_out(
+        self, clip: str, reason: str, *, frames_read: int = 0, damaged: bool = False
+    ) -> None:
         """Record that `clip` is not in the store, and why."""
-        self.info.frames_read += frames_read
-        self.info.left_out.append({"clip": clip, "reason": reason, "damaged": damaged})
+        self.frames_read += frames_read
+        self.left_out.append({"clip": clip, "reason": reason, "damaged": damaged})
 
-    def finish(self) -> None:
-        """Write the header's final count, the index and `store.json`; refuse an empty store."""
-        left_out = self.info.left_out
+    def set_column(self, name: str, values: Sequence) -> None:
+        """Give the index a column, or other values than `add` got: one a sequence."""
+        self._columns[name] = values
+
+    def finish(self, **info) -> None:
+        """Write the header's final count, the index and `store.json`.
+
+        Raises:
+            UserError: no sequence was added.
+        """
         if not self._rows:
-            first = [f", the first: {one['clip']}: {one['reason']}" for one in left_out[:1]]
-            counts = f"no sequence of {self.info.window} frames; {len(left_out)} clips left out"
-            raise UserError(counts + "".join(first))
+            first = [f", the first: {one['clip']}: {one['reason']}" for one in self.left_out[:1]]
+            raise UserError(f"no sequence of {self.window} frames; {len(self.left_out)} clips left "
+                            f"out{''.join(first)}")  # fmt: skip
         self._write_header()
         self.close()
-        index = self._folder / "index.csv"
-        table = pd.DataFrame(self._rows, columns=COLUMNS)
-        if self.groups is not None:
-            table["group"] = self.groups
+        index = self.folder / "index.csv"
+        table = pd.DataFrame(self._rows, columns=COLUMNS).assign(**self._columns)
         table.to_csv(index, index=False, lineterminator="\n")
-        self.info.sha256 = {"frames": self._digest.hexdigest(), "index": sha256(index)}
-        (self._folder / "store.json").write_text(json.dumps(asdict(self.info), indent=1) + "\n")
+        record = StoreInfo(
+            format=FORMAT,
+            classes=tuple(self.classes),
+            window=self.window,
+            size=self.size,
+            sequences=len(self._rows),
+            frames_read=self.frames_read,
+            left_out=self.left_out,
+            sha256={"frames": self._digest.hexdigest(), "index": sha256(index)},
+            **info,
+        )
+        text = json.dumps(asdict(record), indent=1)
+        (self.folder / "store.json").write_text(text + "\n")
 
     def close(self) -> None:
         """Close the file, finished or not."""
         self._file.close()
 
 
-@contextmanager
+@contextlib.contextmanager
 def create(
     path: Path | str,
     *,
@@ -101,20 +133,27 @@ def create(
 ) -> Iterator[StoreWriter]:
     """Yield a writer; the store appears at `path` when the block ends without an error.
 
-    The arguments are as in `StoreInfo`; the stride is the window by default.
+    Args:
+        path: the store's folder, which must not exist.
+        source: `synthetic`, `course`, `ucf11` or `videos`.
+        classes: folder names in label order, such as "soccer_juggling".
+        origin: what is needed to prepare the same store again (parameters, folder, seed).
+        window: frames a sequence.
+        stride: frames from one sequence's start to the next's; `window` by default.
+        size: pixels a side.
 
     Raises:
         UserError: `path` exists, or the block added no sequence.
     """
     path = Path(path)
-    cut = (window, stride or window, size)
-    info = StoreInfo(FORMAT, source, tuple(classes), *cut, 0, 0, origin, [], {})
     exists = f"{path}: exists already; choose another --store or delete it first"
     if path.exists():
         raise UserError(exists)
     try:
-        with paths.atomic_dir(path) as folder, closing(StoreWriter(folder, info)) as writer:
-            yield writer
-            writer.finish()
+        with paths.atomic_dir(path) as folder:
+            writer = StoreWriter(folder, classes, window, size)
+            with contextlib.closing(writer):
+                yield writer
+                writer.finish(source=source, origin=origin, stride=stride or window)
     except FileExistsError:
         raise UserError(exists) from None

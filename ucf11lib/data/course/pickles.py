@@ -52,10 +52,6 @@ def _from_buffer(data: bytes, dtype: _Dtype, shape: tuple, order: str) -> _Array
     return array
 
 
-def _scalar(dtype: _Dtype, data: bytes | str) -> float:
-    return np.frombuffer(_bytes(data), dtype.dtype)[0].item()
-
-
 def _bytes(text: bytes | str, encoding: str = "latin1") -> bytes:
     if encoding != "latin1":
         raise Refused("it uses an encoding that no array needs")
@@ -66,7 +62,9 @@ STAND_INS = {
     ("numpy", "ndarray"): tuple,
     ("numpy", "dtype"): _Dtype,
     ("numpy.core.multiarray", "_reconstruct"): lambda *_: _Array(),
-    ("numpy.core.multiarray", "scalar"): _scalar,
+    ("numpy.core.multiarray", "scalar"): lambda dtype, data: np.frombuffer(
+        _bytes(data), dtype.dtype
+    )[0].item(),
     ("numpy.core.numeric", "_frombuffer"): _from_buffer,
     ("_codecs", "encode"): _bytes,
     ("__builtin__", "bytes"): lambda: b"",

@@ -5,6 +5,7 @@ step of motion like any other. Clips were cut in order of name, so clips of one 
 too, and look alike. Both are estimates, and are called so wherever they are shown.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -19,9 +20,16 @@ ALIKE_PERCENTILE = 5  # of the distances between clips of different classes, so 
 
 @dataclass
 class Recovery:
-    """Clips and groups of the sequences given to `add` in file order."""
+    """Clips and groups of the sequences given to `add` in file order, an entry for each.
 
-    clips: list[int] = field(default_factory=list)  # of each sequence, counted over all classes
+    Attributes:
+        clips: number of the clip, counted over all classes.
+        confidence: 0.5..1, of the boundary before the sequence or of its absence; 1 where a class
+            begins.
+    """
+
+    clips: list[int] = field(default_factory=list)
+    confidence: list[float] = field(default_factory=list)
     _labels: list[int] = field(default_factory=list)  # a clip each
     _medians: list[list[np.ndarray]] = field(default_factory=list)  # of a clip's sequences
     _last: np.ndarray | None = None
@@ -31,9 +39,14 @@ class Recovery:
         """Add the next sequence, uint8 (30, 64, 64, 3), of class `label`."""
         blurred = _blurred(frames)
         motion = _motion(blurred)
-        same_class = self._labels and label == self._labels[-1]
-        usual = max(motion, self._motion, NOISE)
-        if not same_class or _change(blurred[:1], self._last)[0] > usual:
+        begins = True
+        confidence = 1.0
+        if self._labels and label == self._labels[-1]:
+            change = max(_change(blurred[:1], self._last)[0], 1e-6)
+            odds = 4 * math.log(change / max(motion, self._motion, NOISE))
+            begins = odds > 0
+            confidence = 1 / (1 + math.exp(-abs(odds)))
+        if begins:
             self._labels.append(label)
             self._medians.append([])
         five = np.sort(frames[::7, ::4, ::4], axis=0)
@@ -41,6 +54,7 @@ class Recovery:
         self._last = blurred[-1:]
         self._motion = motion
         self.clips.append(len(self._labels) - 1)
+        self.confidence.append(confidence)
 
     @property
     def position(self) -> int:
@@ -56,30 +70,42 @@ class Recovery:
         """
         medians = np.stack([np.median(parts, axis=0).astype(np.int16) for parts in self._medians])
         labels = np.array(self._labels)
-        most = _alike_distance(medians, labels)
+        most = _alike(medians, labels)
 
         def alike(i: int, j: int) -> bool:
             inside = i >= 0 and j < len(labels) and labels[i] == labels[j]
             return inside and np.abs(medians[i] - medians[j]).mean() <= most
 
-        begins = [
-            labels[k] != labels[k - 1]
-            or not any(alike(i, j) for i, j in ((k - 1, k), (k - 2, k), (k - 1, k + 1)))
-            for k in range(1, len(labels))
-        ]
-        return np.cumsum([False, *begins])[self.clips].tolist()
+        number = 0
+        of_clip = [0]
+        for k in range(1, len(medians)):
+            joined = any(alike(i, j) for i, j in ((k - 1, k), (k - 2, k), (k - 1, k + 1)))
+            if not (joined and labels[k] == labels[k - 1]):
+                number += 1
+            of_clip.append(number)
+        return [of_clip[clip] for clip in self.clips]
 
 
 def boundary_scores(truth: Sequence, estimate: Sequence, labels: np.ndarray) -> dict:
-    """Return `precision` and `recall` of the boundaries within classes; None where there are none.
+    """Compare estimated boundaries with true ones, within classes, where a boundary is sure.
 
-    `truth` and `estimate` are clips or groups of n sequences in file order, `labels` int (n,).
+    Args:
+        truth, estimate: clips or groups of n sequences in file order, of any kind.
+        labels: int (n,).
+
+    Returns:
+        `true`, `estimated` and `both`, counts of boundaries, with `precision` and `recall`; None
+        where there are none.
     """
-    inner = np.diff(labels) == 0
-    true, estimated = (inner & (u[1:] != u[:-1]) for u in map(np.array, (truth, estimate)))
-    both = int((true & estimated).sum())
-    shares = {"precision": estimated.sum(), "recall": true.sum()}
-    return {name: both / int(count) if count else None for name, count in shares.items()}
+    inner = labels[1:] == labels[:-1]
+    true, estimated = (
+        inner & (units[1:] != units[:-1]) for units in map(np.array, (truth, estimate))
+    )
+    counts = {"true": true.sum(), "estimated": estimated.sum(), "both": (true & estimated).sum()}
+    scores = {name: int(count) for name, count in counts.items()}
+    scores["precision"] = scores["both"] / scores["estimated"] if scores["estimated"] else None
+    scores["recall"] = scores["both"] / scores["true"] if scores["true"] else None
+    return scores
 
 
 def _blurred(frames: np.ndarray) -> np.ndarray:
@@ -107,9 +133,13 @@ def _usual(changes: np.ndarray) -> float:
     return float(np.sort(changes)[int(USUAL_SHARE * len(changes))]) if len(changes) else 0.0
 
 
-def _alike_distance(medians: np.ndarray, labels: np.ndarray, pairs: int = 4000) -> float:
+def _alike(medians: np.ndarray, labels: np.ndarray, pairs: int = 4000) -> float:
     """Return the distance, grey levels, below which two clips are one group's; 0 if one class."""
-    drawn = np.random.default_rng(0).integers(0, len(medians), (2, pairs)).T
-    differ = [(a, b) for a, b in drawn if labels[a] != labels[b]]
-    distances = [np.abs(medians[a] - medians[b]).mean() for a, b in differ]
+    rng = np.random.default_rng(0)
+    one, two = rng.integers(0, len(medians), (2, pairs))
+    differ = labels[one] != labels[two]
+    distances = [
+        np.abs(medians[a] - medians[b]).mean()
+        for a, b in zip(one[differ], two[differ], strict=True)
+    ]
     return float(np.percentile(distances, ALIKE_PERCENTILE)) if distances else 0.0

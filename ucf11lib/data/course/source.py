@@ -1,12 +1,16 @@
 """The course's form of UCF-11, two pickles of `(data, labels)`: into a clip store, and out of one.
 
-`data` is uint8 (n, 30, 64, 64, 3), `labels` is 0..10, sorted. Clips and groups are estimated by
-`recover`.
+`data` is uint8 (n, 30, 64, 64, 3), `labels` is 0..10. The files name no clips and no groups, but
+sequences of one clip are neighbours in them, and so are clips of one group: `recover` estimates
+both.
 """
 
+import itertools
 import pickle
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from tqdm import tqdm
@@ -15,19 +19,22 @@ from ucf11lib.data.course.pickles import Refused, read_pair
 from ucf11lib.data.course.recover import Recovery
 from ucf11lib.data.store import ClipStore
 from ucf11lib.data.synthetic.motions import MOTIONS
+from ucf11lib.data.synthetic.render import COURSE_SEQUENCES
 from ucf11lib.data.writer import StoreWriter, create
 from ucf11lib.errors import UserError
 from ucf11lib.paths import atomic_file
 
 PARTS = ("youtube_action_train_data_part1.pkl", "youtube_action_train_data_part2.pkl")
 SHAPE = (30, 64, 64, 3)
+CHUNK = 16  # sequences converted at a time
 CLASSES = list(MOTIONS)
 
 
 def prepare(path: Path | str, folder: Path | str) -> ClipStore:
     """Read the two parts in `folder` into a new store at `path`; clips and groups are estimated.
 
-    A part may be compressed (`.pkl.gz`); one is in memory at a time.
+    A part may be compressed (`.pkl.gz`); one is in memory at a time. The index has one more column,
+    `confidence` of each clip boundary, 0.5..1.
 
     Raises:
         UserError: a part is missing, is not what it should be, or asks for anything but arrays;
@@ -37,11 +44,14 @@ def prepare(path: Path | str, folder: Path | str) -> ClipStore:
     origin = {"folder": str(Path(folder).absolute()), "groups": "estimated", "clips": "estimated"}
     recovery = Recovery()
     with create(path, source="course", classes=CLASSES, origin=origin) as writer:
-        last_label = 0
+        sizes = np.zeros(len(CLASSES), int)
         for file in files:
-            last_label = _copy(file, last_label, recovery, writer)
+            last_label = int(sizes.nonzero()[0].max(initial=0))
+            sizes += _copy(file, last_label, recovery, writer)
+        _check_class_order(files[0], sizes.tolist())
         if recovery.clips:
-            writer.groups = [f"group{number:03d}" for number in recovery.groups()]
+            writer.set_column("group", [f"group{number:03d}" for number in recovery.groups()])
+            writer.set_column("confidence", [round(value, 4) for value in recovery.confidence])
     store = ClipStore.open(path)
     print(
         f"warning: the course's files name no clips or groups; {len(set(store.clips))} clips and "
@@ -59,14 +69,14 @@ def _part_file(folder: Path, name: str) -> Path:
     raise UserError(f"{folder / name}: no such file; give --data the folder of {parts}")
 
 
-def _copy(file: Path, last_label: int, recovery: Recovery, writer: StoreWriter) -> int:
-    """Write a part's sequences with their estimated clips; return the last one's label."""
+def _copy(file: Path, last_label: int, recovery: Recovery, writer: StoreWriter) -> np.ndarray:
+    """Write a part's sequences with their estimated clips; return how many each class has."""
     try:
         data, labels = read_pair(file)
     except Refused as error:
         remedy = "it must be a pickled (data, labels)"
         raise UserError(f"{file}: not read ({error}); {remedy}") from None
-    if data.shape[1:] != SHAPE or data.dtype != np.uint8:
+    if data.shape[1:] != SHAPE:
         shape = str(SHAPE)[1:]
         raise UserError(f"{file}: data is {data.dtype} {data.shape}, expected uint8 (n, {shape}")
     labels = _labels(file, labels, len(data))
@@ -76,18 +86,37 @@ def _copy(file: Path, last_label: int, recovery: Recovery, writer: StoreWriter) 
             f"{file}: label {labels[falls[0]]} at sequence {falls[0]} comes after a higher one; "
             "the course's files are sorted by class, and clips cannot be told apart in others"
         )
-    for frames, label in tqdm(
-        zip(data, labels, strict=True), file.name, len(data), unit="sequence", disable=None
-    ):
+    frames_and_labels = zip(_grey_levels(file, data), labels.tolist(), strict=True)
+    bar = {"total": len(data), "desc": file.name, "unit": "sequence", "disable": None}
+    for frames, label in tqdm(frames_and_labels, **bar):
         recovery.add(frames, label)
         clip = f"clip{recovery.clips[-1]:04d}"
         start = len(frames) * recovery.position
         writer.add(frames[None], label=label, group="", clip=clip, first_frame=start)
-    return labels[-1] if labels else last_label
+    return np.bincount(labels, minlength=len(CLASSES))
 
 
-def _labels(file: Path, labels: object, n: int) -> list[int]:
-    """Return n labels, 0..10, given as a list, an array, a column or one-hot rows."""
+def _grey_levels(file: Path, data: np.ndarray) -> Iterator[np.ndarray]:
+    """Return each sequence as uint8; floats of 0..1 are read as shares of 255."""
+    low = float(data.min()) if len(data) else 0.0
+    high = float(data.max()) if len(data) else 2.0
+    floats = data.dtype.kind == "f"
+    if not 0 <= low <= high <= 255 or (high <= 1 and not floats):
+        values = f"{data.dtype} {low:g}..{high:g}"
+        expected = "grey levels 0..255, or 0..1 as floats"
+        raise UserError(f"{file}: data is {values}, expected {expected}")
+    scale = 255 if high <= 1 else 1
+
+    def converted(start: int) -> np.ndarray:
+        chunk = data[start : start + CHUNK]
+        levels = np.rint(chunk.astype(np.float32) * scale) if floats else chunk
+        return levels.astype(np.uint8, copy=False)
+
+    return itertools.chain.from_iterable(map(converted, range(0, len(data), CHUNK)))
+
+
+def _labels(file: Path, labels: object, n: int) -> np.ndarray:
+    """Return labels given as a list, an array, a column or one-hot rows: int64 (n,), 0..10."""
     if isinstance(labels, list | tuple) and all(isinstance(one, int | float) for one in labels):
         labels = np.array(labels)
     shape = getattr(labels, "shape", None)
@@ -100,13 +129,39 @@ def _labels(file: Path, labels: object, n: int) -> list[int]:
     if wrong := sorted({value for value in values if value not in range(len(CLASSES))}):
         ends = f"{str(wrong[0])[:20]}..{str(wrong[-1])[:20]}"
         raise UserError(f"{file}: labels {ends}, expected 0..{len(CLASSES) - 1}")
-    return [int(value) for value in values]
+    return np.array(values, np.int64)
+
+
+def _check_class_order(file: Path, sizes: list[int]) -> None:
+    """Raise a `UserError` if the classes have UCF-11's sizes in another order."""
+    if sorted(sizes) != sorted(COURSE_SEQUENCES) or sizes == list(COURSE_SEQUENCES):
+        return
+    label = next(i for i, size in enumerate(sizes) if size != COURSE_SEQUENCES[i])
+    name = CLASSES[COURSE_SEQUENCES.index(sizes[label])]
+    raise UserError(
+        f"{file}: label {label} has {sizes[label]} sequences, which is UCF-11's {name}: the "
+        "classes are in another order; number them as its folders are sorted"
+    )
+
+
+class _OldNames:
+    """A file for `pickle.dump` in which numpy's modules have names that numpy 1 knows, too."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
+
+    def write(self, data: bytes) -> None:
+        """Write names, which pickle writes apart from long data, or data."""
+        short = len(data) < 4096
+        renamed = bytes(data).replace(b"numpy._core", b"numpy.core") if short else data
+        self.file.write(renamed)
 
 
 def export(store: ClipStore, folder: Path | str) -> list[Path]:
     """Write `store` as the course's two files, sorted by class and cut in the middle.
 
-    Pickle copies a file's frames: memory is about half of the store, twice.
+    Pickle copies a file's frames: memory is about five times half of the store. The pickles have
+    protocol 2 and old names, which Python 2 and numpy 1 read.
 
     Raises:
         UserError: a file exists, or the store's classes or sequences are not the course's.
@@ -124,5 +179,5 @@ def export(store: ClipStore, folder: Path | str) -> list[Path]:
     with atomic_file(files[0]) as one, atomic_file(files[1]) as two:
         for file, rows in zip((one, two), tqdm(halves, desc="writing", disable=None), strict=True):
             with file.open("wb") as opened:
-                pickle.dump((store.take(rows), labels[rows]), opened, protocol=4)
+                pickle.dump((store.take(rows), labels[rows]), _OldNames(opened), protocol=2)
     return files

@@ -12,23 +12,25 @@ def _joints(scene: Scene) -> dict[str, np.ndarray]:
         turned = angle + roll
         return start + length * np.stack([np.sin(turned), -np.cos(turned), 0 * turned], axis=-1)
 
-    roll = np.zeros(len(scene.pelvis)) + scene.roll
-    neck = step(scene.pelvis, np.pi - scene.lean, TORSO)
-    joints = {"pelvis": scene.pelvis, "neck": neck, "head": step(neck, np.pi - scene.lean, 0.11)}
+    zero = np.zeros(len(scene.pelvis))
+    roll = zero + scene.roll
+    pelvis = np.column_stack([scene.pelvis, zero])
+    neck = step(pelvis, np.pi - scene.lean, TORSO)
+    joints = {"pelvis": pelvis, "neck": neck, "head": step(neck, np.pi - scene.lean, 0.11)}
     for side, z in ((0, 1.0), (1, -1.0)):
         shoulder = neck + [0, 0, 0.10 * z]
-        hip = scene.pelvis + [0, 0, 0.06 * z]
+        hip = pelvis + [0, 0, 0.06 * z]
         upper, bend = scene.arms[side]
-        elbow = step(shoulder, upper, UPPER)
+        elbow = step(shoulder, zero + upper, UPPER)
         thigh, knee_bend = scene.legs[side]
-        knee = step(hip, thigh, KNEE)
+        knee = step(hip, zero + thigh, KNEE)
         joints |= {
             f"shoulder{side}": shoulder,
             f"elbow{side}": elbow,
-            f"hand{side}": step(elbow, upper + bend, LOWER),
+            f"hand{side}": step(elbow, zero + upper + bend, LOWER),
             f"hip{side}": hip,
             f"knee{side}": knee,
-            f"foot{side}": step(knee, thigh + knee_bend, SHIN),
+            f"foot{side}": step(knee, zero + thigh + knee_bend, SHIN),
         }
     return joints
 
@@ -43,7 +45,7 @@ def body_shapes(scene: Scene) -> list[tuple[np.ndarray, float, str]]:
     def limb(names: str, side: int) -> np.ndarray:
         return np.stack([j[f"{name}{side}"] for name in names.split()], axis=1)
 
-    shapes = list(scene.sticks)
+    shapes = [(points, width, colour) for points, width, colour in scene.sticks]
     for side in (0, 1):
         if side == 1:
             shapes.append((np.stack([j["pelvis"], j["neck"]], axis=1), 0.17, "shirt"))
@@ -51,4 +53,6 @@ def body_shapes(scene: Scene) -> list[tuple[np.ndarray, float, str]]:
         shapes.append((limb("hip knee foot", side), 0.085, "trousers"))
         shapes.append((limb("shoulder elbow", side), 0.07, "shirt"))
         shapes.append((limb("elbow hand", side), 0.055, "skin"))
-    return shapes + [(centre[:, None], 2 * size, colour) for centre, size, colour in scene.balls]
+    return shapes + [
+        (centre[:, None], 2 * radius, colour) for centre, radius, colour in scene.balls
+    ]

@@ -50,19 +50,30 @@ def _background(rng: np.random.Generator) -> np.ndarray:
         elif kind == 1:
             draw.ellipse((x, y, x + w / 2, y + w / 2), fill=_colour(rng, 0.25))
         else:
-            ends = (x, y, x + w - 13, y + h - 13)
-            draw.line(ends, fill=_colour(rng, 0.25), width=int(rng.integers(1, 4)))
+            draw.line(
+                (x, y, x + w - 13, y + h - 13),
+                fill=_colour(rng, 0.25),
+                width=int(rng.integers(1, 4)),
+            )
     image = image.filter(ImageFilter.GaussianBlur(float(rng.uniform(0.3, 1.5))))
     coarse = rng.normal(0, 12, (8, 8, 3)).astype(np.float32)
-    images = [Image.fromarray(coarse[..., channel]) for channel in range(3)]
-    large = [one.resize((side, side), Image.Resampling.BICUBIC) for one in images]
-    return np.clip(np.asarray(image, np.float32) + np.stack(large, axis=-1), 0, 255)
+    texture = np.stack(
+        [
+            np.asarray(
+                Image.fromarray(coarse[..., c]).resize((side, side), Image.Resampling.BICUBIC)
+            )
+            for c in range(3)
+        ],
+        axis=-1,
+    )
+    return np.clip(np.asarray(image, np.float32) + texture, 0, 255)
 
 
 @lru_cache(maxsize=1)  # the clips of a group follow each other
 def draw_place(seed: int, label: int, group: int) -> Place:
     """Return the place of a class's group, drawn from the seed."""
     rng = np.random.default_rng([seed, label, group])
+    names = ("shirt", "trousers", "thing", "stand", "screen")
     skin = np.array([224, 172, 135]) * rng.uniform(0.35, 1.1)
     angle = rng.uniform(0, 2 * np.pi)
     x, y = np.meshgrid(np.linspace(-1, 1, SIZE), np.linspace(-1, 1, SIZE))
@@ -74,7 +85,7 @@ def draw_place(seed: int, label: int, group: int) -> Place:
             lean=rng.uniform(-0.1, 0.2),
             prop=rng.uniform(0.9, 1.4),
         ),
-        colours={name: _colour(rng) for name in ("shirt", "trousers", "thing", "stand", "screen")}
+        colours={name: _colour(rng) for name in names}
         | {"skin": tuple(int(v) for v in np.clip(skin, 0, 255))},
         background=_background(rng),
         yaw=rng.uniform(-0.7, 0.7),

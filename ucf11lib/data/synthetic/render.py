@@ -1,11 +1,14 @@
 """The synthetic stand-in: UCF-11-shaped sequences of an articulated figure, drawn from a seed.
 
-No number from it says anything about UCF-11. A group fixes clothes, skin, background, viewpoint,
-scale, light, shake and manner; a clip varies phase, speed and position; a clip's sequences follow
-each other. So, as in UCF-11, a random split leaks what a split by group does not.
+It exists so that everything runs anywhere. No number from it says anything about UCF-11. As in
+UCF-11, a group is one performer in one place before one camera, several clips show each group, and
+sequences of a clip follow each other; so a random split leaks what a split by group does not. A
+group fixes clothes, skin, background, viewpoint, scale, light, shake and manner; a clip varies
+phase, speed and position.
 """
 
 import itertools
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -33,17 +36,30 @@ def _project(points: np.ndarray, place: Place, offset: np.ndarray) -> np.ndarray
     return (pixels + [SIZE / 2, place.ground] + offset[:, None]) * SUPERSAMPLE
 
 
-def _draw(draw: ImageDraw.ImageDraw, points: np.ndarray, width: float, colour: tuple) -> None:
+def _draw(
+    draw: ImageDraw.ImageDraw, points: np.ndarray, width: float, colour: tuple[int, int, int]
+) -> None:
     r = width / 2
     if len(points) > 1:
-        corners = [tuple(p) for p in points]
-        draw.line(corners, fill=colour, width=max(1, round(width)), joint="curve")
+        draw.line(
+            [tuple(p) for p in points], fill=colour, width=max(1, round(width)), joint="curve"
+        )
     for x, y in points:
         draw.ellipse((x - r, y - r, x + r, y + r), fill=colour)
 
 
 def render_clip(name: str, place: Place, n_sequences: int, rng: np.random.Generator) -> np.ndarray:
-    """Render one clip of a class (a folder name): uint8 (n_sequences, 30, 64, 64, 3), RGB."""
+    """Render one clip of class `name`.
+
+    Args:
+        name: the class's folder name.
+        place: the clip's group.
+        n_sequences: how many sequences, one after the other.
+        rng: the clip's own randomness.
+
+    Returns:
+        uint8 (n_sequences, 30, 64, 64, 3), RGB.
+    """
     n = n_sequences * WINDOW
     t = np.arange(n) / FPS
     u = t * place.style.rate * rng.uniform(0.92, 1.08) + rng.uniform(0, ONSET)
@@ -55,9 +71,9 @@ def render_clip(name: str, place: Place, n_sequences: int, rng: np.random.Genera
     tracks = [(_project(p, place, offset), w * place.height * SUPERSAMPLE, c) for p, w, c in shapes]
     side = SIZE * SUPERSAMPLE
     frames = np.empty((n, SIZE, SIZE, 3), np.uint8)
-    background = Image.fromarray(place.background.astype(np.uint8))
-    large = (SIZE + 2 * MARGIN) * SUPERSAMPLE
-    background = background.resize((large, large), Image.Resampling.BILINEAR)
+    background = Image.fromarray(place.background.astype(np.uint8)).resize(
+        ((SIZE + 2 * MARGIN) * SUPERSAMPLE,) * 2, Image.Resampling.BILINEAR
+    )
     for i in range(n):
         left, top = np.rint((MARGIN - camera[i]) * SUPERSAMPLE).astype(int)
         canvas = background.crop((left, top, left + side, top + side))
@@ -65,12 +81,27 @@ def render_clip(name: str, place: Place, n_sequences: int, rng: np.random.Genera
         for points, width, colour in tracks:
             _draw(draw, points[i], width, place.colours[colour])
         if place.screen:
-            edge = side - place.screen * SUPERSAMPLE
-            draw.rectangle((0, edge, side, side), fill=place.colours["screen"])
+            draw.rectangle(
+                (0, side - place.screen * SUPERSAMPLE, side, side), fill=place.colours["screen"]
+            )
         image = np.asarray(canvas.reduce(SUPERSAMPLE), np.float32) * place.light
         image += rng.standard_normal(image.shape, np.float32) * place.noise
         frames[i] = np.clip(image, 0, 255)
     return frames.reshape(n_sequences, WINDOW, SIZE, SIZE, 3)
+
+
+def render_clips(spec: DataSpec) -> Iterator[tuple[int, str, str, np.ndarray]]:
+    """Yield `(label, group, clip, frames)` for every clip of `spec`, in class order.
+
+    The same spec gives the same bytes.
+    """
+    every = itertools.product(enumerate(MOTIONS), range(spec.groups), range(spec.clips))
+    for (label, name), g, c in every:
+        group = f"{name}/v_{name}_{g + 1:02d}"
+        place = draw_place(spec.render_seed, label, g)
+        rng = np.random.default_rng([spec.render_seed, label, g, c + 1])
+        frames = render_clip(name, place, sequences_of_clip(spec, label, g, c), rng)
+        yield label, group, f"{group}/v_{name}_{g + 1:02d}_{c + 1:02d}", frames
 
 
 def sequences_of_clip(spec: DataSpec, label: int, group: int, clip: int) -> int:
@@ -84,16 +115,12 @@ def sequences_of_clip(spec: DataSpec, label: int, group: int, clip: int) -> int:
 
 
 def prepare(path: Path | str, spec: DataSpec) -> ClipStore:
-    """Render `spec` into a new store at `path` and open it; the same spec gives the same bytes."""
-    parameters = ("render_seed", "groups", "clips", "sequences")
-    origin = {name: getattr(spec, name) for name in parameters}
-    every = list(itertools.product(enumerate(MOTIONS), range(spec.groups), range(spec.clips)))
+    """Render `spec` into a new store at `path` and open it."""
+    names = ("render_seed", "groups", "clips", "sequences")
+    origin = {name: getattr(spec, name) for name in names}
+    total = len(MOTIONS) * spec.groups * spec.clips
     with create(path, source="synthetic", classes=list(MOTIONS), origin=origin) as writer:
-        for (label, name), g, c in tqdm(every, "rendering", unit="clip", disable=None):
-            group = f"{name}/v_{name}_{g + 1:02d}"
-            clip = f"{group}/v_{name}_{g + 1:02d}_{c + 1:02d}"
-            place = draw_place(spec.render_seed, label, g)
-            rng = np.random.default_rng([spec.render_seed, label, g, c + 1])
-            frames = render_clip(name, place, sequences_of_clip(spec, label, g, c), rng)
+        bar = tqdm(render_clips(spec), total=total, desc="rendering", unit="clip", disable=None)
+        for label, group, clip, frames in bar:
             writer.add(frames, label=label, group=group, clip=clip)
     return ClipStore.open(path)

@@ -9,31 +9,47 @@ from dataclasses import dataclass, field
 import numpy as np
 
 TAU = 2 * np.pi
-Track = np.ndarray | float  # (T,), or the same in all frames
 KNEE, SHIN, TORSO, UPPER, LOWER = 0.24, 0.24, 0.30, 0.16, 0.15
 
 
 @dataclass(frozen=True)
 class Style:
-    """How one performer moves."""
+    """How one performer moves.
 
-    rate: float  # cycles a second
-    vigour: float  # factor on the size of movements, about 1
-    lean: float  # radians that the trunk leans forward of its usual place
-    prop: float  # factor on the size of things, about 1: length of a stick, radius of a ball
+    Attributes:
+        rate: cycles a second.
+        vigour: factor on the size of movements, about 1.
+        lean: radians that the trunk leans forward of its usual place.
+        prop: size of things, about 1: length of a stick, radius of a ball.
+    """
+
+    rate: float
+    vigour: float
+    lean: float
+    prop: float
 
 
 @dataclass
 class Scene:
-    """One sequence's body and things."""
+    """One sequence's body and things; every array is (T,) or (T, 2) or (T, k, 3).
 
-    pelvis: np.ndarray  # (T, 3)
-    lean: Track  # trunk, forward of upright
-    arms: tuple  # (left, right) of (shoulder angle, elbow bend)
-    legs: tuple  # (left, right) of (hip angle, knee bend)
-    roll: Track = 0.0  # of the body about the pelvis
-    sticks: list = field(default_factory=list)  # (points (T, k, 3), width, colour name), joined
-    balls: list = field(default_factory=list)  # (centre (T, 3), radius, colour name)
+    Attributes:
+        pelvis: (T, 2), forward and up.
+        lean: trunk, radians forward of upright.
+        arms: (left, right) of (shoulder angle, elbow bend).
+        legs: (left, right) of (hip angle, knee bend).
+        roll: rotation of the whole body about the pelvis.
+        sticks: (points (T, k, 3), width, colour name) drawn as joined lines.
+        balls: (centre (T, 3), radius, colour name).
+    """
+
+    pelvis: np.ndarray
+    lean: np.ndarray
+    arms: tuple
+    legs: tuple
+    roll: np.ndarray | float = 0.0
+    sticks: list = field(default_factory=list)
+    balls: list = field(default_factory=list)
 
 
 def sway(u: np.ndarray, low: float, high: float) -> np.ndarray:
@@ -59,16 +75,25 @@ def line(*points: np.ndarray) -> np.ndarray:
 
 def hand(scene: Scene, side: int) -> np.ndarray:
     """Return where a hand is, (T, 3), without roll; `side` 0 is left."""
-    shoulder, elbow = scene.arms[side]
-    neck = scene.pelvis + TORSO * point(np.sin(scene.lean), np.cos(scene.lean))
-    bent = shoulder + elbow
-    elbow_at = neck + UPPER * point(np.sin(shoulder), -np.cos(shoulder))
-    return elbow_at + point(LOWER * np.sin(bent), -LOWER * np.cos(bent), 0.1 - 0.2 * side)
+    shoulder_angle, elbow = scene.arms[side]
+    neck = scene.pelvis + TORSO * np.stack([np.sin(scene.lean), np.cos(scene.lean)], axis=-1)
+    elbow_at = neck + UPPER * np.stack([np.sin(shoulder_angle), -np.cos(shoulder_angle)], axis=-1)
+    bent = shoulder_angle + elbow
+    at = elbow_at + LOWER * np.stack([np.sin(bent), -np.cos(bent)], axis=-1)
+    return point(at[:, 0], at[:, 1], 0.1 if side == 0 else -0.1)
 
 
-def standing(u: np.ndarray, crouch: Track, style: Style, arms: tuple, reach: Track = 0) -> Scene:
-    """A body on both feet with knees bent by `crouch` radians, `reach` forward."""
-    bend = crouch + np.zeros_like(u)
-    pelvis = point(reach, (KNEE + SHIN) * np.cos(bend / 2))
-    legs = ((bend / 2 + 0.1, -bend), (bend / 2 - 0.1, -bend))
-    return Scene(pelvis, style.lean, arms, legs)
+def standing(
+    u: np.ndarray, crouch: np.ndarray, style: Style, reach: np.ndarray | float = 0.0, **parts
+) -> Scene:
+    """A body on both feet with knees bent by `crouch` radians."""
+    zero = np.zeros_like(u)
+    bend = crouch + zero
+    height = (KNEE + SHIN) * np.cos(bend / 2)
+    return Scene(
+        pelvis=np.stack([zero + reach, height], axis=-1),
+        lean=style.lean + zero,
+        arms=parts.pop("arms"),
+        legs=((bend / 2 + 0.1, -bend), (bend / 2 - 0.1, -bend)),
+        **parts,
+    )

@@ -38,7 +38,7 @@ def ensure(url: str) -> Path:
 def fetch(url: str, folder: Path) -> Path:
     """Download `url` into `folder`, resuming where an earlier try broke off; return the file.
 
-    Its SHA-256 is saved beside it at first and compared at every later use.
+    The SHA-256 of the first download is saved beside the file and compared at every later use.
 
     Raises:
         RunFailed: the connection breaks off again and again; the next try resumes.
@@ -95,10 +95,12 @@ def _download_rest(url: str, part: Path, size: int) -> None:
             raise requests.RequestException("the server does not tell where the file ends")
         resumed = response.status_code == requests.codes.partial_content
         begun = size if resumed else 0
-        total = int(response.headers.get("Content-Length", 0)) + begun or None
+        total = int(response.headers.get("Content-Length", 0)) + begun
         style = {"unit": "B", "unit_scale": True, "desc": part.name, "disable": None}
-        bar = tqdm(total=total, initial=begun, **style)
-        with bar, part.open("ab" if resumed else "wb") as file:
+        with (
+            part.open("ab" if resumed else "wb") as file,
+            tqdm(total=total or None, initial=begun, **style) as bar,
+        ):
             for chunk in response.iter_content(1 << 16):
                 bar.update(file.write(chunk))
 
@@ -126,7 +128,7 @@ def unpack(archive: Path, folder: Path) -> Path:
         try:
             with paths.atomic_dir(folder) as temporary:
                 _run(tool, archive, temporary)
-                _check_sizes(members, temporary)
+                _check(members, temporary)
             return folder
         except (rarfile.Error, subprocess.CalledProcessError, FileNotFoundError) as error:
             output = getattr(error, "stderr", None) or str(error)
@@ -143,7 +145,7 @@ def _run(tool: str, archive: Path, to: Path) -> None:
     subprocess.run(command, capture_output=True, text=True, check=True)
 
 
-def _check_sizes(members: list[rarfile.RarInfo], folder: Path) -> None:
+def _check(members: list[rarfile.RarInfo], folder: Path) -> None:
     """Compare the unpacked files with the archive's own list."""
     for member in members:
         path = folder / member.filename.replace("\\", "/")

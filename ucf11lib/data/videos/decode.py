@@ -21,8 +21,12 @@ from ucf11lib.errors import UserError
 TIMEOUT_SECONDS = 60  # and for each `BYTES_A_SECOND` one more: a decoder that takes longer hangs
 BYTES_A_SECOND = 1e5
 # Plain AREA is 1.5 grey levels too dark, and rounds differently from processor to processor.
-AREA = Interpolation.AREA | Interpolation.ACCURATE_RND
-AREA |= Interpolation.FULL_CHR_H_INT | Interpolation.BITEXACT
+AREA = (
+    Interpolation.AREA
+    | Interpolation.ACCURATE_RND
+    | Interpolation.FULL_CHR_H_INT
+    | Interpolation.BITEXACT
+)
 
 
 def decode(path: Path | str, size: int = 64) -> np.ndarray:
@@ -71,7 +75,7 @@ def decode_until_trouble(file: Path, size: int) -> tuple[np.ndarray, str]:
 def windows(frames: np.ndarray, window: int = 30, stride: int | None = None) -> np.ndarray:
     """Cut (n, size, size, 3) into (sequences, window, size, size, 3), one every `stride` frames.
 
-    The stride is the window by default. A rest shorter than a window is dropped.
+    The stride is the window by default: no overlap. A rest shorter than a window is dropped.
     """
     starts = np.arange(0, len(frames) - window + 1, stride or window)
     return frames[starts[:, None] + np.arange(window)]
@@ -81,13 +85,14 @@ def decode_all(files: list[Path], size: int, workers: int) -> Iterator[tuple[np.
     """Yield `decode_until_trouble` of each file, in order, from processes of their own."""
     context = multiprocessing.get_context("forkserver")  # TensorFlow's threads must not be forked
     context.set_forkserver_preload([__name__])
+    ahead = iter(files)
     with ProcessPool(workers, context=context) as pool:
-        futures = (_schedule(pool, file, size) for file in files)  # a call each when asked for
         try:
-            pending = deque(itertools.islice(futures, 2 * workers))
+            first = itertools.islice(ahead, 2 * workers)
+            pending = deque(_schedule(pool, file, size) for file in first)
             while pending:
                 result = _result(pending.popleft())
-                pending.extend(itertools.islice(futures, 1))
+                pending.extend(_schedule(pool, file, size) for file in itertools.islice(ahead, 1))
                 yield result
         finally:
             pool.stop()

@@ -18,8 +18,9 @@ OWN = "each clip its own"
 def find_groups(names: list[str], pattern: str = "") -> tuple[list[str], str]:
     """Return each clip's group, by the first rule that fits all of them, and that rule.
 
-    The names are relative to the tree's root, `<class>/[<folder>/]<clip>.<suffix>`. A `pattern` is
-    searched in them instead; the group is its `(?P<group>...)`, or its first.
+    Args:
+        names: files relative to the tree's root, `<class>/[<folder>/]<clip>.<suffix>`.
+        pattern: searched in them instead; the group is its `(?P<group>...)`, or its first.
 
     Raises:
         UserError: `pattern` does not compile, has no capture group, or does not match all names.

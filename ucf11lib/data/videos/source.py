@@ -7,7 +7,8 @@ A clip that cannot be used is left out and listed in `store.json`.
 """
 
 import contextlib
-import math
+import hashlib
+import json
 import os
 import shutil
 import sys
@@ -22,7 +23,7 @@ from ucf11lib.data.store import ClipStore
 from ucf11lib.data.synthetic.motions import MOTIONS
 from ucf11lib.data.videos.decode import decode_all, windows
 from ucf11lib.data.videos.groups import OWN, clip_names, find_groups
-from ucf11lib.data.writer import StoreWriter, create
+from ucf11lib.data.writer import create
 from ucf11lib.errors import UserError
 from ucf11lib.runs.specs import DataSpec
 
@@ -35,12 +36,17 @@ def prepare(
 ) -> ClipStore:
     """Decode a tree of videos into a new store at `path` and open it.
 
-    Source `ucf11` has only UCF-11's class folders, in its order, `videos` any, sorted. `workers`
-    processes decode, as many as processors by default.
+    Args:
+        path: the store's folder, which must not exist.
+        spec: source `ucf11` (only UCF-11's class folders, in its order) or `videos` (any, sorted);
+            folder, window, stride, size, group_pattern.
+        broken: share of the clips that may be undecodable. If more are, and more than one, the
+            decoded store stays in a hidden folder beside `path`; the next call with a larger share
+            uses it.
+        workers: processes that decode, as many as processors by default.
 
     Raises:
-        UserError: the tree, its names or an option is wrong, or more than the share `broken` of the
-            clips, and more than one, are undecodable.
+        UserError: the tree, its names or an option is wrong, or too many clips are undecodable.
     """
     path = Path(path)
     workers = os.cpu_count() or 1 if workers is None else workers
@@ -57,47 +63,61 @@ def prepare(
         warning = "warning: no groups in the names: each clip is its own; see --group-pattern"
         print(warning, file=sys.stderr)
     origin = {"folder": str(root.absolute()), "groups": rule, "av": av.__version__}
-    about = {"source": spec.source, "classes": list(tree), "origin": origin}
-    cut = {"window": spec.window, "stride": spec.stride, "size": spec.size}
-    with _only_process(path) as partial:
-        with create(partial / path.name, **about, **cut) as writer:
-            _decode(writer, clips, spec, workers)
-        _check_broken(root, writer.info.left_out, len(clips), broken)
-        (partial / path.name).rename(path)
+    partial = path.with_name(f".partial-{path.name}")
+    decoded = partial / _digest(clips, spec)
+    with _only_process(path):
+        try:
+            if not decoded.exists():
+                _decode(decoded, spec, list(tree), origin, clips, workers)
+            _check_broken(root, ClipStore.open(decoded).info.left_out, len(files), broken)
+            decoded.rename(path)
+            shutil.rmtree(partial)  # with what other options or killed processes left
+        finally:
+            with contextlib.suppress(OSError):  # not empty
+                partial.rmdir()
     return ClipStore.open(path)
 
 
 @contextlib.contextmanager
-def _only_process(path: Path) -> Iterator[Path]:
-    """Yield a folder beside the new store `path`; refuse if another process prepares it."""
-    choice = "choose another --store"
-    partial = path.with_name(f".partial-{path.name}")
+def _only_process(path: Path) -> Iterator[None]:
+    """Raise a `UserError` if the store exists or another process prepares it; keep others out."""
     try:
         with paths.lock(path.with_name(f".partial-{path.name}.lock"), wait=False):
             if path.exists():
-                raise UserError(f"{path}: exists already; {choice} or delete it first")
-            shutil.rmtree(partial, ignore_errors=True)  # a killed process left it
-            try:
-                yield partial
-            finally:
-                shutil.rmtree(partial, ignore_errors=True)
+                remedy = "choose another --store or delete it first"
+                raise UserError(f"{path}: exists already; {remedy}")
+            yield
     except paths.Locked:
-        raise UserError(f"{path}: another process is preparing it; wait or {choice}") from None
+        remedy = "wait for it or choose another --store"
+        raise UserError(f"{path}: another process is preparing it; {remedy}") from None
 
 
-def _decode(writer: StoreWriter, clips: list, spec: DataSpec, workers: int) -> None:
-    """Write all clips, each (name, group, file)."""
-    results = decode_all([file for _, _, file in clips], spec.size, workers)
-    bar = tqdm(results, total=len(clips), desc="decoding", unit="clip", disable=None)
-    for (clip, group, _), (frames, trouble) in zip(clips, bar, strict=True):
-        n = len(frames)
-        if trouble or n < spec.window:
-            reason = trouble or f"{n} frames, fewer than {spec.window}"
-            writer.leave_out(clip, reason, n, damaged=bool(trouble))
-            continue
-        sequences = windows(frames, spec.window, spec.stride)
-        label = writer.info.classes.index(clip.split("/")[0])
-        writer.add(sequences, label=label, group=group, clip=clip, frames_read=n)
+def _decode(
+    path: Path, spec: DataSpec, classes: list[str], origin: dict, clips: list, workers: int
+) -> None:
+    """Write all clips, each (name, group, file), into a store at `path`."""
+    cut = {"window": spec.window, "stride": spec.stride, "size": spec.size}
+    with create(path, source=spec.source, classes=classes, origin=origin, **cut) as writer:
+        results = decode_all([file for _, _, file in clips], spec.size, workers)
+        bar = tqdm(results, total=len(clips), desc="decoding", unit="clip", disable=None)
+        for (clip, group, _), (frames, trouble) in zip(clips, bar, strict=True):
+            n = len(frames)
+            if trouble or n < spec.window:
+                reason = trouble or f"{n} frames, fewer than {spec.window}"
+                writer.leave_out(clip, reason, frames_read=n, damaged=bool(trouble))
+                continue
+            sequences = windows(frames, spec.window, spec.stride)
+            unit = {"label": classes.index(clip.split("/")[0]), "group": group, "clip": clip}
+            writer.add(sequences, **unit, stride=spec.stride, frames_read=n)
+
+
+def _digest(clips: list, spec: DataSpec) -> str:
+    """Return a hash of everything that the decoded bytes depend on."""
+    stats = [file.stat() for _, _, file in clips if file.exists()]
+    dates = [[stat.st_size, stat.st_mtime_ns] for stat in stats]
+    names = [[clip, group, str(file)] for clip, group, file in clips]
+    text = json.dumps([names, dates, spec.source, spec.window, spec.stride, spec.size])
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def _scan(folder: Path, source: str) -> tuple[Path, dict[str, list[Path]]]:
@@ -134,11 +154,11 @@ def _videos(folder: Path) -> Iterator[Path]:
 def _check_broken(root: Path, left_out: list[dict], n: int, share: float) -> None:
     """Raise a `UserError` if more than `share` of `n` clips, and more than one, are damaged."""
     broken = [item for item in left_out if item["damaged"]]
-    if len(broken) <= 1 or len(broken) / n <= share:
+    if len(broken) <= max(1, share * n):
         return
     first = f"{broken[0]['clip']} ({broken[0]['reason']})"
-    enough = math.ceil(100 * len(broken) / n) / 100
+    enough = -(-len(broken) / n // 0.01) / 100  # rounded up to a percent
     raise UserError(
         f"{root}: {len(broken)} of {n} clips cannot be decoded, the first: {first}; repair or "
-        f"remove them, or allow more with --broken {enough:g}"
+        f"remove them, or allow more, which decodes nothing again, with --broken {enough:g}"
     )
