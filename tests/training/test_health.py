@@ -1,6 +1,7 @@
 """Twelve planted faults, each named by its check; tests/slow has twelve healthy trainings."""
 
 import math
+import re
 
 import numpy as np
 import pandas as pd
@@ -52,32 +53,23 @@ def one_hot_twice(z):
 
 def changed(store, folder, change):
     """A copy of a store with other frames."""
-    origin = {"source": "synthetic", "classes": store.info.classes, "origin": {}}
-    with create(folder, **origin) as writer:
-        for i, (label, group, clip) in enumerate(
-            zip(store.labels, store.groups, store.clips, strict=True)
-        ):
-            frames = change(store.frames[i])[None]
-            writer.add(frames, label=int(label), group=group, clip=f"{clip}_{i}")
+    with create(folder, source="synthetic", classes=store.info.classes, origin={}) as writer:
+        for i, label in enumerate(store.labels):
+            place = {"label": int(label), "group": store.groups[i], "clip": f"{store.clips[i]}_{i}"}
+            writer.add(change(store.frames[i])[None], **place)
     return ClipStore.open(folder)
 
 
-BLOW_UP = {
-    "model": "vgg9",
-    "optimizer": "sgd",
-    "learning_rate": 1e6,
-    "schedule": "constant",
-}
+BLOW_UP = {"model": "vgg9", "optimizer": "sgd", "learning_rate": 1e6, "schedule": "constant"}
+C3D_2019 = {"model": "c3d", "recipe": "2019"}
+SATURATED_TANH = {"tamper": behind(lambda z: keras.ops.tanh(1e6 * z))}
 ONE_CLASS = {"learning_rate": 1e-9, "batch_size": 12}  # 120 predictions an epoch are enough
 PLANTED = {
     "a softmax in the head": ("double_softmax", {"head": "softmax"}),
-    "C3D as in 2019": ("double_softmax", {"model": "c3d", "recipe": "2019"}),
+    "C3D as in 2019": ("double_softmax", C3D_2019),
     "a softmax behind a sound model": ("double_softmax", {"tamper": behind(keras.ops.softmax)}),
     "a saturated double softmax in disguise": ("lattice", {"tamper": behind(one_hot_twice)}),
-    "a saturated tanh behind the logits": (
-        "dead_gradient",
-        {"tamper": behind(lambda z: keras.ops.tanh(1e6 * z))},
-    ),
+    "a saturated tanh behind the logits": ("dead_gradient", SATURATED_TANH),
     "a learning rate of 1e6": ("non_finite", BLOW_UP),
     "weights that are no numbers": ("non_finite", {"tamper": nan_weights}),
     "ReLUs that died": ("one_class", {"tamper": dead_relus, **ONE_CLASS}),
@@ -101,13 +93,10 @@ def test_monitor_names_a_planted_fault(fault, store, tmp_path):
         store = changed(store, tmp_path / "s", change)
     monitor, history = watch(store, **options)
     finding = monitor.findings[0]
-    assert finding.check == check, monitor.findings
-    assert finding.line.startswith(f"health: {check} at step {finding.step}: ")
-    assert finding.line.endswith(f"; usually {health.CHECKS[check]}")
-    assert "\n" not in finding.line
+    line = rf"health: {check} at step {finding.step}: .*; usually {re.escape(health.CHECKS[check])}"
+    assert re.fullmatch(line, finding.line), monitor.findings
     assert monitor.status.startswith(f"{'stopped' if finding.stops else 'warned'}: {check}")
-    if finding.stops:
-        assert len(history) == 1
+    assert len(history) == 1 or not finding.stops
 
 
 def vector(loss=2.4, norm=1.0, distributions=0, predicted=0):
@@ -165,13 +154,7 @@ def test_train_watched_has_the_numbers_of_unwatched(trained, store, tmp_path):
     assert (trained.metrics["status"], unwatched.metrics["status"]) == ("ok", "unchecked")
 
 
-@pytest.mark.parametrize(
-    ("check", "flat"),
-    [
-        ("double_softmax", {"model": "c3d", "recipe": "2019"}),
-        ("non_finite", BLOW_UP),
-    ],
-)
+@pytest.mark.parametrize(("check", "flat"), [("double_softmax", C3D_2019), ("non_finite", BLOW_UP)])
 def test_train_stopped_leaves_a_complete_folder(check, flat, store, tmp_path, capsys):
     run = train(RunConfig.of(profile="smoke", **flat), tmp_path / "r", store=store)
     assert f"health: {check} at step" in capsys.readouterr().out
@@ -183,6 +166,6 @@ def test_train_stopped_leaves_a_complete_folder(check, flat, store, tmp_path, ca
 
 
 def test_train_without_health_continues(store, tmp_path):
-    flat = {"recipe": "2019", "profile": "smoke", "health": False, "target_accuracy": None}
-    run = train(RunConfig.of(model="c3d", **flat), tmp_path / "r", store=store)
+    config = RunConfig.of(**C3D_2019, profile="smoke", health=False, target_accuracy=None)
+    run = train(config, tmp_path / "r", store=store)
     assert (len(run.history), run.metrics["status"]) == (2, "unchecked")

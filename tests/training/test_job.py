@@ -26,15 +26,8 @@ def stop(line):
 
 
 def test_train_leaves_a_complete_folder(trained):
-    assert sorted(path.name for path in trained.path.iterdir()) == [
-        "config.json",
-        "environment.json",
-        "history.csv",
-        "metrics.json",
-        "model.keras",
-        "predictions.npz",
-        "split.csv",
-    ]
+    names = "config.json environment.json history.csv metrics.json model.keras predictions.npz"
+    assert sorted(os.listdir(trained.path)) == [*names.split(), "split.csv"]
     assert set(trained.metrics) == set(Metrics.__annotations__)
     assert trained.metrics["status"] == "ok"
     assert list(trained.history.columns) == HISTORY
@@ -87,12 +80,11 @@ def test_train_twice_has_the_same_bytes(trained, store, tmp_path):
 def test_train_does_not_touch_an_existing_folder(trained, store, tmp_path):
     with pytest.raises(UserError, match="a finished run; choose another --run or delete it"):
         train(trained.config, trained.path, store=store)
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "thesis.tex").write_text("x")
+    (tmp_path / "thesis.tex").write_text("x")
     for resume in (False, True):
         with pytest.raises(UserError):
-            train(trained.config, tmp_path / "mine", store=store, resume=resume)
-    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.tex"]
+            train(trained.config, tmp_path, store=store, resume=resume)
+    assert os.listdir(tmp_path) == ["thesis.tex"]
 
 
 def test_train_unfinished_has_one_line_for_each_way_on(trained, store, tmp_path):
@@ -114,23 +106,21 @@ def test_train_unfinished_has_one_line_for_each_way_on(trained, store, tmp_path)
 
 def test_train_refuses_a_folder_that_another_process_uses(trained, store, tmp_path):
     folder = tmp_path / "r"
-    with (
-        paths.lock(lock_file(folder)),
-        pytest.raises(UserError, match="r: another process trains in it; wait for it"),
-    ):
+    refused = pytest.raises(UserError, match="r: another process trains in it; wait for it")
+    with paths.lock(lock_file(folder)), refused:
         train(trained.config, folder, store=store)
     assert os.listdir(tmp_path) == []
 
 
-def test_train_refuses_data_before_it_makes_a_folder(trained, store, videos, tmp_path):
-    other = RunConfig.of(model="c3d", profile="smoke", source="course", data=str(videos))
-    half = RunConfig.of(model="c3d", profile="smoke", precision="float16")
-    with pytest.raises(UserError, match="its source is synthetic, not course"):
-        train(other, tmp_path / "r", store=store)
-    with pytest.raises(UserError, match="unknown model 'resnet'"):
-        train(RunConfig.of(model="resnet"), tmp_path / "r", store=store)
-    with pytest.raises(UserError, match="c3d: TensorFlow pools float16"):
-        train(half, tmp_path / "r", store=store)
+def test_train_refuses_data_before_it_makes_a_folder(store, videos, tmp_path):
+    for flat, words in (
+        ({"source": "course", "data": str(videos)}, "its source is synthetic, not course"),
+        ({"model": "resnet"}, "unknown model 'resnet'"),
+        ({"precision": "float16"}, "c3d: TensorFlow pools float16"),
+    ):
+        config = RunConfig.of(**{"model": "c3d", "profile": "smoke"} | flat)
+        with pytest.raises(UserError, match=words):
+            train(config, tmp_path / "r", store=store)
     assert os.listdir(tmp_path) == []
 
 
@@ -147,27 +137,24 @@ def test_train_or_load_trains_once():
     config = RunConfig.of(model="frame_cnn", **TINY)
     assert finished_run(config) is None
     run = train_or_load(config, log=silent)
-    stamp = (run.path / "metrics.json").stat().st_mtime_ns
     lines = []
     assert train_or_load(config, log=lines.append) == finished_run(config) == run
     assert lines == [f"{run.path}: finished already"]
     assert run.path == paths.runs_dir() / config.name
-    assert (run.path / "metrics.json").stat().st_mtime_ns == stamp
     (run.path / "metrics.json").unlink()
     assert train_or_load(config, log=lines.append) == run
     assert "no checkpoint; beginning at epoch 1" in lines
 
 
-@pytest.mark.parametrize("content", ["another configuration", "garbage", "a file of the user"])
+@pytest.mark.parametrize("content", ["another configuration", "config.json", "thesis.tex"])
 def test_train_or_load_leaves_other_folders_as_they_are(trained, content):
     config = RunConfig.of(model="frame_cnn", **TINY)
     folder = paths.runs_dir() / config.name
     if content == "another configuration":
         shutil.copytree(trained.path, folder)
     else:
-        name = "config.json" if content == "garbage" else "thesis.tex"
         folder.mkdir(parents=True)
-        (folder / name).write_text("{")
+        (folder / content).write_text("{")
     before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
     run = train_or_load(config, log=silent)
     assert run.path == paths.runs_dir() / f"{config.name}-{config.digest}"

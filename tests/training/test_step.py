@@ -44,9 +44,8 @@ def test_make_optimizer_is_kerass_own(name):
 
 def test_make_step_takes_the_gradient_of_the_batch_mean():
     """A linear model of frames that are all 1: the gradient is known in closed form."""
-    plain = recipe(
-        batch_size=4, optimizer="sgd", learning_rate=1.0, schedule="constant", flip=False, shift=0
-    )
+    unchanged = {"schedule": "constant", "flip": False, "shift": 0}
+    plain = recipe(batch_size=4, optimizer="sgd", learning_rate=1.0, **unchanged)
     frames = keras.Input((2, 2, 2, 3), dtype="uint8")
     x = keras.layers.Flatten()(keras.ops.cast(frames, "float32"))
     model = keras.Model(frames, keras.layers.Dense(3, kernel_initializer="zeros")(x))

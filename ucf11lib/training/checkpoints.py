@@ -1,23 +1,23 @@
 """Everything that a training needs to be resumed, after each epoch; the last two are on disk."""
 
-import zipfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
+from zipfile import BadZipFile
 
 import msgspec
 import numpy as np
 
 from ucf11lib import paths
 from ucf11lib.errors import UserError
+from ucf11lib.runs import Run
 from ucf11lib.training.health import Finding
 from ucf11lib.training.trainer import Progress, Trainer
 
 NEWEST = "checkpoint.npz"
 PREVIOUS = "checkpoint-previous.npz"
 REMEDY = "delete the run folder and train again"
-DAMAGED = (OSError, ValueError, KeyError, EOFError, RuntimeError)
-DAMAGED += (zipfile.BadZipFile, msgspec.MsgspecError)
+DAMAGED = (OSError, ValueError, KeyError, EOFError, RuntimeError, BadZipFile, msgspec.MsgspecError)
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def save(folder: Path, trainer: Trainer) -> None:
     """
     arrays = {name: np.asarray(variable.value) for name, variable in _variables(trainer).items()}
     numbers = [value for name, value in arrays.items() if name.startswith("model")]
-    numbers.append(list(asdict(trainer.progress.epochs[-1]).values()))
+    numbers.append(astuple(trainer.progress.epochs[-1]))
     if not all(np.isfinite(value).all() for value in numbers):
         return
     record = Record(trainer.progress, trainer.monitor.findings if trainer.monitor else [])
@@ -50,14 +50,13 @@ def save(folder: Path, trainer: Trainer) -> None:
 def restore(folder: Path, trainer: Trainer, log: Callable[[str], None]) -> bool:
     """Load the last readable checkpoint into a new `trainer`; return whether there is any.
 
-    Raises:
-        UserError: none can be read, or it is of another network.
+    Raises a `UserError` if none can be read, or it is of another network.
     """
     damaged = ""
     for path in (folder / NEWEST, folder / PREVIOUS):
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as saved:
-                arrays = {name: saved[name] for name in saved}
+                arrays = dict(saved)
             record = msgspec.json.decode(arrays["record"].tobytes(), type=Record)
         except FileNotFoundError:
             continue
@@ -80,10 +79,11 @@ def restore(folder: Path, trainer: Trainer, log: Callable[[str], None]) -> bool:
     return False
 
 
-def remove(folder: Path) -> None:
-    """Remove the checkpoints, the largest files of a run folder."""
-    for name in (NEWEST, PREVIOUS):
-        (folder / name).unlink(missing_ok=True)
+def clean(run: Run) -> None:
+    """Remove the checkpoints of a finished run, unless they are its last finite weights."""
+    if run.metrics["status"] != "stopped: non_finite":
+        for name in (NEWEST, PREVIOUS):
+            (run.path / name).unlink(missing_ok=True)
 
 
 def _variables(trainer: Trainer) -> dict:

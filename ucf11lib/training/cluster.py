@@ -9,10 +9,8 @@ from ucf11lib.backend import tf
 from ucf11lib.errors import UserError
 from ucf11lib.runs.parsing import convert
 
-EXAMPLE = (
-    'set it to something like {"cluster": {"worker": ["host1:2222", "host2:2222"]}, '
-    '"task": {"type": "worker", "index": 0}}'
-)
+EXAMPLE = 'set it to something like {"cluster": {"worker": ["host1:2222", "host2:2222"]}, '
+EXAMPLE += '"task": {"type": "worker", "index": 0}}'
 
 
 @dataclass(frozen=True)
@@ -60,11 +58,10 @@ def _from_tf_config(text: str) -> Worker:
         parsed = convert(json.loads(text), _TFConfig, "TF_CONFIG", EXAMPLE)
     except ValueError as error:
         raise UserError(f"TF_CONFIG: not JSON ({error}); {EXAMPLE}") from None
-    tasks = {
-        f"{kind} {index}": address
-        for kind in ("chief", "worker")
-        for index, address in enumerate(parsed.cluster.get(kind, []))
-    }
+    tasks = {}
+    for kind in ("chief", "worker"):
+        for index, address in enumerate(parsed.cluster.get(kind, [])):
+            tasks[f"{kind} {index}"] = address
     if not tasks or not all(re.fullmatch(r".+:\d+", address) for address in tasks.values()):
         raise UserError(f"TF_CONFIG: no list of workers, each host:port; {EXAMPLE}")
     own = f"{parsed.task.type} {parsed.task.index}"
@@ -75,24 +72,21 @@ def _from_tf_config(text: str) -> Worker:
 
 
 def _from_slurm() -> Worker:
-    """Read a Slurm step's variables with TensorFlow's resolver.
-
-    Two jobs may share a machine, so the ports follow from the job's number. The resolver has to be
-    told of a GPU a task, which it may not set, and sorts node10 before node9, unlike Slurm.
-    """
+    """Read a Slurm step's variables with TensorFlow's resolver."""
     resolver = tf.distribute.cluster_resolver.SlurmClusterResolver
     try:
         tasks = int(os.environ["SLURM_STEP_NUM_TASKS"])
+        # two jobs may share a machine, and have other numbers
         port = 20000 + int(os.environ["SLURM_JOB_ID"]) % 10000
+        # the resolver has to be told of a GPU a task, which it may not set
         gpus = {"gpus_per_node": tasks, "gpus_per_task": 1, "auto_set_gpu": False}
         addresses = resolver(port_base=port, **gpus).cluster_spec().job_tasks("worker")
         index = int(os.environ["SLURM_PROCID"])
     except (KeyError, RuntimeError, ValueError) as error:
         raise UserError(f"strategy multiworker: not in a Slurm step ({error}); use srun") from None
-    addresses.sort(key=_natural)
-    return Worker(tuple(addresses), index)
+    return Worker(tuple(sorted(addresses, key=_natural)), index)
 
 
 def _natural(address: str) -> list:
-    """Return a sorting key by which node9 comes before node10."""
+    """Return a sorting key by which node9 comes before node10, as for Slurm."""
     return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", address)]

@@ -1,7 +1,4 @@
-"""Checks of a training while it runs, on a few numbers that the step returns beside the loss.
-
-A finding is one line: what was seen, what it usually means, what to change. Some stop the training.
-"""
+"""Checks of a training while it runs, on a few numbers that the step returns beside the loss."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -17,8 +14,7 @@ MIN_PREDICTIONS_A_CLASS = 10  # before "all of one class" means anything
 INPUT_RMS_RANGE = (0.01, 10.0)  # of normalised frames
 LATTICE_TOLERANCE = 0.01  # of the distance between two points
 
-# What a finding usually means, and what to change.
-CHECKS = {
+CHECKS = {  # what a finding usually means, and what to change
     "frames": "frames that are black, were scaled before they were stored, or are not normalised; "
     "change: a store of frames of 0 to 255, and inputs=sequence or inputs=dataset",
     "first_loss": "weights that amplify their input, or were trained before; change: init=he",
@@ -50,38 +46,33 @@ class Finding:
 
 @dataclass(frozen=True)
 class Signals:
-    """What one step returns.
+    """What one step returns."""
 
-    Mean loss, sequences classified rightly, norm of the gradient of all weights (root of the
-    replicas' sum of squares), outputs that are not negative and sum to 1, predictions a class.
-    """
-
-    loss: float
-    right: int
-    gradient_norm: float
-    distributions: int
-    predicted: np.ndarray
+    loss: float  # the mean
+    right: int  # sequences classified rightly
+    gradient_norm: float  # of all weights: root of the replicas' sum of squares
+    distributions: int  # outputs that are not negative and sum to 1
+    predicted: np.ndarray  # predictions a class, (classes,)
 
     @classmethod
     def of(cls, row: np.ndarray, batch_size: int) -> "Signals":
         """Read the vector of a watched step, see `step.make_step`."""
-        norm = math.sqrt(max(row[2], 0))
-        return cls(float(row[0]) / batch_size, int(row[1]), norm, int(row[3]), row[4:])
+        loss, norm = float(row[0]) / batch_size, math.sqrt(max(row[2], 0))
+        return cls(loss, int(row[1]), norm, int(row[3]), row[4:])
 
 
 def lattice(classes: int, batch_size: int) -> np.ndarray:
     """Return the losses that a saturated double softmax can have, descending, (batch_size + 1,).
 
-    The softmax of a one-hot vector gives its 1 the probability e / (e + n - 1), each 0 gets
-    1 / (e + n - 1). So a batch with k of B right has the loss ln(e + n - 1) - k / B.
+    The softmax of a one-hot vector is e / (e + n - 1) at its 1, and 1 / (e + n - 1) elsewhere. So a
+    batch with k of B right has the loss ln(e + n - 1) - k / B.
     """
     return math.log(math.e + classes - 1) - np.arange(batch_size + 1) / batch_size
 
 
 def off_lattice(losses: np.ndarray, classes: int, batch_size: int) -> np.ndarray:
     """Return each loss's distance to the nearest point of `lattice`, in nats."""
-    points = lattice(classes, batch_size)
-    return np.abs(np.asarray(losses)[..., None] - points).min(axis=-1)
+    return np.abs(np.asarray(losses)[..., None] - lattice(classes, batch_size)).min(axis=-1)
 
 
 class Monitor:
@@ -92,9 +83,7 @@ class Monitor:
     """
 
     def __init__(self, classes: int, batch_size: int, log: Callable = print, scaled: bool = False):
-        self.classes = classes
-        self.batch_size = batch_size
-        self.scaled = scaled
+        self.classes, self.batch_size, self.scaled = classes, batch_size, scaled
         self.findings: list[Finding] = []
         self._log = log
         self.begin_epoch(0)
@@ -119,8 +108,8 @@ class Monitor:
         if frames.max() <= 1:
             self._add("frames", 0, f"no grey level is above {frames.max()}")
         elif not low <= rms <= high:
-            seen = f"the network's inputs have a root mean square of {rms:.3g}, not {low} to {high}"
-            self._add("frames", 0, seen)
+            seen = "the network's inputs have a root mean square of"
+            self._add("frames", 0, f"{seen} {rms:.3g}, not {low} to {high}")
 
     def begin_epoch(self, steps: int) -> None:
         """Start an epoch after `steps` steps; what it shows counts only within it."""
@@ -136,24 +125,18 @@ class Monitor:
         """
         if len(rows) == 1 or len(rows) % CHECK_EVERY_STEPS == 0 or last:
             for row in rows[len(self._losses) :]:
-                self._step(np.asarray(row))
+                self._step(Signals.of(np.asarray(row), self.batch_size))
         if last or self.stopped:
             self._epoch_end()
         return self.stopped is not None
 
-    def _step(self, row: np.ndarray) -> None:
-        signals = Signals.of(row, self.batch_size)
-        self._losses.append(signals.loss)
-        self._norms.append(signals.gradient_norm)
+    def _step(self, signals: Signals) -> None:
+        """Check what a single step proves, and with those before it."""
+        loss, norm = signals.loss, signals.gradient_norm
+        self._losses.append(loss)
+        self._norms.append(norm)
         self._predicted += signals.predicted
         step = self._first_step + len(self._losses)
-        self._single_step(step, signals)
-        if len(self._losses) >= CHECK_EVERY_STEPS:
-            self._habits(step)
-
-    def _single_step(self, step: int, signals: Signals) -> None:
-        """Check what a single step proves."""
-        loss, norm = signals.loss, signals.gradient_norm
         chance = math.log(self.classes)
         ratio = max(loss / chance, chance / max(loss, 1e-30))
         if step == 1 and ratio > MAX_FIRST_LOSS_RATIO:
@@ -165,11 +148,12 @@ class Monitor:
             self._add("double_softmax", step, seen)
         if not math.isfinite(loss) or not (math.isfinite(norm) or self.scaled):
             self._add("non_finite", step, f"the loss is {loss:.4g}, the gradient norm {norm:.4g}")
+        if len(self._losses) >= CHECK_EVERY_STEPS:
+            self._habits(step)
 
     def _habits(self, step: int) -> None:
         """Check what the last `CHECK_EVERY_STEPS` steps prove together."""
-        losses = np.array(self._losses[-CHECK_EVERY_STEPS:])
-        norms = np.array(self._norms[-CHECK_EVERY_STEPS:])
+        losses, norms = np.array([self._losses, self._norms])[:, -CHECK_EVERY_STEPS:]
         distances = off_lattice(losses, self.classes, self.batch_size)
         if (distances < LATTICE_TOLERANCE / self.batch_size).all():
             points = f"{lattice(self.classes, 1)[0]:.4f} - k/{self.batch_size}"
@@ -182,7 +166,6 @@ class Monitor:
             self._add("non_finite", step, seen)
 
     def _epoch_end(self) -> None:
-        """Check the epoch's predictions together."""
         total = self._predicted.sum()
         if total >= MIN_PREDICTIONS_A_CLASS * self.classes and self._predicted.max() == total:
             seen = f"all {total:.0f} predictions of an epoch are class {self._predicted.argmax()}"

@@ -17,11 +17,8 @@ class StopSignals(contextlib.AbstractContextManager):
     because another worker stopped first, becomes an `Interrupted`.
     """
 
-    def __init__(self):
-        self._number: int | None = None
-        self._before: dict = {}
-
     def __enter__(self):
+        self._number, self._before = None, {}
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 if signal.getsignal(number) is not signal.SIG_IGN:

@@ -1,6 +1,6 @@
 """One training from its configuration to a finished run folder."""
 
-import functools
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
@@ -38,28 +38,26 @@ def train(
         resume: continue a run at `path` after its last epoch, begin one, or return a finished one.
         tensorboard: write TensorBoard's event files, too.
         log: gets a line before the training, one an epoch, and one for each health finding.
-        strategy: one device by default; of several workers the first writes and logs, and all
-            must see its folder.
+        strategy: one device by default; of several workers, which all see the folder, the first
+            writes and logs.
 
     Raises:
-        UserError: the folder exists (and `resume` is off), another process trains in it, or data
-            that cannot be trained on.
+        UserError: a folder that exists or is in use, or data that cannot be trained on.
         RunFailed: out of memory, or another worker is gone.
         Interrupted: SIGINT or SIGTERM came; the epochs until then are in the folder.
     """
     models.check_model(config.model)
     path = Path(path) if path else paths.runs_dir() / config.name
     strategy = strategy or tf.distribute.get_strategy()
-    job = functools.partial(_train, config, path, store, resume, tensorboard, strategy)
     with workers.together(strategy) as worker:
         if not worker.chief:
-            return job(lambda line: None)
+            return _train(config, path, store, resume, tensorboard, strategy, lambda line: None)
         try:
             with paths.lock(lock_file(path.resolve()), wait=False):
-                return job(log)
+                return _train(config, path, store, resume, tensorboard, strategy, log)
         except paths.Locked:
-            remedy = "wait for it, or choose another --run"
-            raise UserError(f"{path}: another process trains in it; {remedy}") from None
+            error = f"{path}: another process trains in it; wait for it, or choose another --run"
+            raise UserError(error) from None
 
 
 def train_or_load(config: RunConfig, *, log: Callable[[str], None] = print) -> Run:
@@ -72,15 +70,14 @@ def train_or_load(config: RunConfig, *, log: Callable[[str], None] = print) -> R
     for path in _own_paths(config):
         with paths.lock(lock_file(path)):
             if _content(path, config) != "other":
-                strategy = tf.distribute.get_strategy()
-                return _train(config, path, None, True, False, strategy, log)
+                return _train(config, path, None, True, False, tf.distribute.get_strategy(), log)
     raise UserError(f"{path}: holds something else than this run; move it elsewhere")
 
 
 def finished_run(config: RunConfig) -> Run | None:
     """Return the finished run of `config` under `runs/`; None if there is none."""
-    finished = [path for path in _own_paths(config) if _content(path, config) == "finished"]
-    return Run(finished[0]) if finished else None
+    finished = (path for path in _own_paths(config) if _content(path, config) == "finished")
+    return next(map(Run, finished), None)
 
 
 def print_result(run: Run) -> None:
@@ -99,32 +96,22 @@ def _own_paths(config: RunConfig) -> list[Path]:
 def _content(path: Path, config: RunConfig) -> Literal["nothing", "begun", "finished", "other"]:
     """Return what a folder holds: nothing, a begun or finished run of `config`, anything else."""
     if (path / "config.json").is_file():
-        try:
-            if Run(path).config != config:
-                return "other"
-        except UserError:
-            return "other"
-        return "finished" if (path / "metrics.json").is_file() else "begun"
+        with contextlib.suppress(UserError):
+            if Run(path).config == config:
+                return "finished" if (path / "metrics.json").is_file() else "begun"
+        return "other"
     if path.is_dir() and all(file.name.startswith(".partial-") for file in path.iterdir()):
         return "nothing"  # a process was killed before it had written the first file
     return "other" if path.exists() else "nothing"
 
 
-def _train(
-    config: RunConfig,
-    path: Path,
-    store: ClipStore | None,
-    resume: bool,
-    tensorboard: bool,
-    strategy: tf.distribute.Strategy,
-    log: Callable[[str], None],
-) -> Run:
-    """Train in a folder that no other process uses; only the chief writes."""
+def _train(config: RunConfig, path: Path, store, resume, tensorboard, strategy, log) -> Run:
+    """Train, as `train` does, in a folder that no other process uses; only the chief writes."""
     chief = workers.worker_of(strategy).chief
     if resume and _content(path, config) == "finished":
         log(f"{paths.display(path)}: finished already")
         if chief:
-            record.clean(Run(path))
+            checkpoints.clean(Run(path))
         return Run(path)
     if chief:
         _check_folder(path, config, resume)
@@ -152,7 +139,7 @@ def _train(
             stop.check()
         if chief:
             record.finish(path, trainer)
-            record.clean(Run(path))
+            checkpoints.clean(Run(path))
     return Run(path)
 
 

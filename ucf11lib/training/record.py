@@ -12,9 +12,9 @@ from ucf11lib import paths
 from ucf11lib.data.splits import split_table
 from ucf11lib.evaluation.metrics import measure_predictions
 from ucf11lib.evaluation.predict import probabilities
-from ucf11lib.runs import Run, environment
+from ucf11lib.runs import environment
 from ucf11lib.runs.records import Metrics, StoreRecord
-from ucf11lib.training import checkpoints, workers
+from ucf11lib.training import workers
 from ucf11lib.training.trainer import Trainer
 
 TARGET = 0.75  # the 2019 report's goal, of `seconds_to_75` and `sequences_to_75`
@@ -62,12 +62,6 @@ def finish(path: Path, trainer: Trainer) -> None:
     with paths.atomic_file(path / "split.csv") as temporary:
         split_table(store, trainer.split).to_csv(temporary, index=False)
     paths.write_json(path / "metrics.json", _metrics(trainer, y_true, y_prob))
-
-
-def clean(run: Run) -> None:
-    """Remove the checkpoints of a finished run, unless they are its last finite weights."""
-    if run.metrics["status"] != "stopped: non_finite":
-        checkpoints.remove(run.path)
 
 
 def _metrics(trainer: Trainer, y_true: np.ndarray, y_prob: np.ndarray) -> Metrics:

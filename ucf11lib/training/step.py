@@ -37,12 +37,8 @@ def learning_rate(recipe: Recipe, total_steps: int):
     if recipe.schedule == "constant":
         return recipe.learning_rate
     warmup = max(1, round(recipe.warmup * total_steps))
-    return keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=0.0,
-        warmup_target=recipe.learning_rate,
-        warmup_steps=warmup,
-        decay_steps=max(1, total_steps - warmup),
-    )
+    steps = {"warmup_steps": warmup, "decay_steps": max(1, total_steps - warmup)}
+    return keras.optimizers.schedules.CosineDecay(0.0, **steps, warmup_target=recipe.learning_rate)
 
 
 def make_optimizer(
@@ -63,8 +59,7 @@ def make_step(
     """Return the compiled step: `(frames, draws, labels)` of every replica -> float32 vector.
 
     The vector is (2,): sum of losses, number right. A watched step's is (4 + classes,), which
-    `health.Signals.of` reads. The gradient is that of the mean over the global batch: each replica
-    divides its sum by the global size, and the optimiser adds the replicas' gradients.
+    `health.Signals.of` reads. The gradient is that of the mean over the global batch.
     """
 
     def replica_step(frames, draws, labels):
@@ -72,6 +67,7 @@ def make_step(
         with tf.GradientTape() as tape:
             logits = model(frames, training=True)
             losses = loss_of(labels, logits)
+            # the optimiser adds up the replicas' gradients, so each divides by the global size
             loss = optimizer.scale_loss(tf.reduce_sum(losses) / recipe.batch_size)
         gradients = tape.gradient(loss, model.trainable_variables)
         optimizer.apply(gradients, model.trainable_variables)
@@ -92,11 +88,7 @@ def make_step(
 
 
 def _signals(gradients, scale, logits, predicted) -> tf.Tensor:
-    """Return what a step says beside its loss, (2 + classes,).
-
-    Squared norm of the unscaled gradient, number of outputs that are distributions (not negative,
-    sum 1), number of predictions a class.
-    """
+    """Return what `health.Signals` has beside loss and number right, (2 + classes,)."""
     squared = 2.0 * tf.add_n([tf.nn.l2_loss(gradient) for gradient in gradients])
     sums_to_one = tf.abs(tf.reduce_sum(logits, axis=-1) - 1.0) < SUM_TOLERANCE
     distributions = sums_to_one & (tf.reduce_min(logits, axis=-1) >= 0.0)

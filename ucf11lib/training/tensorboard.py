@@ -1,7 +1,4 @@
-"""A run's TensorBoard events, written as TensorFlow's protocol buffers.
-
-`tf.summary.scalar` would need the package tensorboard, which only looking at the files should.
-"""
+"""A run's TensorBoard events; only looking at them should need the package tensorboard."""
 
 import shutil
 from collections.abc import Sequence
@@ -28,12 +25,10 @@ class Events:
     def add(self, history: Sequence[Epoch]) -> None:
         """Write those epochs that are not written yet; an event's step is its epoch."""
         for epoch in history[self._written :]:
-            rate = self._rate
-            values = {name: getattr(epoch, name) for name in NAMES}
-            values["learning_rate"] = (
-                rate(epoch.epoch * self._steps - 1) if callable(rate) else rate
-            )
-            summary = tf.compat.v1.Summary()
+            last_step = epoch.epoch * self._steps - 1
+            rate = self._rate(last_step) if callable(self._rate) else self._rate
+            values = {name: getattr(epoch, name) for name in NAMES} | {"learning_rate": rate}
+            summary = tf.compat.v1.Summary()  # `tf.summary.scalar` needs the package
             for name, value in values.items():
                 summary.value.add(tag=name, simple_value=float(value))
             with self._writer.as_default():

@@ -1,8 +1,6 @@
-"""The training loop: `strategy.run` on one CPU, one GPU, several GPUs or several machines.
+"""The training loop, of the 2019 protocol's shape, on one device or several.
 
-The 2019 protocol gives its shape: an epoch is a number of batches, then the complete validation
-part; training stops when the validation accuracy reaches the recipe's target, or after the
-profile's epochs. `Trainer.of` is the only place that builds model, optimiser, step and stream.
+An epoch is a number of batches, then the complete validation part.
 """
 
 import time
@@ -29,19 +27,14 @@ POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixe
 
 @dataclass(frozen=True)
 class Epoch:
-    """One line of `history.csv`.
-
-    `loss` and `accuracy` are means over the epoch's training sequences, while the weights were
-    changing; `val_loss` and `val_accuracy` are of the complete validation part, after the epoch;
-    `seconds` are since the start, validation included.
-    """
+    """One line of `history.csv`."""
 
     epoch: int
-    loss: float
+    loss: float  # both means over the epoch's training sequences, while the weights were changing
     accuracy: float
-    val_loss: float
+    val_loss: float  # both of the complete validation part, after the epoch
     val_accuracy: float
-    seconds: float
+    seconds: float  # since the start, validation included
 
     def line(self, epochs: int) -> str:
         """Return one line for a log or a notebook."""
@@ -62,16 +55,7 @@ class Progress:
 
 @dataclass
 class Trainer:
-    """One training: a model that learns in place, an epoch at a time; `Trainer.of` builds it.
-
-    Attributes:
-        step: `step(*batch)` trains on one of `batches`, and returns what `make_step` says.
-        predict: `predict(store, indices)` -> outputs of the last layer, float32 (n, classes).
-        stream: the order of the training part.
-        monitor: watches, and may stop, the training; None does not.
-        progress: a resumed training is given its own before the first epoch.
-        outputs: of the validation part after the last epoch, (n, classes); None before the first.
-    """
+    """One training: a model that learns in place, an epoch at a time; `Trainer.of` builds it."""
 
     config: RunConfig
     store: ClipStore
@@ -79,12 +63,12 @@ class Trainer:
     strategy: tf.distribute.Strategy
     model: keras.Model
     optimizer: keras.optimizers.Optimizer
-    step: Callable[..., tf.Tensor]
-    predict: Callable[..., np.ndarray]
-    stream: Stream
-    monitor: Monitor | None
-    progress: Progress = field(default_factory=Progress)
-    outputs: np.ndarray | None = None
+    step: Callable[..., tf.Tensor]  # trains on one of `batches`; see `make_step`
+    predict: Callable[..., np.ndarray]  # see `make_predict`
+    stream: Stream  # the order of the training part
+    monitor: Monitor | None  # watches, and may stop, the training
+    progress: Progress = field(default_factory=Progress)  # a resumed training is given its own
+    outputs: np.ndarray | None = None  # of the validation part after the last epoch, (n, classes)
 
     @classmethod
     def of(
@@ -97,16 +81,11 @@ class Trainer:
         classes: int | None = None,
         log: Callable[[str], None] = print,
     ) -> "Trainer":
-        """Build everything that a training of `config` needs; only `split.train` moves weights.
+        """Build all that a training of `config` needs; only `split.train` moves weights.
 
-        Args:
-            config, store, split: what to do, and the data.
-            strategy: where the step runs; one device by default.
-            classes: outputs of the network, by default the store's classes.
-            log: gets the line of each health finding.
-
-        Raises:
-            UserError: a batch size, normalisation or precision that the devices do not allow.
+        `strategy` is where the step runs, by default one device; `classes` the outputs, by default
+        the store's; `log` gets the line of each health finding. Raises a `UserError` for a batch
+        size, normalisation or precision that the devices do not allow.
         """
         recipe, profile = config.recipe, config.profile
         strategy = strategy or tf.distribute.get_strategy()
@@ -117,28 +96,20 @@ class Trainer:
             total_steps = profile.epochs * profile.steps_per_epoch
             optimizer = make_optimizer(recipe, total_steps, config.precision)
             optimizer.build(model.trainable_variables)
+        step = make_step(model, optimizer, recipe, strategy, watched=config.health)
+        predict, stream = make_predict(model), Stream(split.train, config.seed)
         monitor = Monitor(classes, recipe.batch_size, log, config.precision == "float16")
-        return cls(
-            config,
-            store,
-            split,
-            strategy,
-            model,
-            optimizer,
-            step=make_step(model, optimizer, recipe, strategy, watched=config.health),
-            predict=make_predict(model),
-            stream=Stream(split.train, config.seed),
-            monitor=monitor if config.health else None,
-        )
+        monitor = monitor if config.health else None
+        return cls(config, store, split, strategy, model, optimizer, step, predict, stream, monitor)
 
     def batches(self, first_step: int, steps: int) -> Iterable:
         """Return global batches, each (frames, draws, labels), per-replica as `step` needs them."""
-        batch_size = self.config.recipe.batch_size
-        replicas = self.strategy.num_replicas_in_sync
-        part = {"first_step": first_step, "steps": steps, "replicas": replicas}
+        part = {"first_step": first_step, "steps": steps}
+        part["replicas"] = self.strategy.num_replicas_in_sync
 
         def pipeline(context: tf.distribute.InputContext) -> tf.data.Dataset:
             share = {"workers": context.num_input_pipelines, "worker": context.input_pipeline_id}
+            batch_size = self.config.recipe.batch_size
             return training_batches(self.store, self.stream, batch_size, **part, **share)
 
         return self.strategy.distribute_datasets_from_function(pipeline)
@@ -164,11 +135,9 @@ class Trainer:
 
     def _finished(self) -> bool:
         epochs, target = self.progress.epochs, self.config.recipe.target_accuracy
-        if self.monitor and self.monitor.stopped:
-            return True
-        if epochs and target is not None and epochs[-1].val_accuracy >= target:
-            return True
-        return len(epochs) >= self.config.profile.epochs
+        stopped = self.monitor and self.monitor.stopped
+        reached = epochs and target is not None and epochs[-1].val_accuracy >= target
+        return bool(stopped or reached or len(epochs) >= self.config.profile.epochs)
 
     def _train_epoch(self, after_step: Callable[[], None] | None) -> tuple[float, float]:
         """Return the means of loss and accuracy over the epoch's sequences."""
@@ -191,17 +160,14 @@ class Trainer:
         return float(loss), float(accuracy)
 
     def _validate(self) -> np.ndarray:
-        """Return the outputs of the validation part; each worker computes its share of batches.
-
-        So all agree to the last digit on what decides when to stop.
-        """
+        """Return the outputs of the validation part; each worker computes its share of batches."""
         worker, indices = workers.worker_of(self.strategy), self.split.validation
         batch = np.arange(len(indices)) // EVALUATION_BATCH
         share = batch % len(worker.addresses) == worker.index
         outputs = np.zeros((len(indices), self.model.output_shape[-1]), np.float32)
         if share.any():
             outputs[share] = self.predict(self.store, indices[share])
-        return workers.total(self.strategy, outputs)
+        return workers.total(self.strategy, outputs)  # alike to the last digit on all workers
 
     def _watch_frames(self) -> None:
         """Show the monitor the first batch, before and after the normalisation."""
@@ -221,23 +187,14 @@ def _check_workers(config: RunConfig, strategy: tf.distribute.Strategy) -> None:
 
 def _build(config: RunConfig, store: ClipStore, split: Split, classes: int) -> keras.Model:
     """Return the untrained network; with inputs=dataset it reads a part of the store."""
-    statistics = {}
+    window, size = store.frames.shape[1:3]
+    sizes = {"classes": classes, "window": window, "size": size, "width": config.profile.width}
     if config.recipe.inputs == "dataset":
-        mean, std = store.channel_statistics(split.train)
-        statistics = {"mean": mean, "std": std}
+        sizes["mean"], sizes["std"] = store.channel_statistics(split.train)
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(POLICIES[config.precision])
     try:
-        model = models.build(
-            config.model,
-            config.recipe,
-            classes=classes,
-            window=store.frames.shape[1],
-            size=store.frames.shape[2],
-            width=config.profile.width,
-            seed=config.seed,
-            **statistics,
-        )
+        model = models.build(config.model, config.recipe, seed=config.seed, **sizes)
     finally:
         keras.config.set_dtype_policy(policy)
     pools_time = any(isinstance(layer, keras.layers.MaxPooling3D) for layer in model.layers)

@@ -1,7 +1,6 @@
 """Where a training computes: one device, all GPUs of a machine, or several machines.
 
-The recipe's batch is that of all replicas together, so a training's numbers do not depend on the
-choice, except in the last digits: sums over replicas add up in another order.
+Its numbers differ in the last digits only: sums over replicas add up in another order.
 """
 
 import contextlib
@@ -31,14 +30,10 @@ SPEAK = "import sys; sys.stdin.buffer.read(1) and print('error:', sys.argv[1], f
 def make_strategy(name: str, log: Callable[[str], None] = print) -> tf.distribute.Strategy:
     """Return a strategy; call it before TensorFlow's first operation.
 
-    Args:
-        name: `one` device; `mirrored`: all GPUs, or logical CPU devices without a GPU;
-            `multiworker`: one of several processes, as $TF_CONFIG or a Slurm step's variables say.
-        log: gets a line from the chief before it waits for the others.
-
-    Raises:
-        UserError: an unknown name, or an environment that does not say who the workers are.
-        RunFailed: the workers do not come together.
+    `name` is `one` device; `mirrored`: all GPUs, or logical CPU devices without a GPU; or
+    `multiworker`: one of several processes, as $TF_CONFIG or a Slurm step's variables say; their
+    chief logs a line before it waits for the others. Raises a `UserError` for an unknown name or an
+    environment that does not say who the workers are, a `RunFailed` if they do not come together.
     """
     check_name(name, ("one", "mirrored", "multiworker"), "strategy")
     if name == "one":
@@ -68,11 +63,9 @@ def make_strategy(name: str, log: Callable[[str], None] = print) -> tf.distribut
 
 @contextlib.contextmanager
 def _time_limit(message: str) -> Iterator[None]:
-    """End this process with one line, and exit code 1, if the block takes `JOIN_SECONDS`.
-
-    TensorFlow waits with the interpreter locked: only `faulthandler`'s thread still runs, and that
-    writes a traceback. A child process reads it and prints the line.
-    """
+    """End this process with one line, and exit code 1, if the block takes `JOIN_SECONDS`."""
+    # TensorFlow waits with the interpreter locked: only `faulthandler`'s thread still runs, and
+    # that writes a traceback. A child process reads it and prints the line.
     command = [sys.executable, "-c", SPEAK, f"{message}; start all of them again"]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as child:
         faulthandler.dump_traceback_later(JOIN_SECONDS, exit=True, file=child.stdin)
@@ -126,19 +119,15 @@ def worker_of(strategy: tf.distribute.Strategy) -> Worker:
 def description(strategy: tf.distribute.Strategy) -> dict:
     """Return `strategy` (its name), `workers` and `replicas`, for `config.json`."""
     kinds = {"MirroredStrategy": "mirrored", "CollectiveAllReduceStrategy": "multiworker"}
-    return {
-        "strategy": kinds.get(type(strategy).__name__, "one"),
-        "workers": len(worker_of(strategy).addresses),
-        "replicas": strategy.num_replicas_in_sync,
-    }
+    name, workers = kinds.get(type(strategy).__name__, "one"), len(worker_of(strategy).addresses)
+    return {"strategy": name, "workers": workers, "replicas": strategy.num_replicas_in_sync}
 
 
 @contextlib.contextmanager
 def together(strategy: tf.distribute.Strategy) -> Iterator[Worker]:
     """Let no worker of `strategy` leave the block before the others have come to its end.
 
-    TensorFlow notices within about 10 seconds a worker that is killed, hangs or cannot be reached;
-    the others' next exchange fails, which raises a `RunFailed`.
+    The others raise a `RunFailed` some 10 seconds after one is killed, hangs or cannot be reached.
     """
     worker = worker_of(strategy)
     try:
@@ -160,26 +149,22 @@ def together(strategy: tf.distribute.Strategy) -> Iterator[Worker]:
 
 
 def _gone(message: str, worker: Worker) -> int | None:
-    """Return which other worker is gone, None if the error is about none.
-
-    The message may name a neighbour that ends for the same reason. That one still listens, and the
-    one that is gone does not, unless it was stopped: TensorFlow's heartbeat names it then.
-    """
+    """Return which other worker is gone, None if the error is about none."""
     named = named_worker(message, worker.index)
     if named is None:
         return None
+    # The message may name a neighbour that ends for the same reason. That one still listens, and
+    # the one that is gone does not, unless it was stopped: TensorFlow's heartbeat names it then.
     silent = [index for index in worker.others if not _answers(worker.addresses[index])]
     return named if named in silent or not silent else silent[0]
 
 
 def named_worker(message: str, own: int) -> int | None:
-    """Return the other worker that a message names last, which is the cause; None if none.
-
-    A failing coordination service is that of the chief, whom it does not name.
-    """
+    """Return the other worker that a message names last, which is the cause; None if none."""
     others = [int(index) for index in re.findall(r"/task:(\d+)", message) if int(index) != own]
     if others:
         return others[-1]
+    # a failing coordination service is that of the chief, whom it does not name
     return 0 if "CoordinationService" in message and own else None
 
 
