@@ -6,17 +6,16 @@ CHECK = (
 )
 
 
+def run(code):
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+
+
 def test_tensorflow_starts_without_a_word():
-    done = subprocess.run(
-        [sys.executable, "-c", CHECK], capture_output=True, text=True, check=True, timeout=120
-    )
-    assert done.stdout == "4.0\n"
-    assert done.stderr == ""
+    done = run(CHECK)
+    assert (done.stdout, done.stderr) == ("4.0\n", "")
 
 
 def test_errors_are_heard_again_afterwards():
-    code = CHECK + "; import os, sys; os.write(2, b'native'); print('python', file=sys.stderr)"
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
-    )
+    done = run(CHECK + "; import os, sys; os.write(2, b'native'); print('python', file=sys.stderr)")
     assert done.stderr == "nativepython\n"

@@ -1,3 +1,4 @@
+import itertools
 import shutil
 import subprocess
 import sys
@@ -13,25 +14,25 @@ from ucf11lib.models.layers import Normalise
 from ucf11lib.runs import REPORTED, Run, named_recipe
 
 REPAIRED = {name: named_recipe("repaired", name) for name in REPORTED}
+
+
+def chain(taps, *units):
+    """The weights and biases of layers in a row, each with a kernel of that many taps."""
+    return sum(taps * before * after + after for before, after in itertools.pairwise(units))
+
+
+# By hand, from the report's layers.
 FULL_PARAMETERS = {
-    # by hand, from the report's layers: sums of fan_in * units + units
-    "c3d": 27 * (3 * 64 + 64 * 128 + 128 * 256 + 256 * 256 + 256 * 512 + 512 * 512)
-    + (64 + 128 + 256 + 256 + 512 + 512)
-    + (3 * 4 * 4 * 512 * 1024 + 1024)
-    + (1024 * 1024 + 1024)
-    + (1024 * 11 + 11),
-    "vgg9": 9 * (3 * 64 + 64 * 128 + 128 * 256 + 256 * 256 + 256 * 512 + 512 * 512)
-    + (64 + 128 + 256 + 256 + 512 + 512)
-    + (4 * 4 * 512 * 2048 + 2048)
-    + (2048 * 2048 + 2048)
-    + (2048 * 500 + 500)
-    + (30 * 500 * 11 + 11),
-    "cnn_lstm": (4 * 3 * 32 + 32)
-    + (9 * 32 * 64 + 64)
-    + (25 * 64 * 128 + 128)
-    + (8 * 8 * 128 * 128 + 128)
+    "c3d": chain(27, 3, 64, 128, 256, 256, 512, 512) + chain(1, 3 * 4 * 4 * 512, 1024, 1024, 11),
+    "vgg9": chain(9, 3, 64, 128, 256, 256, 512, 512)
+    + chain(1, 4 * 4 * 512, 2048, 2048, 500)
+    + chain(1, 30 * 500, 11),
+    "cnn_lstm": chain(4, 3, 32)
+    + chain(9, 32, 64)
+    + chain(25, 64, 128)
+    + chain(1, 8 * 8 * 128, 128)
     + 4 * (128 * 128 + 128 * 128 + 128)
-    + (30 * 128 * 11 + 11),
+    + chain(1, 30 * 128, 11),
 }
 
 
@@ -86,9 +87,8 @@ def test_build_draws_weights_by_the_recipe(name):
 
 
 def test_build_same_seed_same_weights_other_layers_other_weights():
-    a, b, c = (
-        models.build("vgg9", REPAIRED["vgg9"], width=0.0625, seed=seed) for seed in (0, 0, 1)
-    )
+    recipe = REPAIRED["vgg9"]
+    a, b, c = (models.build("vgg9", recipe, width=0.0625, seed=seed) for seed in (0, 0, 1))
     for x, y, z in zip(a.get_weights(), b.get_weights(), c.get_weights(), strict=True):
         assert np.array_equal(x, y)
         assert x.ndim == 1 or not np.array_equal(x, z)
@@ -98,9 +98,8 @@ def test_build_same_seed_same_weights_other_layers_other_weights():
 
 @pytest.mark.parametrize("name", REPORTED)
 def test_build_saved_model_gives_the_same(name, tmp_path):
-    model = models.build(
-        name, named_recipe("2019", name), width=0.0625, mean=(99, 98, 97), std=(3, 4, 5)
-    )
+    options = {"width": 0.0625, "mean": (99, 98, 97), "std": (3, 4, 5)}
+    model = models.build(name, named_recipe("2019", name), **options)
     model.save(tmp_path / "m.keras")
     again = keras.saving.load_model(tmp_path / "m.keras", compile=False)
     assert np.array_equal(np.asarray(again(frames())), np.asarray(model(frames())))
@@ -135,16 +134,13 @@ def test_normalise_sequence_removes_background_and_light():
 def test_normalise_dataset_and_unit():
     x = frames(1)
     found = Normalise("dataset", (100, 110, 120), (50, 60, 70))(x)
-    assert np.asarray(found) == pytest.approx(
-        (x - np.array([100, 110, 120])) / np.array([50, 60, 70]), abs=1e-4
-    )
+    expected = (x - np.array([100, 110, 120])) / np.array([50, 60, 70])
+    assert np.asarray(found) == pytest.approx(expected, abs=1e-4)
     assert np.asarray(Normalise("unit")(x)) == pytest.approx(x / 255, abs=1e-6)
 
 
 def test_build_unknown_model_lists_the_choices():
-    with pytest.raises(
-        UserError, match="unknown model 'resnet'; choose one of c3d, vgg9, cnn_lstm"
-    ):
+    with pytest.raises(UserError, match="unknown model 'resnet'; choose one of c3d, vgg9, cnn_"):
         models.build("resnet", REPAIRED["c3d"])
 
 
