@@ -6,9 +6,9 @@ from collections.abc import Sequence
 DISPLAY_NAMES = {"c3d": "C3D", "vgg9": "VGG9", "cnn_lstm": "CNN+LSTM", "frame_cnn": "frame CNN"}
 
 
-def display_name(name: str) -> str:
-    """Return a model's or run's display name: "cnn_lstm 2019" -> "CNN+LSTM 2019"."""
-    model, _, rest = name.partition(" ")
+def display_name(name: object) -> str:
+    """Return the display name of a model, a run or a number: "cnn_lstm 2019" -> "CNN+LSTM 2019"."""
+    model, _, rest = str(name).partition(" ")
     return " ".join(filter(None, (DISPLAY_NAMES.get(model, model), rest)))
 
 

@@ -51,3 +51,24 @@ def test_heat_map_has_means_in_their_cells_and_none_where_a_run_is_missing(input
     np.testing.assert_allclose(shares[0], [0.15, 0.35, 0.55])
     np.testing.assert_array_equal(np.ma.getmaskarray(shares)[1], [False, True, False])
     assert len([text for text in texts(axes.texts) if text]) == 5
+
+
+def test_heat_map_column_without_any_value_stays_grey(inputs, texts):
+    table = inputs.STUDY.copy()
+    table.loc[table["model"] == "vgg9", "accuracy"] = np.nan
+    (axes,) = inputs.draw("heat_map", table).axes
+    assert texts(axes.get_xticklabels()) == ["C3D", "VGG9", "resnet"]
+    empty = np.ma.getmaskarray(axes.collections[0].get_array()).reshape(2, 3).all(axis=0)
+    np.testing.assert_array_equal(empty, [False, True, False])
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("dots", {"condition": "epoch", "panel": "seed"}),
+        ("lines", {"line": "seed", "panel": "epoch"}),
+        ("heat_map", {"rows": "seed", "columns": "epoch", "panel": "epoch"}),
+    ],
+)
+def test_numbers_are_labels_too(name, options, inputs):
+    inputs.draw(name, **options)

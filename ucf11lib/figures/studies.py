@@ -98,12 +98,12 @@ def heat_map(
         every = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
         for axes, (title, part) in zip(every, panels, strict=True):
             means = part.pivot_table(value, rows, columns, "mean", sort=False)
-            means = means.reindex(table[rows].unique())[list(part[columns].unique())]
+            means = means.reindex(index=table[rows].unique(), columns=part[columns].unique())
             values = means.to_numpy(float)
             texts = [percent(share) if np.isfinite(share) else "" for share in values.flat]
             heat(axes, values, texts, ~np.isfinite(values), cbar=False)
-            axes.set_xticks(axes.get_xticks(), map(display_name, map(str, means.columns)))
-            axes.set_yticks(axes.get_yticks(), map(display_name, map(str, means.index)), rotation=0)
+            axes.set_xticks(axes.get_xticks(), map(display_name, means.columns))
+            axes.set_yticks(axes.get_yticks(), map(display_name, means.index), rotation=0)
             axes.set(title=display_name(title), xlabel=columns.replace("_", " "), ylabel="")
     return figure
 
@@ -115,5 +115,5 @@ def _panels(table: pd.DataFrame, panel: str) -> list[tuple[str, pd.DataFrame]]:
 def _legend(figure: Figure, colour_of: dict[str, str]) -> None:
     first = figure.axes[0]
     for name, colour in colour_of.items():
-        first.plot([], [], "o-", color=colour, markersize=3, label=display_name(str(name)))
+        first.plot([], [], "o-", color=colour, markersize=3, label=display_name(name))
     legend(figure, 5)

@@ -55,11 +55,11 @@ def page(width: float, height: float, note: str) -> Iterator[Figure]:
         figure.draw_without_rendering()  # the first draw makes the ticks
 
 
-def colours(names: Iterable[str]) -> list[str]:
+def colours(names: Iterable[object]) -> list[str]:
     """Return a colour a name: a model's own for its first run, spare ones for the others."""
     own = dict(MODELS)
     spare = itertools.cycle(SPARE)
-    return [own.pop(name.partition(" ")[0], None) or next(spare) for name in names]
+    return [own.pop(str(name).partition(" ")[0], None) or next(spare) for name in names]
 
 
 def percent_axis(axis) -> None:
