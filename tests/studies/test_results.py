@@ -53,21 +53,8 @@ def test_load_returns_what_was_written(study, own_results):
     assert old.note.endswith(", measured before the redesign")
 
 
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        (None, "no such file; make it with 'python -m ucf11lib study s'"),
-        ("{", "unreadable"),
-        ('{"study": "s"}', "missing required field question"),
-        ('{"study": 3}', "Expected str, got int - at study"),
-    ],
-)
-def test_load_of_no_results_is_one_line(text, words, own_results):
-    file = results.results_file("s")
-    file.parent.mkdir()
-    if text:
-        file.write_text(text)
-    with pytest.raises(UserError, match=rf"^{file}: .*{words}[^\n]*$"):
+def test_load_of_no_results_says_how_to_make_them(own_results):
+    with pytest.raises(UserError, match="no such file; make it with 'python -m ucf11lib study s'"):
         results.load("s")
 
 

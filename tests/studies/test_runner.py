@@ -26,8 +26,6 @@ def test_run_study_leaves_a_row_a_run_and_resumes(tmp_path):
     assert results.table["rate"].tolist() == ["low", "high"]
     assert set(results.rows[0]) == {"rate", "seed", "run", "status", "accuracy", "n_val", "epochs"}
     assert (results.question, results.command) == ("Does it run?", "python x")
-    assert results.source == ["synthetic data"]
-    assert results.axes == {"rate": ["low", "high"]}
     assert {"processor", "cores", "instruction_sets", "devices"} == set(results.machine)
     assert len(results.configs) == 2
     assert all(len(losses) == 3 for losses in results.fingerprint.values())

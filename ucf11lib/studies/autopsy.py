@@ -60,16 +60,14 @@ def rates_table(config: RunConfig, store: ClipStore, steps: int = 5) -> pd.DataF
     return pd.DataFrame(rows, columns=columns)
 
 
-def readings_table(
-    classes: Sequence[int] = range(8, 13), batch_sizes: Sequence[int] = (1, 2, 4, 8, 16)
-) -> pd.DataFrame:
+def readings_table() -> pd.DataFrame:
     """Compare the report's three losses with the lattice of each number of classes and batch size.
 
     Columns: `worst`, the largest distance of the three to their nearest points; `by_chance`, the
     most that it can be; `points`, how many the lattice has in their range. The best come first.
     """
     rows = []
-    for n, size in itertools.product(classes, batch_sizes):
+    for n, size in itertools.product(range(8, 13), (1, 2, 4, 8, 16)):
         worst = float(off_lattice(np.array(REPORTED_LOSSES), n, size).max())
         low, high = min(REPORTED_LOSSES) - worst, max(REPORTED_LOSSES) + worst
         points = sum(low <= point <= high for point in lattice(n, size))
@@ -82,7 +80,7 @@ def largest_gradient(gaps: Sequence[float], classes: int = 11) -> pd.DataFrame:
     """Return the largest entry of the loss's gradient in the logits, as float32 computes it.
 
     One wrong class leads all others by `gap` logits. Through one softmax (`once`) the entry tends
-    to 1. Through two (`twice`) it is at most exp(-gap) times a constant, and float32 makes it zero.
+    to 1; through two (`twice`) it falls as exp(-gap), and float32 makes it zero.
     """
     logits = tf.constant(np.outer(gaps, np.eye(classes)[0]), tf.float32)
     labels = tf.ones(len(logits), tf.int32)

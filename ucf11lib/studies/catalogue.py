@@ -24,16 +24,13 @@ STUDIES: dict[str, Study] = {file.STUDY.name: file.STUDY for file in _FILES}
 def run_studies(
     names: Sequence[str], *, videos: str | None = None, force: bool = False, **options
 ) -> None:
-    """Run studies; each leaves a results file and a figure.
+    """Run studies, of `STUDIES` or YAML files; each leaves a results file and a figure.
 
-    Args:
-        names: of `STUDIES`, or YAML files, whose results are in runs/study-<name>-<digest>/.
-        videos: the folder that holds weizmann/; `../shared/videos` beside the checkout by default.
-        force: run again what has results; finished trainings are not repeated.
-        options: `workers` and `scheduler`, as for `run_configs`.
-
-    Raises a `UserError` for an unknown name, an unreadable grid or missing videos, and a
-    `RunFailed` when a run failed; the others ended.
+    The results of a YAML file are in runs/study-<name>-<digest>/. `videos` is the folder that holds
+    weizmann/, by default `../shared/videos` beside the checkout; `force` runs again what has
+    results, without repeating finished trainings; `options` are those of `run_configs`. Raises a
+    `UserError` for an unknown name, an unreadable grid or missing videos; a `RunFailed` if a run
+    failed, after the others.
     """
     grids = {name: load_yaml(name) for name in names if name.endswith((".yaml", ".yml"))}
     for name in names:

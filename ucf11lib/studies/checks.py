@@ -1,7 +1,6 @@
 """Is the synthetic data neither trivial nor hopeless, and hard because of motion?
 
-And, where clips and groups are known, how many of their boundaries are recovered as they are for
-the course's files.
+And how many of the known boundaries of clips and groups are recovered as for the course's files?
 
 Expect: a colour histogram of one frame at most 25 %; the CNN of CNN+LSTM without its LSTM at least
 10 points below CNN+LSTM; shuffled frames at least 10 points lower; the random split higher than the

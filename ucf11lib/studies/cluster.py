@@ -44,7 +44,7 @@ def run_on_cluster(
     Raises a `UserError` for no scheduler at the address, or none with workers of one thread, and a
     `RunFailed` when the connection is lost.
     """
-    environment = {name: os.environ.get(name, str(cores())) for name in THREADS}
+    environment = {name: os.environ.get(name, str(_cores())) for name in THREADS}
     environment |= {"UCF11_DATA": str(paths.data_dir()), "UCF11_RUNS": str(paths.runs_dir())}
     errors: dict[RunConfig, str] = {}
     with _connected(workers, scheduler) as client:
@@ -70,14 +70,13 @@ def run_here(config: RunConfig, log: Callable[[str], None] = lambda line: None) 
     return ""
 
 
-def cores() -> int:
-    """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0))
-
-
 def default_workers() -> int:
-    """Return one worker for two processors; one with a GPU."""
-    return 1 if tf.config.list_physical_devices("GPU") else max(1, cores() // CORES_A_RUN)
+    """Return one worker for two of the processors that this process may use; one with a GPU."""
+    return 1 if tf.config.list_physical_devices("GPU") else max(1, _cores() // CORES_A_RUN)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))
 
 
 def _task(config: RunConfig, environment: dict[str, str]) -> str:

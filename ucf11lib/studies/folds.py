@@ -84,22 +84,14 @@ def pool(runs: Sequence[Run]) -> dict:
 
 
 def crossval(
-    config: RunConfig,
-    *,
-    candidates: Sequence[str] = (),
-    out: Path | str | None = None,
-    **options,
+    config: RunConfig, *, candidates: Sequence[str] = (), out: Path | str | None = None, **options
 ) -> Path:
-    """Run all folds of a configuration; leave `summary.json`, a results file, and resume.
+    """Run all folds of a configuration; resumes. Return the path of the results, `summary.json`.
 
-    Args:
-        config: what each fold is; its split and fold are replaced.
-        candidates: settings of which each fold gets the best, see `nested`.
-        out: the folder of the summary; `runs/crossval-...` by default.
-        options: `workers`, `scheduler` and `log`, as for `runner.run_configs`.
-
-    Returns the summary's path: a row a fold, and one, "all", of all held-out sequences. Raises a
-    `UserError` for data without folds, and a `RunFailed` for failed folds, without a row "all".
+    Each fold gets the best of `candidates`, see `nested`. The summary is in `out`, by default
+    `runs/crossval-...`: a row a fold, and one, "all", of all held-out sequences. `options` are
+    those of `runner.run_configs`. Raises a `UserError` for data without folds, and a `RunFailed`
+    for a failed fold; the summary then has no row "all".
     """
     if len(candidates) == 1:
         remedy = "nothing to select from; give it twice or more"

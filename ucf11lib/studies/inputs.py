@@ -1,8 +1,7 @@
 """Which input normalisation serves which data: a still camera, a moving one, the synthetic data?
 
-Subtracting a sequence's own mean frame removes a background that does not move. Weizmann's camera
-is on a tripod; UCF-11's cameras pan and shake. So Weizmann is filmed once more for this study: each
-clip cropped by a window that swings smoothly over the picture.
+A sequence's own mean frame removes a background that does not move. Weizmann's camera is on a
+tripod, UCF-11's pan and shake. So Weizmann is filmed once more: cropped by a window that swings.
 
 Expect: `sequence` adds about 40 points where the camera is still and about 10 where it moves.
 

@@ -29,21 +29,12 @@ def run_study(
     log: Callable[[str], None] = tqdm.write,
     **options,
 ) -> Path:
-    """Run a study; leave its results, and its figure if it has one. The same call resumes.
+    """Run a study; leave and return its results file, and a figure. The same call resumes.
 
-    Args:
-        study, command: what to run, and the command line that asked for it.
-        file: the results, report/results/<name>.json by default, with figures/<name>.svg; beside
-            any other file are accuracy.svg and table.csv.
-        videos: the folder that holds weizmann/.
-        log, options: as for `run_configs`.
-
-    Returns:
-        The results file.
-
-    Raises:
-        UserError: videos that are missing, or what `run_configs` refuses.
-        RunFailed: a run failed; the others ended, and have their rows.
+    The file is report/results/<name>.json by default, the figure then figures/<name>.svg; beside
+    any other `file` are accuracy.svg and table.csv. `command` is the command line that asked for
+    it, `videos` holds weizmann/, `log` and `options` are as for `run_configs`. Raises a `UserError`
+    also for missing videos, and a `RunFailed` when a run failed; the others have their rows.
     """
     if study.videos and not (videos / "weizmann").is_dir():
         raise UserError(f"{videos / 'weizmann'}: no such folder; give its parent with --videos")
@@ -110,21 +101,16 @@ def run_configs(
     scheduler: str = "",
     log: Callable[[str], None] = tqdm.write,
 ) -> dict[RunConfig, Run | str]:
-    """Run all configurations, in `runs/`, as far as they are not finished.
+    """Run all configurations that are not finished; return each one's run, or why it failed.
 
     Args:
-        configs: what to run.
+        configs: what to run, in `runs/`; one that fails does not stop the others.
         workers: processes, one for two processors by default, one with a GPU; one is this process.
         scheduler: the address of a Dask cluster whose workers have this code and these folders.
         log: gets a line for each run that ends.
 
-    Returns:
-        Of each its run, or why it failed, in one line; a run that fails does not stop the others.
-
-    Raises:
-        UserError: before anything runs: data that cannot be prepared or divided as asked, a wrong
-            number of workers, or no usable scheduler.
-        RunFailed: the connection to the cluster was lost.
+    Raises a `UserError` before anything runs, for data that cannot be prepared or divided as asked,
+    a wrong number of workers or no usable scheduler; a `RunFailed` if the cluster is lost.
     """
     if workers is not None and (workers < 1 or scheduler):
         raise UserError(f"--workers {workers}: give 1 or more, and none with --scheduler")

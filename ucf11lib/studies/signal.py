@@ -1,9 +1,8 @@
 """How much does each layer of an untrained network amplify its signal, measured and by theory?
 
-A layer with independent weights of standard deviation s over `fan_in` inputs multiplies the std of
-its input by s * sqrt(fan_in / 2), since ReLU halves the second moment (He et al., ICCV 2015,
-arXiv:1502.01852). Two things change it: a max-pool raises the second moment, and at the borders a
-part of the kernel lies on zeros.
+Independent weights of standard deviation s over `fan_in` inputs multiply the std of the input by
+s * sqrt(fan_in / 2), since ReLU halves the second moment (He et al., ICCV 2015, arXiv:1502.01852).
+A max-pool raises the second moment, and at the borders a part of the kernel lies on zeros.
 
 Expect: with N(0, 0.1) at full width five decades from C3D's first layer to its last, two for
 CNN+LSTM, whose LSTM bounds its outputs; none with He's weights.
@@ -87,15 +86,12 @@ def taps_inside(size: Sequence[int], kernel: Sequence[int]) -> float:
 
 
 def amplification(table: pd.DataFrame) -> pd.DataFrame:
-    """Return, a model and recipe a row, what the layers do together.
+    """Return for each model and recipe the amplification from the first layer to the last.
 
-    Columns: model, recipe, amplification (first layer's outputs to the last's), first_loss, and
-    the largest |gain / predicted - 1| (`off`) and |gain / simple - 1| (`off_simple`) of a layer.
+    `off` and `off_simple` are the largest |gain / predicted - 1| and |gain / simple - 1|.
     """
-    table = table.assign(
-        off=(table["gain"] / table["predicted"] - 1).abs(),
-        off_simple=(table["gain"] / table["simple"] - 1).abs(),
-    )
+    off, off_simple = ((table["gain"] / table[name] - 1).abs() for name in ("predicted", "simple"))
+    table = table.assign(off=off, off_simple=off_simple)
     groups = table.groupby(["model", "recipe"], sort=False)
     columns = {"amplification": groups["std"].last() / groups["std"].first()}
     columns |= {"first_loss": groups["first_loss"].first()}
@@ -109,18 +105,13 @@ def draw(table: pd.DataFrame, note: str):
     return figures.signal(lists.reset_index().to_dict("records"), note=note)
 
 
+RECIPES = {"2019": {"recipe": "2019"}, "2019 + He": {"recipe": "2019", "init": "he"},
+           "repaired": {}}  # fmt: skip
 STUDY = Study(
     name="signal",
     question="How much does each layer of an untrained network amplify its signal?",
     base=RunConfig.of(model="c3d", width=1.0),
-    axes={
-        "model": over("model", REPORTED),
-        "recipe": {
-            "2019": {"recipe": "2019"},
-            "2019 + He": {"recipe": "2019", "init": "he"},
-            "repaired": {},
-        },
-    },
+    axes={"model": over("model", REPORTED), "recipe": RECIPES},
     seeds=(),
     measure=layer_gains,
     figure=draw,

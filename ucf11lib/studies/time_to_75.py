@@ -1,9 +1,9 @@
 """Which recipe reaches 75 % first: the repaired one, that of 2019, or two peers' published ones?
 
 Sequences do not depend on what else the machine does; seconds do. Each rival gets three times the
-sequences that the repaired recipe needed, and one seed. To stop on the accuracy of the held-out
-part is the 2019 report's rule; here it ends a measurement, and no accuracy of these runs is
-reported as a result. The repaired recipe was tuned on the synthetic data, the rivals were not.
+sequences that the repaired recipe needed, and one seed. To stop on the held-out accuracy, as in
+2019, ends a measurement here; no accuracy of these runs is a result. The repaired recipe was tuned
+on the synthetic data, the rivals were not.
 
 Expect: the repaired recipe needs 1,500 to 3,000 sequences; no rival arrives.
 
