@@ -7,7 +7,7 @@ import shlex
 import sys
 
 from ucf11lib import options as opts
-from ucf11lib.errors import UserError, one_line
+from ucf11lib.errors import UserError, one_line, raise_on_sigterm
 from ucf11lib.options import command, flag, option, parser
 
 # TensorFlow takes seconds to load, so each command imports what it needs, and `--help` needs none.
@@ -139,9 +139,8 @@ def crossval(args: argparse.Namespace) -> None:
     """Hold each group index out once, a run each; resumes."""
     from ucf11lib import studies
 
-    args.split = "group"  # replaced by each fold's own
     options = _given(args, "workers", "scheduler", "out")
-    studies.crossval(_config(args), candidates=args.choose, **options)
+    studies.crossval(_config(args, split="group"), candidates=args.choose, **options)
 
 
 @command(
@@ -229,6 +228,7 @@ def bench(args: argparse.Namespace) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; return its exit code: 0 ok, 1 failed, 2 bad usage."""
     args = parser().parse_args(arguments := arguments or sys.argv[1:])
+    raise_on_sigterm()
     try:
         args.call(args)
         sys.stdout.flush()

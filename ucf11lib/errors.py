@@ -16,11 +16,21 @@ class RunFailed(Exception):  # noqa: N818 - it names what happened, and callers 
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal, `number`, asked a training to stop, and it did. Exit code 128 + the number."""
+    """A signal, `number`, asked the command to stop, and it did. Exit code 128 + the number."""
 
     def __init__(self, number: int):
         self.number = number
         super().__init__(number)
+
+
+def raise_on_sigterm() -> None:
+    """Let SIGTERM raise an `Interrupted`, as Ctrl-C does, so that temporary files are removed."""
+
+    def interrupt(number: int, _frame: object) -> None:
+        raise Interrupted(number)
+
+    if signal.getsignal(signal.SIGTERM) is not signal.SIG_IGN:
+        signal.signal(signal.SIGTERM, interrupt)
 
 
 def one_line(error: BaseException, resume_command: str) -> tuple[str, int] | None:

@@ -83,6 +83,21 @@ def test_reproduce_that_ends_early_changes_nothing(notebooks, error):
     assert mine.read_text() == "mine"
 
 
+def test_reproduce_report_that_cannot_be_built_changes_nothing(notebooks, monkeypatch):
+    reproduce(profile="smoke")
+    figure = paths.runs_dir() / "report-smoke-synthetic-group" / "figures" / "00_data.svg"
+    figure.write_text("old")
+
+    def build(runs, **options):
+        assert (options["figures_dir"] / "00_data.svg").read_text() == "new"
+        raise RunFailed("a number is undefined")
+
+    monkeypatch.setattr(job, "build", build)
+    with pytest.raises(RunFailed, match="undefined"):
+        reproduce(profile="smoke")
+    assert figure.read_text() == "old"
+
+
 def test_reproduce_removes_what_a_killed_one_left(notebooks):
     left = paths.runs_dir() / ".partial-report-abc" / "figures" / "a.svg"
     left.parent.mkdir(parents=True)

@@ -68,16 +68,17 @@ def test_prepare_killed_at_any_moment_and_repeated(tree, tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["reference", "s"]
 
 
-def test_prepare_interrupted_leaves_nothing(tree, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_prepare_interrupted_leaves_nothing(tree, tmp_path, number):
     process = start(tree, tmp_path / "s", subprocess.PIPE)
     for _ in range(1000):
         time.sleep(0.01)
         files = tmp_path.glob(".partial-*/.partial-*/frames.npy")
         if sum(file.stat().st_size for file in files) > 1000:
             break
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     lines = process.communicate(timeout=60)[1].splitlines()
-    assert process.returncode == 130
+    assert process.returncode == 128 + number
     wanted = "error: interrupted; resume with: python -m ucf11lib prepare"
     assert [line.startswith(wanted) for line in lines].count(True) == 1, lines
     assert os.listdir(tmp_path) == []

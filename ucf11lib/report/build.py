@@ -29,7 +29,7 @@ from ucf11lib.studies.signal import amplification
 
 README_MARKS = ("<!-- results: begin -->", "<!-- results: end -->")
 PREFERRED = ("quick", "synthetic", "", "group")
-PLAIN = {"model", "recipe", "profile", "source", "data", "split", "seed"}  # no overrides
+NAMED_FIELDS = {"model", "recipe", "profile", "source", "data", "split", "seed"}  # no overrides
 MAX_TEXT = 2000  # characters of one value
 
 
@@ -77,7 +77,7 @@ def select_runs(
     for run in candidates:
         with contextlib.suppress(UserError):
             flat = run.config.flat()
-            if flat["recipe"] == "repaired" and set(flat) == PLAIN:
+            if flat["recipe"] == "repaired" and set(flat) == NAMED_FIELDS:
                 key = tuple(flat[name] for name in ("profile", "source", "data", "split", "seed"))
                 sets.setdefault(key, {})[flat["model"]] = run
     complete = {key: one for key, one in sets.items() if set(one) >= set(REPORTED)}

@@ -6,16 +6,14 @@ resumes with its finished trainings and the epochs of the one that it was at.
 
 import contextlib
 import shutil
-import signal
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ucf11lib import paths
-from ucf11lib.errors import Interrupted, RunFailed
+from ucf11lib.errors import RunFailed
 from ucf11lib.report.build import build
 from ucf11lib.report.notebooks import check_parameters, run_notebook, select_notebooks
 from ucf11lib.runs import RunConfig
@@ -65,34 +63,18 @@ def reproduce(
     RunConfig.of(model="c3d", **parameters)
     runs = paths.runs_dir()
     runs.mkdir(parents=True, exist_ok=True)
-    with _interruptible(), paths.lock(runs / ".reproduce.lock"), _work_folder(runs) as work:
+    with paths.lock(runs / ".reproduce.lock"), _work_folder(runs) as work:
         (work / "figures").mkdir()
         for number, path in enumerate(notebooks, 1):
             _run(f"[{number}/{len(notebooks)}] {path.stem}", path, work, parameters)
+        if not only:  # built first, so that one that cannot be built changes nothing
+            figures = work / "figures"
+            for path in build(runs, to=target.report, figures_dir=figures, data=parameters):
+                print(f"report: {paths.display(path)}")
         for kind, place in (("figures", target.figures), ("notebooks", target.notebooks)):
             _move_files(work / kind, place)
-    if not only:
-        for path in build(runs, to=target.report, figures_dir=target.figures, data=parameters):
-            print(f"report: {paths.display(path)}")
     print(f"executed notebooks: {paths.display(target.notebooks)}")
     return target.notebooks
-
-
-@contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
-    """Let SIGTERM raise an `Interrupted`, as Ctrl-C does, so that temporary files are removed."""
-
-    def interrupt(number: int, _frame: object) -> None:
-        raise Interrupted(number)
-
-    if threading.current_thread() is not threading.main_thread():  # no other gets signals
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 @contextlib.contextmanager

@@ -143,15 +143,15 @@ _FIELDS = {
 }
 
 
-def parse_settings(items: Iterable[str], taken: Container[str] = ()) -> dict[str, str]:
+def parse_settings(items: Iterable[str], reserved: Container[str] = ()) -> dict[str, str]:
     """Return flat parameters written as "learning_rate=0.001", of which a later one counts.
 
-    Raises `UserError` on what is not FIELD=VALUE, and on names `taken` by options of their own.
+    Raises `UserError` on what is not FIELD=VALUE, and on `reserved` names, which have options of their own.
     """
     settings = {}
     for item in items:
         name, equals, value = item.partition("=")
-        if not equals or name in taken:
+        if not equals or name in reserved:
             remedy = "write FIELD=VALUE, a field of recipe, profile or data"
             raise UserError(f"setting {item!r}: {remedy}")
         settings[name.strip()] = value.strip()
