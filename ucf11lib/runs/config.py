@@ -146,7 +146,7 @@ _FIELDS = {
 def parse_settings(items: Iterable[str], reserved: Container[str] = ()) -> dict[str, str]:
     """Return flat parameters written as "learning_rate=0.001", of which a later one counts.
 
-    Raises `UserError` on what is not FIELD=VALUE, and on `reserved` names, which have options of their own.
+    Raises `UserError` on what is not FIELD=VALUE, and on names that are `reserved` for options.
     """
     settings = {}
     for item in items:
