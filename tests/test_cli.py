@@ -2,12 +2,32 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 
 import pytest
 
+from ucf11lib import __main__ as command_line
+
 TRAIN = ["train", "c3d", "--profile", "smoke"]
+
+
+@pytest.fixture
+def main(capfd):
+    """Run the command line in this process, which has loaded TensorFlow already."""
+    before = signal.getsignal(signal.SIGTERM)
+
+    def call(*arguments: object) -> subprocess.CompletedProcess:
+        capfd.readouterr()
+        try:
+            code = command_line.main(list(map(str, arguments)))
+        except SystemExit as error:
+            code = error.code
+        return subprocess.CompletedProcess(arguments, code, *capfd.readouterr())
+
+    yield call
+    signal.signal(signal.SIGTERM, before)
 
 
 def assert_refused(done, *words, code=2):
@@ -44,10 +64,14 @@ def assert_refused(done, *words, code=2):
         (["dance"], ["invalid choice: 'dance'"]),
     ],
 )
-def test_main_bad_usage_is_one_line(cli, tmp_path, monkeypatch, arguments, words):
+def test_main_bad_usage_is_one_line(main, tmp_path, monkeypatch, arguments, words):
     monkeypatch.chdir(tmp_path)
-    assert_refused(cli(*arguments), *words)
+    assert_refused(main(*arguments), *words)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_main_bad_usage_in_a_process_of_its_own(cli):
+    assert_refused(cli("train", "resnet"), "unknown model 'resnet'")
 
 
 def test_main_help_loads_no_tensorflow(cli):
@@ -57,12 +81,12 @@ def test_main_help_loads_no_tensorflow(cli):
     assert "numpy" not in done.stderr
 
 
-def test_main_help_of_each_command_has_an_example(cli):
-    lines = cli("--help").stdout.splitlines()
+def test_main_help_of_each_command_has_an_example(main):
+    lines = main("--help").stdout.splitlines()
     names = [line.split()[0] for line in lines if line.startswith("    ") and line[4] != " "]
     assert len(names) == 11
     for name in names:
-        text = " ".join(cli(name, "--help").stdout.split())
+        text = " ".join(main(name, "--help").stdout.split())
         assert f"example: python -m ucf11lib {name}" in text
 
 
@@ -72,61 +96,49 @@ def test_main_closed_pipe_is_no_traceback(store):
     assert "Traceback" not in done.stderr
 
 
-def test_prepare_text_file_named_mpg(cli, tmp_path):
+def test_prepare_text_file_named_mpg(main, tmp_path):
     clip = tmp_path / "v" / "biking" / "v_biking_01_01.mpg"
     clip.parent.mkdir(parents=True)
     clip.write_text("no video")
     options = ["--data", tmp_path / "v", "--store", tmp_path / "s"]
-    assert_refused(cli("prepare", "--source", "videos", *options), "v_biking_01_01")
+    assert_refused(main("prepare", "--source", "videos", *options), "v_biking_01_01")
     assert not (tmp_path / "s").exists()
 
 
-def test_prepare_ucf11_sample(cli, tmp_path, videos):
+def test_prepare_ucf11_sample(main, tmp_path, videos):
     options = ["--data", videos / "ucf11_sample", "--store", tmp_path / "s"]
-    done = cli("prepare", "--source", "ucf11", *options)
+    done = main("prepare", "--source", "ucf11", *options)
     assert done.returncode == 0, done.stderr
     assert "5 sequences" in done.stdout
     assert "151 frames" in done.stdout
     assert ",biking,biking/v_biking_01," in (tmp_path / "s" / "index.csv").read_text()
-    assert_refused(cli(*TRAIN, "--store", tmp_path / "s", "--run", tmp_path / "r"), "only class")
+    assert_refused(main(*TRAIN, "--store", tmp_path / "s", "--run", tmp_path / "r"), "only class")
     assert not (tmp_path / "r").exists()
 
 
-def test_train_store_of_another_version(cli, tmp_path, store):
+def test_train_store_of_another_version(main, tmp_path, store):
     path = shutil.copytree(store.path, tmp_path / "s") / "store.json"
     path.write_text(path.read_text().replace('"format": 1', '"format": 0'))
     options = ["--store", tmp_path / "s", "--run", tmp_path / "r"]
-    assert_refused(cli(*TRAIN, *options), "store format 0")
+    assert_refused(main(*TRAIN, *options), "store format 0")
     assert not (tmp_path / "r").exists()
 
 
-def test_train_fold_that_the_store_does_not_have(cli, tmp_path, store):
+def test_train_fold_that_the_store_does_not_have(main, tmp_path, store):
     options = ["--store", store.path, "--split", "logo", "--fold", "9", "--run", tmp_path / "r"]
-    assert_refused(cli(*TRAIN, *options), "unknown fold '9'", "01, 02, 03")
+    assert_refused(main(*TRAIN, *options), "unknown fold '9'", "01, 02, 03")
     assert not (tmp_path / "r").exists()
 
 
-def test_train_finished_run_folder_is_left(cli, trained):
+def test_train_finished_run_folder_is_left(main, trained):
     before = {path.name: path.read_bytes() for path in trained.path.iterdir()}
-    assert_refused(cli(*TRAIN, "--run", trained.path), "finished run", "--run")
+    assert_refused(main(*TRAIN, "--run", trained.path), "finished run", "--run")
     assert {path.name: path.read_bytes() for path in trained.path.iterdir()} == before
 
 
-def test_train_evaluate_and_predict(cli, tmp_path, store, videos):
-    done = cli(*TRAIN, "--store", store.path, "--run", tmp_path / "r")
-    assert done.returncode == 0, done.stderr
-    assert "held out: " in done.stdout
-    assert f"run: {tmp_path / 'r'}" in done.stdout
-    done = cli("evaluate", "--run", tmp_path / "r")
-    assert "soccer juggling" in done.stdout, done.stderr
-    clip = videos / "ucf11_sample" / "biking" / "v_biking_01" / "v_biking_01_01.mpg"
-    done = cli("predict", clip, "--run", tmp_path / "r")
-    assert "151 frames, 5 sequences" in done.stdout, done.stderr
-
-
-def test_train_of_2019_is_stopped(cli, tmp_path, store):
+def test_train_of_2019_is_stopped(main, tmp_path, store):
     options = ["--recipe", "2019", "--store", store.path, "--run", tmp_path / "r"]
-    done = cli(*TRAIN, *options)
+    done = main(*TRAIN, *options)
     assert done.returncode == 1
     assert "double_softmax" in done.stderr.splitlines()[-1]
 

@@ -145,3 +145,10 @@ def test_crossval_selects_settings_by_trainings_that_have_not_seen_the_fold():
         run = Run.open(paths.runs_dir() / chosen.loc[fold, "run"])
         assert run.config.recipe.learning_rate == (0.01 if best else 2e-3)
     assert table["fold"].iloc[-1] == "all"
+
+
+def test_run_configs_without_a_scheduler_there_is_one_line():
+    with pytest.raises(
+        UserError, match=r"--scheduler tcp://localhost:9: no Dask scheduler answers"
+    ):
+        run_configs([SMOKE], scheduler="tcp://localhost:9")

@@ -74,10 +74,3 @@ def test_run_configs_unknown_fold_is_refused_before_anything_runs():
     with pytest.raises(UserError, match="unknown fold '99'"):
         run_configs([SHORT, SHORT.with_(split="logo", fold="99")], workers=1)
     assert not any(paths.runs_dir().iterdir())
-
-
-def test_run_configs_without_a_scheduler_there_is_one_line():
-    with pytest.raises(
-        UserError, match=r"--scheduler tcp://localhost:9: no Dask scheduler answers"
-    ):
-        run_configs([SHORT], scheduler="tcp://localhost:9")
