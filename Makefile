@@ -20,7 +20,7 @@ $(VENV)/.installed: requirements.txt requirements-dev.txt pyproject.toml | $(BIN
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt -e .
 	@touch $@
 
-report: $(VENV)/.installed ## train the three models, regenerate figures/ and report/ (5 to 15 minutes on 2 cores)
+report: $(VENV)/.installed ## train the three models, regenerate figures/ and report/ (about 5 minutes on 2 cores)
 	$(BIN)/python -m ucf11lib reproduce
 
 studies: $(VENV)/.installed ## the studies of report/results/; resumes (some need videos, see study --help)
@@ -29,7 +29,7 @@ studies: $(VENV)/.installed ## the studies of report/results/; resumes (some nee
 test: $(VENV)/.installed ## every test, the notebooks included
 	$(BIN)/python -m pytest -n 2 --dist loadfile --nbval-lax tests notebooks
 
-check: lint ## lint, levels and unit tests, in two minutes
+check: lint ## lint, levels and unit tests, in three minutes
 	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/slow tests
 
 lint: $(VENV)/.installed ## ruff over .py and .ipynb, the levels of imports

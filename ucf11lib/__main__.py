@@ -147,7 +147,7 @@ def crossval(args: argparse.Namespace) -> None:
     "study leak --videos my_videos",
     option("names", "studies, or FILE.yaml: 'base' fields and a 'grid' of lists", nargs="*"),
     flag("--all", "all studies of report/results/"),
-    flag("--check", "say which results are stale, in a minute"),
+    flag("--check", "say which results are stale"),
     *opts.MANY_RUNS,
     option("--videos DIR", "the folder that holds weizmann/"),
     flag("--force", "run again what has results"),
