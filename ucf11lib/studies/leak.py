@@ -7,7 +7,7 @@ pixel space learns nothing: what it gets right, a model need not have learned ei
 Expect: on synthetic data the nearest neighbour is right for nearly all of `random` and for a tenth
 of `group`. Short trainings, since only splits are compared.
 
-    python -m ucf11lib study leak --videos DIR      # 18 trainings, an estimated 20 minutes on 2 cores
+    python -m ucf11lib study leak --videos DIR      # 18 trainings, estimated 20 min on 2 cores
 """
 
 from ucf11lib import figures

@@ -6,7 +6,7 @@ other subjects' sequences.
 
 Expect: CNN+LSTM about 90 % by clip; C3D and VGG9 less.
 
-    python -m ucf11lib study real_video --videos DIR    # 165 trainings, an estimated 100 minutes on 2 cores
+    python -m ucf11lib study real_video --videos DIR  # 165 trainings, estimated 100 min on 2 cores
 """
 
 import functools

@@ -7,7 +7,7 @@ A max-pool raises the second moment, and at the borders a part of the kernel lie
 Expect: with N(0, 0.1) at full width five decades from C3D's first layer to its last, two for
 CNN+LSTM, whose LSTM bounds its outputs; none with He's weights.
 
-    python -m ucf11lib study signal         # an estimated 5 minutes on 2 cores
+    python -m ucf11lib study signal         # estimated 5 min on 2 cores
 """
 
 from collections.abc import Sequence

@@ -6,7 +6,7 @@ little on a shared machine: cases are timed alternately and compared within a re
 Expect: at full width 75 to 100 % of the product's rate; the store costs less than 2 %, the health
 checks less than 1 %.
 
-    python -m ucf11lib study speed          # an estimated 40 minutes on 2 cores that do nothing else
+    python -m ucf11lib study speed          # estimated 40 min on 2 cores that do nothing else
 """
 
 import itertools
