@@ -29,47 +29,28 @@ COLUMNS = ["label", "class", "group", "clip", "first_frame"]
 
 @dataclass(frozen=True)
 class StoreInfo:
-    """The contents of `store.json`.
-
-    Attributes:
-        format: of the store.
-        source: `synthetic`, `course`, `ucf11` or `videos`.
-        classes: folder names in label order, such as "soccer_juggling".
-        window, stride, size: frames a sequence, frames from start to start, pixels a side.
-        sequences: how many.
-        frames_read: frames decoded for them.
-        origin: what is needed to prepare the same store again.
-        left_out: clips that are not in the store: `clip`, `reason`, `damaged`.
-        sha256: of the `frames` and the `index`.
-    """
+    """The contents of `store.json`."""
 
     format: int
-    source: str
-    classes: tuple[str, ...]
-    window: int
-    stride: int
-    size: int
+    source: str  # `synthetic`, `course`, `ucf11` or `videos`
+    classes: tuple[str, ...]  # folder names in label order, such as "soccer_juggling"
+    window: int  # frames a sequence
+    stride: int  # frames from one sequence's start to the next's
+    size: int  # pixels a side
     sequences: int
-    frames_read: int
-    origin: dict
-    left_out: list[dict]
-    sha256: dict[str, str]
+    frames_read: int  # frames decoded for them
+    origin: dict  # what is needed to prepare the same store again
+    left_out: list[dict]  # clips that are not in the store: `clip`, `reason`, `damaged`
+    sha256: dict[str, str]  # of the `frames` and the `index`
 
 
 @dataclass(frozen=True)
 class ClipStore:
-    """An opened store. Frames are read on access; nothing of their size is held in memory.
-
-    Attributes:
-        path: the store's folder.
-        frames: uint8 (N, window, size, size, 3), RGB, read-only memory map.
-        index: one row a sequence, columns `label, class, group, clip, first_frame`.
-        info: the contents of `store.json`.
-    """
+    """An opened store. Frames are read on access; nothing of their size is held in memory."""
 
     path: Path
-    frames: np.ndarray = field(repr=False)
-    index: pd.DataFrame = field(repr=False)
+    frames: np.ndarray = field(repr=False)  # uint8 (N, window, size, size, 3), read-only memory map
+    index: pd.DataFrame = field(repr=False)  # one row a sequence, see the module's docstring
     info: StoreInfo = field(repr=False)
 
     @classmethod
@@ -81,13 +62,12 @@ class ClipStore:
         """
         path = Path(path)
         if not (path / "store.json").is_file():
-            raise UserError(f"{path}: not a clip store (no store.json); make one with "
-                            "'python -m ucf11lib prepare'")  # fmt: skip
+            remedy = "make one with 'python -m ucf11lib prepare'"
+            raise UserError(f"{path}: not a clip store (no store.json); {remedy}")
         version = read_json(path / "store.json", dict, REMEDY).get("format")
         if version != FORMAT:
-            raise UserError(
-                f"{path}: store format {version!r}, this version reads {FORMAT}; {REMEDY}"
-            )
+            differ = f"store format {version!r}, this version reads {FORMAT}"
+            raise UserError(f"{path}: {differ}; {REMEDY}")
         info = read_json(path / "store.json", StoreInfo, REMEDY)
         try:
             frames = np.lib.format.open_memmap(path / "frames.npy", mode="r")
@@ -98,11 +78,13 @@ class ClipStore:
             raise UserError(f"{path}: damaged ({reason}); {REMEDY}") from None
         shape = (info.sequences, info.window, info.size, info.size, 3)
         if frames.shape != shape or len(index) != shape[0] or frames.dtype != np.uint8:
-            raise UserError(
-                f"{path}: damaged (frames {frames.shape} {frames.dtype}, index {len(index)} rows, "
-                f"expected {shape}); {REMEDY}"
-            )
-        return cls(path, frames, _checked_index(path, index, len(info.classes)), info)
+            files = f"frames {frames.shape} {frames.dtype}, index {len(index)} rows"
+            raise UserError(f"{path}: damaged ({files}, expected {shape}); {REMEDY}")
+        if missing := [name for name in COLUMNS if name not in index]:
+            raise UserError(f"{path}/index.csv: no column {missing[0]!r}; {REMEDY}")
+        if wrong := sorted(set(index["label"]) - set(map(str, range(len(info.classes))))):
+            raise UserError(f"{path}/index.csv: label {wrong[0]!r} is no class; {REMEDY}")
+        return cls(path, frames, index.astype({"label": np.int64}), info)
 
     def __len__(self) -> int:
         return len(self.index)
@@ -144,12 +126,11 @@ class ClipStore:
     def flat(self) -> dict[str, object]:
         """Return the flat parameters of a run on this store (see `RunConfig.of`)."""
         info = self.info
-        data = {"source": info.source, "data": info.origin.get("folder", "")}
-        sizes = {"window": info.window, "size": info.size}
-        stride = {} if info.stride == info.window else {"stride": info.stride}
-        rendered = ("groups", "clips", "sequences", "render_seed")
-        given = {name: info.origin[name] for name in rendered if name in info.origin}
-        return data | sizes | stride | (given if info.source == "synthetic" else {})
+        flat = {"source": info.source, "data": info.origin.get("folder", "")}
+        flat |= {"window": info.window, "size": info.size}
+        if info.stride != info.window:
+            flat["stride"] = info.stride
+        return flat | info.origin if info.source == "synthetic" else flat
 
     def take(self, indices: np.ndarray) -> np.ndarray:
         """Read sequences: uint8 (n, window, size, size, 3), in the order asked for."""
@@ -177,28 +158,22 @@ class ClipStore:
         Raises:
             UserError: a file differs from what was written.
         """
-        digests = {
-            "frames": sha256(self.path / "frames.npy", self.frames.offset),
-            "index": sha256(self.path / "index.csv"),
-        }
+        frames = sha256(self.path / "frames.npy", self.frames.offset)
+        digests = {"frames": frames, "index": sha256(self.path / "index.csv")}
         for name, digest in digests.items():
             if digest != self.info.sha256.get(name):
                 raise UserError(f"{self.path}: the {name} differ from their checksum; {REMEDY}")
 
     def describe(self) -> pd.DataFrame:
         """Return sequences, clips and groups of each class, with a last row of totals."""
-        grouped = self.index.groupby("label")
-        counts = {
-            "sequences": grouped.size(),
-            "clips": grouped["clip"].nunique(),
-            "groups": grouped["group"].nunique(),
-        }
-        every = range(len(self.classes))
-        columns = {name: column.reindex(every, fill_value=0) for name, column in counts.items()}
-        table = pd.DataFrame({"class": list(self.classes)} | columns)
+        labelled = self.index.groupby("label")
+        table = labelled.agg(
+            sequences=("clip", "size"), clips=("clip", "nunique"), groups=("group", "nunique")
+        ).reindex(range(len(self.classes)), fill_value=0)
         totals = [len(self), self.index["clip"].nunique(), self.index["group"].nunique()]
-        last = pd.DataFrame([["all", *totals]], columns=table.columns)
-        return pd.concat([table, last], ignore_index=True)
+        table.loc[len(table)] = totals
+        table.insert(0, "class", [*self.classes, "all"])
+        return table.rename_axis(index=None)
 
     def left_out(self) -> pd.DataFrame:
         """Return the clips that are not in the store, one a row: clip, reason."""
@@ -218,18 +193,9 @@ class ClipStore:
 
     def formatted(self) -> str:
         """Return the summary, the classes and the clips left out, as text."""
-        left_out = [f"left out: {row.clip}: {row.reason}" for row in self.left_out().itertuples()]
-        lines = [self.summary(), self.describe().to_string(index=False), *left_out]
-        return "\n".join([*lines, f"store: {paths.display(self.path)}"])
-
-
-def _checked_index(path: Path, index: pd.DataFrame, classes: int) -> pd.DataFrame:
-    """Return the index with integer labels; raise unless its columns and labels are usable."""
-    if missing := [name for name in COLUMNS if name not in index]:
-        raise UserError(f"{path}/index.csv: no column {missing[0]!r}; {REMEDY}")
-    if wrong := sorted(set(index["label"]) - set(map(str, range(classes)))):
-        raise UserError(f"{path}/index.csv: label {wrong[0]!r} is no class; {REMEDY}")
-    return index.astype({"label": np.int64})
+        left_out = [f"left out: {item['clip']}: {item['reason']}" for item in self.info.left_out]
+        table = self.describe().to_string(index=False)
+        return "\n".join([self.summary(), table, *left_out, f"store: {paths.display(self.path)}"])
 
 
 def sha256(path: Path, start: int = 0) -> str:

@@ -50,8 +50,8 @@ def prepare(path: Path | str, folder: Path | str) -> ClipStore:
             sizes += _copy(file, last_label, recovery, writer)
         _check_class_order(files[0], sizes.tolist())
         if recovery.clips:
-            writer.set_column("group", [f"group{number:03d}" for number in recovery.groups()])
-            writer.set_column("confidence", [round(value, 4) for value in recovery.confidence])
+            writer.columns["group"] = [f"group{number:03d}" for number in recovery.groups()]
+            writer.columns["confidence"] = [round(value, 4) for value in recovery.confidence]
     store = ClipStore.open(path)
     print(
         f"warning: the course's files name no clips or groups; {len(set(store.clips))} clips and "

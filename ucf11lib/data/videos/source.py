@@ -108,7 +108,7 @@ def _decode(
                 continue
             sequences = windows(frames, spec.window, spec.stride)
             unit = {"label": classes.index(clip.split("/")[0]), "group": group, "clip": clip}
-            writer.add(sequences, **unit, stride=spec.stride, frames_read=n)
+            writer.add(sequences, **unit, frames_read=n)
 
 
 def _digest(clips: list, spec: DataSpec) -> str:
