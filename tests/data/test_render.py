@@ -2,9 +2,8 @@ import numpy as np
 import pytest
 
 from ucf11lib.data.synthetic import render
-from ucf11lib.data.synthetic.body import body_shapes
 from ucf11lib.data.synthetic.motions import MOTIONS
-from ucf11lib.data.synthetic.scene import Style
+from ucf11lib.data.synthetic.scene import Style, body_shapes
 from ucf11lib.runs import RunConfig
 
 
@@ -69,7 +68,8 @@ def test_sequences_of_clip_course_sizes():
 def test_motions_move_and_stay_in_sight(name):
     u = np.linspace(0, 1, 30)
     scene = MOTIONS[name](u, Style(rate=1.0, vigour=1.0, lean=0.0, prop=1.0))
-    points = np.concatenate([p.reshape(30, -1) for p, *_ in body_shapes(scene)], axis=1)
+    shapes = [np.broadcast_to(points, (30, *points.shape[-2:])) for points, *_ in body_shapes(scene)]
+    points = np.concatenate(shapes, axis=1)
     assert np.isfinite(points).all()
     assert np.ptp(points, axis=0).max() > 0.15
     assert np.abs(scene.pelvis).max() < 1.6

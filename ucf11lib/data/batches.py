@@ -58,16 +58,17 @@ def training_batches(
     """
     part = batch_size // replicas
 
-    def load(number: np.ndarray):
+    def load(number: np.ndarray) -> tuple[np.ndarray, ...]:
         start = int(number) * part
         indices = stream.positions(start, part)
         labels = store.labels[indices].astype(np.int32)
         return store.take(indices), stream.draws(start, part), labels
 
     numbers = tf.data.Dataset.range(first_step * replicas, (first_step + steps) * replicas)
-    numbers = numbers.shard(workers, worker)
-    shapes = ((part, *store.frames.shape[1:]), (part, 4), (part,))
-    return _mapped(numbers, load, (tf.uint8, tf.float32, tf.int32), shapes)
+    frames = tf.TensorSpec((part, *store.frames.shape[1:]), tf.uint8)
+    draws = tf.TensorSpec((part, 4), tf.float32)
+    labels = tf.TensorSpec((part,), tf.int32)
+    return _loaded(numbers.shard(workers, worker), load, frames, draws, labels)
 
 
 def evaluation_batches(
@@ -81,21 +82,19 @@ def evaluation_batches(
     `change` maps each batch's uint8 (n, window, size, size, 3) and its indices to as many frames.
     """
 
-    def load(start: np.ndarray):
+    def load(start: np.ndarray) -> tuple[np.ndarray]:
         batch = indices[start : start + batch_size]
         frames = store.take(batch)
         return (change(frames, batch) if change else frames,)
 
     starts = tf.data.Dataset.range(0, len(indices), batch_size)
-    return _mapped(starts, load, (tf.uint8,), ((None, *store.frames.shape[1:]),))
+    return _loaded(starts, load, tf.TensorSpec((None, *store.frames.shape[1:]), tf.uint8))
 
 
-def _mapped(numbers: tf.data.Dataset, load: Callable, dtypes: tuple, shapes: tuple):
-    def fetch(number):
-        parts = tf.numpy_function(load, [number], dtypes, stateful=False)
-        for part, shape in zip(parts, shapes, strict=True):
-            part.set_shape(shape)
-        return tuple(parts)
+def _loaded(numbers: tf.data.Dataset, load: Callable, *specs: tf.TensorSpec) -> tf.data.Dataset:
+    def fetch(number: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        parts = tf.numpy_function(load, [number], [spec.dtype for spec in specs], stateful=False)
+        return tuple(map(tf.ensure_shape, parts, [spec.shape for spec in specs]))
 
     # Nothing needs tuning, and the tuning thread sleeps ever longer, which delays an epoch's end.
     options = tf.data.Options()

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from ucf11lib import paths
@@ -18,11 +18,7 @@ DECODING = ("window", "stride", "size", "group_pattern")
 
 
 def open_or_prepare(spec: DataSpec) -> ClipStore:
-    """Open the store of `spec`, preparing it on first use; of two processes the second waits.
-
-    Raises:
-        UserError: as `prepare`.
-    """
+    """Open the store of `spec`, preparing it on first use; of two processes the second waits."""
     path = store_path(spec)
     if not path.exists():
         with paths.lock(path.with_name(f".{path.name}.lock")):
@@ -44,10 +40,10 @@ def prepare(spec: DataSpec, path: Path | str, **options) -> ClipStore:
     """
     if spec.source in ("ucf11", "videos"):
         return videos.prepare(path, spec, **options)
-    given = [name for name in DECODING if getattr(spec, name) != _default(name)]
+    given = [name for name in DECODING if getattr(spec, name) != getattr(DataSpec, name)]
     if unused := [f"--{name.replace('_', '-')}" for name in (*given, *options)]:
-        raise UserError(f"{', '.join(unused)}: only where videos are decoded, with --source ucf11 "
-                        "or videos")  # fmt: skip
+        remedy = "only where videos are decoded, with --source ucf11 or videos"
+        raise UserError(f"{', '.join(unused)}: {remedy}")
     if spec.source == "course":
         return course.prepare(path, spec.folder)
     return render.prepare(path, spec)
@@ -58,13 +54,9 @@ def store_path(spec: DataSpec) -> Path:
     if spec.source == "synthetic":
         per_clip = "-course" if spec.sequences is None else f"x{spec.sequences}"
         name = f"synthetic-{spec.groups}x{spec.clips}{per_clip}"
-        relevant = replace(spec, folder="")
+        relevant = spec
     else:
         name = f"{spec.source}-{Path(spec.folder).name}"
-        relevant = replace(spec, **{unused: _default(unused) for unused in SYNTHETIC})
+        relevant = replace(spec, **{name: getattr(DataSpec, name) for name in SYNTHETIC})
     key = json.dumps(asdict(relevant), sort_keys=True).encode()
     return paths.data_dir() / f"{name}-{hashlib.sha256(key).hexdigest()[:8]}"
-
-
-def _default(name: str) -> object:
-    return next(one.default for one in fields(DataSpec) if one.name == name)

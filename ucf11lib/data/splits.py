@@ -40,10 +40,8 @@ def split(store: ClipStore, config: RunConfig) -> Split:
         UserError: a store that cannot be divided so, or that does not have the fold.
     """
     spec = config.split
-    if spec.kind == LOGO:
-        parts = leave_out(store, spec.fold)
-    else:
-        parts = divide(store, spec.kind, config.seed)
+    logo = spec.kind == LOGO
+    parts = leave_out(store, spec.fold) if logo else divide(store, spec.kind, config.seed)
     return inner_split(store, parts, config.seed) if spec.inner else parts
 
 
@@ -87,8 +85,8 @@ def leave_out(store: ClipStore, fold: str) -> Split:
     out = np.array([of_group[group] == fold for group in store.groups])
     bare = [name for label, name in enumerate(store.classes) if out[store.labels == label].all()]
     if bare:
-        raise UserError(f"{store.path}: all groups of {', '.join(bare)} are in fold {fold}, which "
-                        "leaves none to train on; use --split group")  # fmt: skip
+        problem = f"all groups of {', '.join(bare)} are in fold {fold}, none is left to train on"
+        raise UserError(f"{store.path}: {problem}; use --split group")
     return Split(np.flatnonzero(~out), np.flatnonzero(out))
 
 
@@ -104,11 +102,10 @@ def inner_split(store: ClipStore, outer: Split, seed: int = 0) -> Split:
 
 def split_table(store: ClipStore, parts: Split) -> pd.DataFrame:
     """Return a row a divided sequence, in store order: `index`, `clip`, `group` and `side`."""
-    index = np.concatenate([parts.train, parts.validation])
-    side = np.repeat(["train", "held out"], [len(parts.train), len(parts.validation)])
-    units = {"clip": store.clips[index], "group": store.groups[index]}
-    table = pd.DataFrame({"index": index} | units | {"side": side})
-    return table.sort_values("index", ignore_index=True)
+    rows = np.sort(np.concatenate([parts.train, parts.validation]))
+    side = np.where(np.isin(rows, parts.train), "train", "held out")
+    columns = {"clip": store.clips[rows], "group": store.groups[rows], "side": side}
+    return pd.DataFrame({"index": rows} | columns)
 
 
 def first_of_each_class(store: ClipStore, indices: np.ndarray, count: int) -> np.ndarray:
@@ -126,29 +123,26 @@ def leak_table(store: ClipStore, seed: int = 0) -> pd.DataFrame:
     rows = []
     for kind in SPLITS:
         parts = divide(store, kind, seed)
-        shared = [
-            float(np.isin(units[parts.validation], units[parts.train]).mean())
-            for units in (store.clips, store.groups)
-        ]
-        rows.append((kind, len(parts.train), len(parts.validation), *shared))
+        row = [kind, len(parts.train), len(parts.validation)]
+        for units in (store.clips, store.groups):
+            row.append(np.isin(units[parts.validation], units[parts.train]).mean())
+        rows.append(row)
     columns = ["split", "training", "held out", "share with clip", "share with group"]
     return pd.DataFrame(rows, columns=columns)
 
 
 def _fold_of_each_group(store: ClipStore) -> dict[str, str]:
     """Return each group's index in its class; itself if it spans classes."""
+    prepare_again = "prepare it again with --group-pattern, or use --split group"
     if store.info.origin.get("groups") == "estimated":
-        raise UserError(f"{store.path}: its groups are estimated and have no index to leave out; "
-                        "use --split group")  # fmt: skip
+        problem = "its groups are estimated and have no index to leave out"
+        raise UserError(f"{store.path}: {problem}; use --split group")
     if np.array_equal(store.clips, store.groups):
-        raise UserError(f"{store.path}: each clip is its own group; prepare it again with "
-                        "--group-pattern, or use --split group")  # fmt: skip
+        raise UserError(f"{store.path}: each clip is its own group; {prepare_again}")
     groups = sorted(set(store.groups.tolist()))
     if bare := [group for group in groups if "/" in group and not INDEX.search(group)]:
-        raise UserError(
-            f"{store.path}: {len(bare)} groups have no index at their end, the first: {bare[0]}; "
-            "prepare it again with --group-pattern, or use --split group"
-        )
+        problem = f"{len(bare)} groups have no index at their end, the first: {bare[0]}"
+        raise UserError(f"{store.path}: {problem}; {prepare_again}")
     return {group: INDEX.search(group)[1] if "/" in group else group for group in groups}
 
 
@@ -168,9 +162,9 @@ def _by_unit(
     labels = store.labels[indices]
     units = (store.clips if kind == "video" else store.groups)[indices]
     per_class = {name: len(set(units[labels == i])) for i, name in enumerate(store.classes)}
-    if scarce := [name for name, n in per_class.items() if n < 2]:
-        raise UserError(f"{store.path}: {what} needs at least 2 {kind}s of each class; too few of "
-                        f"{', '.join(scarce)}; {remedy}")  # fmt: skip
+    if scarce := ", ".join(name for name, n in per_class.items() if n < 2):
+        problem = f"needs at least 2 {kind}s of each class; too few of {scarce}"
+        raise UserError(f"{store.path}: {what} {problem}; {remedy}")
     n_folds = min(FOLDS, *per_class.values())
     fold = 0
     if sum(per_class.values()) > len(set(units)):

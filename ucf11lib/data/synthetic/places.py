@@ -32,7 +32,8 @@ class Place:
 
 def _colour(rng: np.random.Generator, saturation: float = 1.0) -> tuple[int, int, int]:
     grey = rng.uniform(40, 215)
-    return tuple(int(v) for v in np.clip(grey + saturation * rng.uniform(-110, 110, 3), 10, 245))
+    colour = np.clip(grey + saturation * rng.uniform(-110, 110, 3), 10, 245)
+    return tuple(colour.astype(int).tolist())
 
 
 def _background(rng: np.random.Generator) -> np.ndarray:
@@ -43,50 +44,42 @@ def _background(rng: np.random.Generator) -> np.ndarray:
     draw.rectangle((0, int(rng.uniform(0.45, 0.8) * side), side, side), fill=_colour(rng, 0.25))
     for _ in range(rng.integers(1, 5)):
         x, y = rng.uniform(0, side, 2)
-        w, h = rng.uniform(3, 26, 2)
+        width, height = rng.uniform(3, 26, 2)
         kind = rng.integers(3)
+        fill = _colour(rng, 0.25)
         if kind == 0:
-            draw.rectangle((x, y, x + w, y + h), fill=_colour(rng, 0.25))
+            draw.rectangle((x, y, x + width, y + height), fill=fill)
         elif kind == 1:
-            draw.ellipse((x, y, x + w / 2, y + w / 2), fill=_colour(rng, 0.25))
+            draw.ellipse((x, y, x + width / 2, y + width / 2), fill=fill)
         else:
-            draw.line(
-                (x, y, x + w - 13, y + h - 13),
-                fill=_colour(rng, 0.25),
-                width=int(rng.integers(1, 4)),
-            )
+            end = (x + width - 13, y + height - 13)
+            draw.line((x, y, *end), fill=fill, width=int(rng.integers(1, 4)))
     image = image.filter(ImageFilter.GaussianBlur(float(rng.uniform(0.3, 1.5))))
-    coarse = rng.normal(0, 12, (8, 8, 3)).astype(np.float32)
-    texture = np.stack(
-        [
-            np.asarray(
-                Image.fromarray(coarse[..., c]).resize((side, side), Image.Resampling.BICUBIC)
-            )
-            for c in range(3)
-        ],
-        axis=-1,
-    )
-    return np.clip(np.asarray(image, np.float32) + texture, 0, 255)
+    coarse = np.moveaxis(rng.normal(0, 12, (8, 8, 3)).astype(np.float32), -1, 0)
+    channels = [Image.fromarray(channel) for channel in coarse]
+    texture = [channel.resize((side, side), Image.Resampling.BICUBIC) for channel in channels]
+    return np.clip(np.asarray(image, np.float32) + np.stack(texture, axis=-1), 0, 255)
 
 
 @lru_cache(maxsize=1)  # the clips of a group follow each other
 def draw_place(seed: int, label: int, group: int) -> Place:
     """Return the place of a class's group, drawn from the seed."""
     rng = np.random.default_rng([seed, label, group])
-    names = ("shirt", "trousers", "thing", "stand", "screen")
     skin = np.array([224, 172, 135]) * rng.uniform(0.35, 1.1)
     angle = rng.uniform(0, 2 * np.pi)
     x, y = np.meshgrid(np.linspace(-1, 1, SIZE), np.linspace(-1, 1, SIZE))
     slope = rng.uniform(0, 0.3) * (x * np.cos(angle) + y * np.sin(angle))
+    style = Style(
+        rate=rng.uniform(0.9, 1.2),
+        vigour=rng.uniform(0.8, 1.1),
+        lean=rng.uniform(-0.1, 0.2),
+        prop=rng.uniform(0.9, 1.4),
+    )
+    names = ("shirt", "trousers", "thing", "stand", "screen")
+    colours = {name: _colour(rng) for name in names}
     return Place(
-        style=Style(
-            rate=rng.uniform(0.9, 1.2),
-            vigour=rng.uniform(0.8, 1.1),
-            lean=rng.uniform(-0.1, 0.2),
-            prop=rng.uniform(0.9, 1.4),
-        ),
-        colours={name: _colour(rng) for name in names}
-        | {"skin": tuple(int(v) for v in np.clip(skin, 0, 255))},
+        style=style,
+        colours=colours | {"skin": tuple(np.clip(skin, 0, 255).astype(int).tolist())},
         background=_background(rng),
         yaw=rng.uniform(-0.7, 0.7),
         facing=int(rng.choice((-1, 1))),

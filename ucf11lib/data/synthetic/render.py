@@ -1,14 +1,11 @@
 """The synthetic stand-in: UCF-11-shaped sequences of an articulated figure, drawn from a seed.
 
-It exists so that everything runs anywhere. No number from it says anything about UCF-11. As in
-UCF-11, a group is one performer in one place before one camera, several clips show each group, and
-sequences of a clip follow each other; so a random split leaks what a split by group does not. A
-group fixes clothes, skin, background, viewpoint, scale, light, shake and manner; a clip varies
-phase, speed and position.
+It exists so that everything runs anywhere; no number from it says anything about UCF-11. As there,
+a group is one performer in one place before one camera, and sequences of a clip follow each other;
+so a random split leaks what a split by group does not. A clip varies phase, speed and position.
 """
 
 import itertools
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +13,9 @@ from PIL import Image, ImageDraw
 from tqdm import tqdm
 
 from ucf11lib.data.store import ClipStore
-from ucf11lib.data.synthetic.body import body_shapes
 from ucf11lib.data.synthetic.motions import MOTIONS
 from ucf11lib.data.synthetic.places import MARGIN, SIZE, Place, draw_place
+from ucf11lib.data.synthetic.scene import body_shapes
 from ucf11lib.data.writer import create
 from ucf11lib.runs.specs import DataSpec
 
@@ -39,13 +36,11 @@ def _project(points: np.ndarray, place: Place, offset: np.ndarray) -> np.ndarray
 def _draw(
     draw: ImageDraw.ImageDraw, points: np.ndarray, width: float, colour: tuple[int, int, int]
 ) -> None:
-    r = width / 2
+    """Draw joined lines with round ends through (k, 2) points; one point is a disc."""
     if len(points) > 1:
-        draw.line(
-            [tuple(p) for p in points], fill=colour, width=max(1, round(width)), joint="curve"
-        )
+        draw.line(points.ravel().tolist(), colour, max(1, round(width)), joint="curve")
     for x, y in points:
-        draw.ellipse((x - r, y - r, x + r, y + r), fill=colour)
+        draw.circle((x, y), width / 2, colour)
 
 
 def render_clip(name: str, place: Place, n_sequences: int, rng: np.random.Generator) -> np.ndarray:
@@ -71,9 +66,9 @@ def render_clip(name: str, place: Place, n_sequences: int, rng: np.random.Genera
     tracks = [(_project(p, place, offset), w * place.height * SUPERSAMPLE, c) for p, w, c in shapes]
     side = SIZE * SUPERSAMPLE
     frames = np.empty((n, SIZE, SIZE, 3), np.uint8)
-    background = Image.fromarray(place.background.astype(np.uint8)).resize(
-        ((SIZE + 2 * MARGIN) * SUPERSAMPLE,) * 2, Image.Resampling.BILINEAR
-    )
+    background = Image.fromarray(place.background.astype(np.uint8))
+    large = [edge * SUPERSAMPLE for edge in background.size]
+    background = background.resize(large, Image.Resampling.BILINEAR)
     for i in range(n):
         left, top = np.rint((MARGIN - camera[i]) * SUPERSAMPLE).astype(int)
         canvas = background.crop((left, top, left + side, top + side))
@@ -81,27 +76,12 @@ def render_clip(name: str, place: Place, n_sequences: int, rng: np.random.Genera
         for points, width, colour in tracks:
             _draw(draw, points[i], width, place.colours[colour])
         if place.screen:
-            draw.rectangle(
-                (0, side - place.screen * SUPERSAMPLE, side, side), fill=place.colours["screen"]
-            )
+            top_edge = side - place.screen * SUPERSAMPLE
+            draw.rectangle((0, top_edge, side, side), fill=place.colours["screen"])
         image = np.asarray(canvas.reduce(SUPERSAMPLE), np.float32) * place.light
         image += rng.standard_normal(image.shape, np.float32) * place.noise
         frames[i] = np.clip(image, 0, 255)
     return frames.reshape(n_sequences, WINDOW, SIZE, SIZE, 3)
-
-
-def render_clips(spec: DataSpec) -> Iterator[tuple[int, str, str, np.ndarray]]:
-    """Yield `(label, group, clip, frames)` for every clip of `spec`, in class order.
-
-    The same spec gives the same bytes.
-    """
-    every = itertools.product(enumerate(MOTIONS), range(spec.groups), range(spec.clips))
-    for (label, name), g, c in every:
-        group = f"{name}/v_{name}_{g + 1:02d}"
-        place = draw_place(spec.render_seed, label, g)
-        rng = np.random.default_rng([spec.render_seed, label, g, c + 1])
-        frames = render_clip(name, place, sequences_of_clip(spec, label, g, c), rng)
-        yield label, group, f"{group}/v_{name}_{g + 1:02d}_{c + 1:02d}", frames
 
 
 def sequences_of_clip(spec: DataSpec, label: int, group: int, clip: int) -> int:
@@ -115,12 +95,16 @@ def sequences_of_clip(spec: DataSpec, label: int, group: int, clip: int) -> int:
 
 
 def prepare(path: Path | str, spec: DataSpec) -> ClipStore:
-    """Render `spec` into a new store at `path` and open it."""
+    """Render `spec` into a new store at `path` and open it; the same spec gives the same bytes."""
     names = ("render_seed", "groups", "clips", "sequences")
     origin = {name: getattr(spec, name) for name in names}
-    total = len(MOTIONS) * spec.groups * spec.clips
+    clips = list(itertools.product(enumerate(MOTIONS), range(spec.groups), range(spec.clips)))
     with create(path, source="synthetic", classes=list(MOTIONS), origin=origin) as writer:
-        bar = tqdm(render_clips(spec), total=total, desc="rendering", unit="clip", disable=None)
-        for label, group, clip, frames in bar:
-            writer.add(frames, label=label, group=group, clip=clip)
+        for (label, name), g, c in tqdm(clips, desc="rendering", unit="clip", disable=None):
+            place = draw_place(spec.render_seed, label, g)
+            rng = np.random.default_rng([spec.render_seed, label, g, c + 1])
+            frames = render_clip(name, place, sequences_of_clip(spec, label, g, c), rng)
+            group = f"v_{name}_{g + 1:02d}"
+            clip = f"{name}/{group}/{group}_{c + 1:02d}"
+            writer.add(frames, label=label, group=f"{name}/{group}", clip=clip)
     return ClipStore.open(path)
