@@ -52,6 +52,10 @@ def _from_buffer(data: bytes, dtype: _Dtype, shape: tuple, order: str) -> _Array
     return array
 
 
+def _scalar(dtype: _Dtype, data: bytes | str) -> int | float:
+    return np.frombuffer(_bytes(data), dtype.dtype)[0].item()
+
+
 def _bytes(text: bytes | str, encoding: str = "latin1") -> bytes:
     if encoding != "latin1":
         raise Refused("it uses an encoding that no array needs")
@@ -62,9 +66,7 @@ STAND_INS = {
     ("numpy", "ndarray"): tuple,
     ("numpy", "dtype"): _Dtype,
     ("numpy.core.multiarray", "_reconstruct"): lambda *_: _Array(),
-    ("numpy.core.multiarray", "scalar"): lambda dtype, data: np.frombuffer(
-        _bytes(data), dtype.dtype
-    )[0].item(),
+    ("numpy.core.multiarray", "scalar"): _scalar,
     ("numpy.core.numeric", "_frombuffer"): _from_buffer,
     ("_codecs", "encode"): _bytes,
     ("__builtin__", "bytes"): lambda: b"",
@@ -83,8 +85,9 @@ class _Unpickler(pickle.Unpickler):
 def _limited_memory(size: int) -> Iterator[None]:
     """Let this process have only `size` bytes more: small pickles exist that would need all."""
     before, hard = resource.getrlimit(resource.RLIMIT_AS)
-    most = psutil.Process().memory_info().vms + size
-    limit = most if before == resource.RLIM_INFINITY else min(most, before)
+    limit = psutil.Process().memory_info().vms + size
+    if before != resource.RLIM_INFINITY:
+        limit = min(limit, before)
     resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
     try:
         yield

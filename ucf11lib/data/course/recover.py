@@ -20,16 +20,14 @@ ALIKE_PERCENTILE = 5  # of the distances between clips of different classes, so 
 
 @dataclass
 class Recovery:
-    """Clips and groups of the sequences given to `add` in file order, an entry for each.
+    """Clips and groups of the sequences given to `add` in file order, sorted by class.
 
-    Attributes:
-        clips: number of the clip, counted over all classes.
-        confidence: 0.5..1, of the boundary before the sequence or of its absence; 1 where a class
-            begins.
+    `confidence` is that of the clip boundary before a sequence, or of its absence: 0.5..1, and 1
+    where a class begins.
     """
 
-    clips: list[int] = field(default_factory=list)
-    confidence: list[float] = field(default_factory=list)
+    clips: list[int] = field(default_factory=list)  # of each sequence, counted over all classes
+    confidence: list[float] = field(default_factory=list)  # of each sequence
     _labels: list[int] = field(default_factory=list)  # a clip each
     _medians: list[list[np.ndarray]] = field(default_factory=list)  # of a clip's sequences
     _last: np.ndarray | None = None
@@ -72,18 +70,16 @@ class Recovery:
         labels = np.array(self._labels)
         most = _alike(medians, labels)
 
-        def alike(i: int, j: int) -> bool:
-            inside = i >= 0 and j < len(labels) and labels[i] == labels[j]
-            return inside and np.abs(medians[i] - medians[j]).mean() <= most
+        def alike(apart: int) -> np.ndarray:
+            """Return whether each clip and the one `apart` clips after it look alike."""
+            near = _distances(medians[apart:], medians[:-apart]) <= most
+            return near & (labels[apart:] == labels[:-apart])
 
-        number = 0
-        of_clip = [0]
-        for k in range(1, len(medians)):
-            joined = any(alike(i, j) for i, j in ((k - 1, k), (k - 2, k), (k - 1, k + 1)))
-            if not (joined and labels[k] == labels[k - 1]):
-                number += 1
-            of_clip.append(number)
-        return [of_clip[clip] for clip in self.clips]
+        joined = alike(1)  # each clip with the next
+        joined[1:] |= alike(2)
+        joined[:-1] |= alike(2)
+        of_clip = np.append(0, np.cumsum(~joined))
+        return of_clip[self.clips].tolist()
 
 
 def boundary_scores(truth: Sequence, estimate: Sequence, labels: np.ndarray) -> dict:
@@ -98,9 +94,9 @@ def boundary_scores(truth: Sequence, estimate: Sequence, labels: np.ndarray) -> 
         where there are none.
     """
     inner = labels[1:] == labels[:-1]
-    true, estimated = (
-        inner & (units[1:] != units[:-1]) for units in map(np.array, (truth, estimate))
-    )
+    truth, estimate = np.array(truth), np.array(estimate)
+    true = inner & (truth[1:] != truth[:-1])
+    estimated = inner & (estimate[1:] != estimate[:-1])
     counts = {"true": true.sum(), "estimated": estimated.sum(), "both": (true & estimated).sum()}
     scores = {name: int(count) for name, count in counts.items()}
     scores["precision"] = scores["both"] / scores["estimated"] if scores["estimated"] else None
@@ -133,13 +129,14 @@ def _usual(changes: np.ndarray) -> float:
     return float(np.sort(changes)[int(USUAL_SHARE * len(changes))]) if len(changes) else 0.0
 
 
+def _distances(one: np.ndarray, two: np.ndarray) -> np.ndarray:
+    """Return how far median frames (n, 16, 16, 3) differ, grey levels (n,)."""
+    return np.abs(one - two).mean(axis=(1, 2, 3))
+
+
 def _alike(medians: np.ndarray, labels: np.ndarray, pairs: int = 4000) -> float:
     """Return the distance, grey levels, below which two clips are one group's; 0 if one class."""
-    rng = np.random.default_rng(0)
-    one, two = rng.integers(0, len(medians), (2, pairs))
+    one, two = np.random.default_rng(0).integers(0, len(medians), (2, pairs))
     differ = labels[one] != labels[two]
-    distances = [
-        np.abs(medians[a] - medians[b]).mean()
-        for a, b in zip(one[differ], two[differ], strict=True)
-    ]
-    return float(np.percentile(distances, ALIKE_PERCENTILE)) if distances else 0.0
+    distances = _distances(medians[one[differ]], medians[two[differ]])
+    return float(np.percentile(distances, ALIKE_PERCENTILE)) if len(distances) else 0.0

@@ -5,10 +5,8 @@ sequences of one clip are neighbours in them, and so are clips of one group: `re
 both.
 """
 
-import itertools
 import pickle
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -26,7 +24,6 @@ from ucf11lib.paths import atomic_file
 
 PARTS = ("youtube_action_train_data_part1.pkl", "youtube_action_train_data_part2.pkl")
 SHAPE = (30, 64, 64, 3)
-CHUNK = 16  # sequences converted at a time
 CLASSES = list(MOTIONS)
 
 
@@ -44,20 +41,17 @@ def prepare(path: Path | str, folder: Path | str) -> ClipStore:
     origin = {"folder": str(Path(folder).absolute()), "groups": "estimated", "clips": "estimated"}
     recovery = Recovery()
     with create(path, source="course", classes=CLASSES, origin=origin) as writer:
-        sizes = np.zeros(len(CLASSES), int)
+        labels = np.zeros(0, int)
         for file in files:
-            last_label = int(sizes.nonzero()[0].max(initial=0))
-            sizes += _copy(file, last_label, recovery, writer)
-        _check_class_order(files[0], sizes.tolist())
-        if recovery.clips:
+            labels = np.append(labels, _copy(file, labels.max(initial=0), recovery, writer))
+        _check_class_order(files[0], np.bincount(labels, minlength=len(CLASSES)).tolist())
+        if len(labels):
             writer.columns["group"] = [f"group{number:03d}" for number in recovery.groups()]
             writer.columns["confidence"] = [round(value, 4) for value in recovery.confidence]
     store = ClipStore.open(path)
-    print(
-        f"warning: the course's files name no clips or groups; {len(set(store.clips))} clips and "
-        f"{len(set(store.groups))} groups were estimated from the frames",
-        file=sys.stderr,
-    )
+    counts = f"{len(set(store.clips))} clips and {len(set(store.groups))} groups"
+    warning = f"the course's files name no clips or groups; {counts} were estimated from the frames"
+    print(f"warning: {warning}", file=sys.stderr)
     return store
 
 
@@ -70,7 +64,7 @@ def _part_file(folder: Path, name: str) -> Path:
 
 
 def _copy(file: Path, last_label: int, recovery: Recovery, writer: StoreWriter) -> np.ndarray:
-    """Write a part's sequences with their estimated clips; return how many each class has."""
+    """Write a part's sequences with their estimated clips; return their labels."""
     try:
         data, labels = read_pair(file)
     except Refused as error:
@@ -79,40 +73,33 @@ def _copy(file: Path, last_label: int, recovery: Recovery, writer: StoreWriter) 
     if data.shape[1:] != SHAPE:
         shape = str(SHAPE)[1:]
         raise UserError(f"{file}: data is {data.dtype} {data.shape}, expected uint8 (n, {shape}")
+    scale = _scale(file, data)
     labels = _labels(file, labels, len(data))
     falls = np.flatnonzero(np.diff(labels, prepend=last_label) < 0)
     if len(falls):
-        raise UserError(
-            f"{file}: label {labels[falls[0]]} at sequence {falls[0]} comes after a higher one; "
-            "the course's files are sorted by class, and clips cannot be told apart in others"
-        )
-    frames_and_labels = zip(_grey_levels(file, data), labels.tolist(), strict=True)
-    bar = {"total": len(data), "desc": file.name, "unit": "sequence", "disable": None}
-    for frames, label in tqdm(frames_and_labels, **bar):
+        problem = f"label {labels[falls[0]]} at sequence {falls[0]} comes after a higher one"
+        order = "the course's files are sorted by class, and clips cannot be told apart in others"
+        raise UserError(f"{file}: {problem}; {order}")
+    bar = tqdm(data, desc=file.name, unit="sequence", disable=None)
+    for values, label in zip(bar, labels.tolist(), strict=True):
+        if data.dtype.kind == "f":
+            values = np.rint(values.astype(np.float32) * scale)
+        frames = values.astype(np.uint8, copy=False)
         recovery.add(frames, label)
         clip = f"clip{recovery.clips[-1]:04d}"
         start = len(frames) * recovery.position
         writer.add(frames[None], label=label, group="", clip=clip, first_frame=start)
-    return np.bincount(labels, minlength=len(CLASSES))
+    return labels
 
 
-def _grey_levels(file: Path, data: np.ndarray) -> Iterator[np.ndarray]:
-    """Return each sequence as uint8; floats of 0..1 are read as shares of 255."""
-    low = float(data.min()) if len(data) else 0.0
-    high = float(data.max()) if len(data) else 2.0
-    floats = data.dtype.kind == "f"
-    if not 0 <= low <= high <= 255 or (high <= 1 and not floats):
-        values = f"{data.dtype} {low:g}..{high:g}"
+def _scale(file: Path, data: np.ndarray) -> int:
+    """Return what makes the data grey levels: floats of 0..1 are shares of 255."""
+    low, high = (float(data.min()), float(data.max())) if len(data) else (0.0, 255.0)
+    shares = data.dtype.kind == "f" and high <= 1
+    if not 0 <= low <= high <= 255 or (high <= 1 and not shares):
         expected = "grey levels 0..255, or 0..1 as floats"
-        raise UserError(f"{file}: data is {values}, expected {expected}")
-    scale = 255 if high <= 1 else 1
-
-    def converted(start: int) -> np.ndarray:
-        chunk = data[start : start + CHUNK]
-        levels = np.rint(chunk.astype(np.float32) * scale) if floats else chunk
-        return levels.astype(np.uint8, copy=False)
-
-    return itertools.chain.from_iterable(map(converted, range(0, len(data), CHUNK)))
+        raise UserError(f"{file}: data is {data.dtype} {low:g}..{high:g}, expected {expected}")
+    return 255 if shares else 1
 
 
 def _labels(file: Path, labels: object, n: int) -> np.ndarray:
@@ -138,10 +125,9 @@ def _check_class_order(file: Path, sizes: list[int]) -> None:
         return
     label = next(i for i, size in enumerate(sizes) if size != COURSE_SEQUENCES[i])
     name = CLASSES[COURSE_SEQUENCES.index(sizes[label])]
-    raise UserError(
-        f"{file}: label {label} has {sizes[label]} sequences, which is UCF-11's {name}: the "
-        "classes are in another order; number them as its folders are sorted"
-    )
+    problem = f"label {label} has {sizes[label]} sequences, which is UCF-11's {name}"
+    remedy = "the classes are in another order; number them as its folders are sorted"
+    raise UserError(f"{file}: {problem}: {remedy}")
 
 
 class _OldNames:
@@ -152,9 +138,8 @@ class _OldNames:
 
     def write(self, data: bytes) -> None:
         """Write names, which pickle writes apart from long data, or data."""
-        short = len(data) < 4096
-        renamed = bytes(data).replace(b"numpy._core", b"numpy.core") if short else data
-        self.file.write(renamed)
+        names = len(data) < 4096
+        self.file.write(bytes(data).replace(b"numpy._core", b"numpy.core") if names else data)
 
 
 def export(store: ClipStore, folder: Path | str) -> list[Path]:
@@ -176,8 +161,9 @@ def export(store: ClipStore, folder: Path | str) -> list[Path]:
         raise UserError(f"{store.path}: {what}; course files hold {SHAPE} of UCF-11's classes")
     labels = np.array([CLASSES.index(name) for name in classes], "<i8")[store.labels]
     halves = np.array_split(np.argsort(labels, kind="stable"), 2)
-    with atomic_file(files[0]) as one, atomic_file(files[1]) as two:
-        for file, rows in zip((one, two), tqdm(halves, desc="writing", disable=None), strict=True):
+    with atomic_file(files[0]) as first, atomic_file(files[1]) as second:
+        bar = tqdm(halves, desc="writing", disable=None)
+        for file, rows in zip((first, second), bar, strict=True):
             with file.open("wb") as opened:
                 pickle.dump((store.take(rows), labels[rows]), _OldNames(opened), protocol=2)
     return files
