@@ -8,12 +8,12 @@ import subprocess
 import time
 from pathlib import Path, PurePosixPath
 
-import pooch
 import rarfile
 import requests
 from tqdm import tqdm
 
 from ucf11lib import paths
+from ucf11lib.data.store import sha256
 from ucf11lib.errors import RunFailed, UserError
 
 URL = "https://www.crcv.ucf.edu/data/UCF11_updated_mpg.rar"
@@ -44,62 +44,59 @@ def fetch(url: str, folder: Path) -> Path:
         RunFailed: the connection breaks off again and again; the next try resumes.
         UserError: a file that is not the one downloaded first.
     """
-    name = PurePosixPath(url).name
-    saved = folder / f"{name}.sha256"
-    pooch.get_logger().setLevel("ERROR")
-    digest = f"sha256:{saved.read_text().strip()}" if saved.exists() else None
-    try:
-        path = Path(pooch.retrieve(url, digest, fname=name, path=folder, downloader=_download))
-    except ValueError:
-        remedy = f"delete {saved} if it may have changed"
-        raise UserError(f"{url}: not the file downloaded first; {remedy}") from None
-    if digest is None:
+    path = folder / PurePosixPath(url).name
+    saved = folder / f"{path.name}.sha256"
+    first = saved.read_text().strip() if saved.exists() else ""
+    if not path.exists() or (first and sha256(path) != first):
+        part = folder / f".part-{path.name}"
+        _download(url, part)
+        if first and sha256(part) != first:
+            part.unlink()
+            remedy = f"delete {saved} if it may have changed"
+            raise UserError(f"{url}: not the file downloaded first; {remedy}")
+        part.replace(path)
+    if not first:
         with paths.atomic_file(saved) as temporary:
-            temporary.write_text(pooch.file_hash(str(path)) + "\n")
+            temporary.write_text(sha256(path) + "\n")
     return path
 
 
-def _download(url: str, output_file: str, _: object) -> None:
-    """Download for pooch, but keep the bytes of a download that breaks off."""
-    part = Path(output_file).parent / f".part-{PurePosixPath(url).name}"
+def _download(url: str, part: Path) -> None:
+    """Download `url` to `part`, and keep the bytes of a download that breaks off."""
+    part.parent.mkdir(parents=True, exist_ok=True)
+    part.touch()
     failures = 0
     while failures < MAX_FAILURES:
-        before = _size(part)
+        before = part.stat().st_size
         try:
             _download_rest(url, part, before)
-            shutil.move(part, output_file)
             return
         except requests.RequestException as error:
-            failures = 0 if _size(part) > before else failures + 1
-            reason = error
+            failures = 0 if part.stat().st_size > before else failures + 1
+            reason = f"broke off after {part.stat().st_size} bytes ({error})"
             time.sleep(min(failures, 1))
-    raise RunFailed(f"{url}: broke off after {_size(part)} bytes ({reason}); the same command "
-                    "resumes")  # fmt: skip
-
-
-def _size(file: Path) -> int:
-    return file.stat().st_size if file.exists() else 0
+    raise RunFailed(f"{url}: {reason}; the same command resumes")
 
 
 def _download_rest(url: str, part: Path, size: int) -> None:
     """Append the missing bytes of `url` to `part`; a server without ranges starts again."""
     headers = {"Range": f"bytes={size}-"} if size else {}
     with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT_SECONDS) as response:
+        given = response.headers
         if response.status_code == requests.codes.requested_range_not_satisfiable:
-            if response.headers.get("Content-Range") == f"bytes */{size}":
+            if given.get("Content-Range") == f"bytes */{size}":
                 return
-            part.unlink()
+            part.write_bytes(b"")
             raise requests.RequestException("the server's file is another one now")
         response.raise_for_status()
-        if not {"content-length", "transfer-encoding"} & {*map(str.lower, response.headers)}:
+        if "Content-Length" not in given and "Transfer-Encoding" not in given:
             raise requests.RequestException("the server does not tell where the file ends")
-        resumed = response.status_code == requests.codes.partial_content
-        begun = size if resumed else 0
-        total = int(response.headers.get("Content-Length", 0)) + begun
+        begun = size if response.status_code == requests.codes.partial_content else 0
+        total = int(given["Content-Length"]) + begun if "Content-Length" in given else None
         style = {"unit": "B", "unit_scale": True, "desc": part.name, "disable": None}
         with (
-            part.open("ab" if resumed else "wb") as file,
-            tqdm(total=total or None, initial=begun, **style) as bar,
+            part.open("ab" if begun else "wb") as file,
+            tqdm(total=total, initial=begun, **style) as bar,
         ):
             for chunk in response.iter_content(1 << 16):
                 bar.update(file.write(chunk))
@@ -113,22 +110,29 @@ def unpack(archive: Path, folder: Path) -> Path:
     """
     again = "delete it and fetch it again"
     try:
-        with rarfile.RarFile(archive) as rar:
-            members = rar.infolist()
+        rar = rarfile.RarFile(archive)
     except (rarfile.Error, OSError) as error:
         raise UserError(f"{archive}: not a RAR archive ({error}); {again}") from None
-    for member in members:
+    for member in rar.infolist():
         path = PurePosixPath(member.filename.replace("\\", "/"))
         if path.is_absolute() or ".." in path.parts or ":" in path.parts[0] or member.is_symlink():
             raise UserError(f"{archive}: holds {member.filename!r}, which leads out of the folder")
-    stored = all(member.is_dir() or member.compress_type == rarfile.RAR_M0 for member in members)
-    tools = ["rarfile"] if stored else [name for name in TOOLS if shutil.which(name)]
+    files = [member for member in rar.infolist() if not member.is_dir()]
+    if all(member.compress_type == rarfile.RAR_M0 for member in files):
+        tools = ["rarfile"]  # nothing is compressed
+    else:
+        tools = [name for name in TOOLS if shutil.which(name)]
     failures = [] if tools else ["it needs unar, bsdtar or 7z; on Debian: apt-get install unar"]
     for tool in tools:
         try:
             with paths.atomic_dir(folder) as temporary:
-                _run(tool, archive, temporary)
-                _check(members, temporary)
+                if tool == "rarfile":
+                    rar.extractall(temporary)
+                else:
+                    names = {"to": temporary, "archive": archive}
+                    command = [word.format(**names) for word in TOOLS[tool].split()]
+                    subprocess.run(command, capture_output=True, text=True, check=True)
+                _check(files, temporary)
             return folder
         except (rarfile.Error, subprocess.CalledProcessError, FileNotFoundError) as error:
             output = getattr(error, "stderr", None) or str(error)
@@ -136,18 +140,9 @@ def unpack(archive: Path, folder: Path) -> Path:
     raise UserError(f"{archive}: not unpacked ({'; '.join(failures)}); if it is damaged, {again}")
 
 
-def _run(tool: str, archive: Path, to: Path) -> None:
-    if tool == "rarfile":  # nothing is compressed
-        with rarfile.RarFile(archive) as rar:
-            rar.extractall(to)
-        return
-    command = [word.format(to=to, archive=archive) for word in TOOLS[tool].split()]
-    subprocess.run(command, capture_output=True, text=True, check=True)
-
-
-def _check(members: list[rarfile.RarInfo], folder: Path) -> None:
+def _check(files: list[rarfile.RarInfo], folder: Path) -> None:
     """Compare the unpacked files with the archive's own list."""
-    for member in members:
+    for member in files:
         path = folder / member.filename.replace("\\", "/")
-        if not member.is_dir() and not (path.is_file() and path.stat().st_size == member.file_size):
+        if not path.is_file() or path.stat().st_size != member.file_size:
             raise FileNotFoundError(f"{member.filename} is missing or has another size")

@@ -4,7 +4,6 @@ Frames are counted by decoding them, since headers lie, and scaled by area avera
 pixels makes small things flicker.
 """
 
-import itertools
 import multiprocessing
 from collections import deque
 from collections.abc import Iterator
@@ -37,8 +36,8 @@ def decode(path: Path | str, size: int = 64) -> np.ndarray:
     """
     frames, trouble = decode_until_trouble(Path(path), size)
     if trouble:
-        raise UserError(f"{paths.display(path)}: {trouble}; give a video that FFmpeg decodes, such "
-                        "as .mpg")  # fmt: skip
+        remedy = "give a video that FFmpeg decodes, such as .mpg"
+        raise UserError(f"{paths.display(path)}: {trouble}; {remedy}")
     return frames
 
 
@@ -85,23 +84,18 @@ def decode_all(files: list[Path], size: int, workers: int) -> Iterator[tuple[np.
     """Yield `decode_until_trouble` of each file, in order, from processes of their own."""
     context = multiprocessing.get_context("forkserver")  # TensorFlow's threads must not be forked
     context.set_forkserver_preload([__name__])
-    ahead = iter(files)
+    pending: deque[ProcessFuture] = deque()
     with ProcessPool(workers, context=context) as pool:
         try:
-            first = itertools.islice(ahead, 2 * workers)
-            pending = deque(_schedule(pool, file, size) for file in first)
-            while pending:
-                result = _result(pending.popleft())
-                pending.extend(_schedule(pool, file, size) for file in itertools.islice(ahead, 1))
-                yield result
+            for file in files:
+                size_on_disk = file.stat().st_size if file.exists() else 0  # of a broken link, 0
+                timeout = TIMEOUT_SECONDS + size_on_disk / BYTES_A_SECOND
+                pending.append(pool.schedule(decode_until_trouble, (file, size), timeout=timeout))
+                if len(pending) == 2 * workers:  # results that wait take memory
+                    yield _result(pending.popleft())
+            yield from map(_result, pending)
         finally:
             pool.stop()
-
-
-def _schedule(pool: ProcessPool, file: Path, size: int) -> ProcessFuture:
-    size_on_disk = file.stat().st_size if file.exists() else 0  # a link may lead nowhere
-    timeout = TIMEOUT_SECONDS + size_on_disk / BYTES_A_SECOND
-    return pool.schedule(decode_until_trouble, (file, size), timeout=timeout)
 
 
 def _result(future: ProcessFuture) -> tuple[np.ndarray, str]:

@@ -9,6 +9,7 @@ A clip that cannot be used is left out and listed in `store.json`.
 import contextlib
 import hashlib
 import json
+import math
 import os
 import shutil
 import sys
@@ -60,36 +61,29 @@ def prepare(
     groups, rule = find_groups(names, spec.group_pattern)
     clips = list(zip(clip_names(names), groups, files, strict=True))
     if rule == OWN:
-        warning = "warning: no groups in the names: each clip is its own; see --group-pattern"
-        print(warning, file=sys.stderr)
+        warning = "no groups in the names: each clip is its own; see --group-pattern"
+        print(f"warning: {warning}", file=sys.stderr)
     origin = {"folder": str(root.absolute()), "groups": rule, "av": av.__version__}
     partial = path.with_name(f".partial-{path.name}")
     decoded = partial / _digest(clips, spec)
-    with _only_process(path):
-        try:
-            if not decoded.exists():
-                _decode(decoded, spec, list(tree), origin, clips, workers)
-            _check_broken(root, ClipStore.open(decoded).info.left_out, len(files), broken)
-            decoded.rename(path)
-            shutil.rmtree(partial)  # with what other options or killed processes left
-        finally:
-            with contextlib.suppress(OSError):  # not empty
-                partial.rmdir()
-    return ClipStore.open(path)
-
-
-@contextlib.contextmanager
-def _only_process(path: Path) -> Iterator[None]:
-    """Raise a `UserError` if the store exists or another process prepares it; keep others out."""
     try:
         with paths.lock(path.with_name(f".partial-{path.name}.lock"), wait=False):
             if path.exists():
                 remedy = "choose another --store or delete it first"
                 raise UserError(f"{path}: exists already; {remedy}")
-            yield
+            try:
+                if not decoded.exists():
+                    _decode(decoded, spec, list(tree), origin, clips, workers)
+                _check_broken(root, ClipStore.open(decoded).info.left_out, len(files), broken)
+                decoded.rename(path)
+                shutil.rmtree(partial)  # with what other options or killed processes left
+            finally:
+                with contextlib.suppress(OSError):  # not empty
+                    partial.rmdir()
     except paths.Locked:
         remedy = "wait for it or choose another --store"
         raise UserError(f"{path}: another process is preparing it; {remedy}") from None
+    return ClipStore.open(path)
 
 
 def _decode(
@@ -105,10 +99,10 @@ def _decode(
             if trouble or n < spec.window:
                 reason = trouble or f"{n} frames, fewer than {spec.window}"
                 writer.leave_out(clip, reason, frames_read=n, damaged=bool(trouble))
-                continue
-            sequences = windows(frames, spec.window, spec.stride)
-            unit = {"label": classes.index(clip.split("/")[0]), "group": group, "clip": clip}
-            writer.add(sequences, **unit, frames_read=n)
+            else:
+                sequences = windows(frames, spec.window, spec.stride)
+                label = classes.index(clip.split("/")[0])
+                writer.add(sequences, label=label, group=group, clip=clip, frames_read=n)
 
 
 def _digest(clips: list, spec: DataSpec) -> str:
@@ -154,11 +148,9 @@ def _videos(folder: Path) -> Iterator[Path]:
 def _check_broken(root: Path, left_out: list[dict], n: int, share: float) -> None:
     """Raise a `UserError` if more than `share` of `n` clips, and more than one, are damaged."""
     broken = [item for item in left_out if item["damaged"]]
-    if len(broken) <= max(1, share * n):
-        return
-    first = f"{broken[0]['clip']} ({broken[0]['reason']})"
-    enough = -(-len(broken) / n // 0.01) / 100  # rounded up to a percent
-    raise UserError(
-        f"{root}: {len(broken)} of {n} clips cannot be decoded, the first: {first}; repair or "
-        f"remove them, or allow more, which decodes nothing again, with --broken {enough:g}"
-    )
+    if len(broken) > 1 and len(broken) / n > share:
+        first = f"{broken[0]['clip']} ({broken[0]['reason']})"
+        problem = f"{len(broken)} of {n} clips cannot be decoded, the first: {first}"
+        enough = math.ceil(100 * len(broken) / n) / 100
+        more = f"allow more, which decodes nothing again, with --broken {enough:g}"
+        raise UserError(f"{root}: {problem}; repair or remove them, or {more}")
