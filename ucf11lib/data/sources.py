@@ -30,13 +30,8 @@ def open_or_prepare(spec: DataSpec) -> ClipStore:
 def prepare(spec: DataSpec, path: Path | str, **options) -> ClipStore:
     """Prepare a new store at `path`.
 
-    Args:
-        spec: which data.
-        path: the store's folder, which must not exist.
-        options: `broken` and `workers`, see `videos.source.prepare`; only where videos are decoded.
-
-    Raises:
-        UserError: options of another source, or data that cannot be used.
+    `options` are `broken` and `workers` of `videos.source.prepare`, only where videos are decoded.
+    Raises `UserError` on options of another source, or data that cannot be used.
     """
     if spec.source in ("ucf11", "videos"):
         return videos.prepare(path, spec, **options)

@@ -1,10 +1,9 @@
 """Which sequences train and which are held out.
 
 `random` is the 2019 report's: sequences of one clip are on both sides, so a model that memorises
-does well. `video` keeps each clip on one side, `group` each group (performer, place, camera): only
-it shows how a model does on people and places that it has not seen. `logo` leaves one group index
-out at a time, UCF-11's own protocol (Liu, Luo and Shah 2009) and Weizmann's. Settings are selected
-on a part cut out of the training side (`inner_split`), so that the held-out side is used once.
+does well. `video` keeps each clip on one side, `group` each group (performer, place, camera).
+`logo` leaves one group index out at a time, UCF-11's own protocol (Liu, Luo and Shah 2009) and
+Weizmann's. Settings are selected on a part cut out of the training side (`inner_split`).
 """
 
 import re
@@ -36,8 +35,7 @@ class Split:
 def split(store: ClipStore, config: RunConfig) -> Split:
     """Divide a store's sequences as a run's `split` and `seed` ask.
 
-    Raises:
-        UserError: a store that cannot be divided so, or that does not have the fold.
+    Raises `UserError` for a store that cannot be divided so, or that does not have the fold.
     """
     spec = config.split
     logo = spec.kind == LOGO
@@ -48,8 +46,7 @@ def split(store: ClipStore, config: RunConfig) -> Split:
 def divide(store: ClipStore, kind: str, seed: int = 0) -> Split:
     """Divide a store's sequences at random, by clip (`video`) or by group.
 
-    Raises:
-        UserError: an unknown kind, or too few clips or groups to hold any out of each class.
+    Raises `UserError` on an unknown kind, or too few clips or groups to hold any out of each class.
     """
     check_name(kind, SPLITS, "split")
     if kind != "random":
@@ -65,10 +62,8 @@ def divide(store: ClipStore, kind: str, seed: int = 0) -> Split:
 def list_folds(store: ClipStore) -> list[str]:
     """Return the names of a store's folds, each a group index of every class, in natural order.
 
-    A group that spans classes, such as Weizmann's subject "daria", is a fold by itself.
-
-    Raises:
-        UserError: the groups are estimated, each clip is its own group, or a group has no index.
+    A group that spans classes, such as Weizmann's subject "daria", is a fold by itself. Raises
+    `UserError` if groups are estimated, each clip is its own group, or a group has no index.
     """
     return sorted(set(_fold_of_each_group(store).values()), key=_natural)
 
@@ -76,9 +71,7 @@ def list_folds(store: ClipStore) -> list[str]:
 def leave_out(store: ClipStore, fold: str) -> Split:
     """Hold out the groups of one index in every class, and train on all others.
 
-    Raises:
-        UserError: an unknown fold, one without which a class has no training sequences, or a store
-            without folds.
+    Raises `UserError` for no such fold, or one without which a class has nothing to train on.
     """
     of_group = _fold_of_each_group(store)
     check_name(fold, list_folds(store), "fold")
@@ -93,8 +86,7 @@ def leave_out(store: ClipStore, fold: str) -> Split:
 def inner_split(store: ClipStore, outer: Split, seed: int = 0) -> Split:
     """Divide `outer.train` again, by group: about a fifth of each class to select settings on.
 
-    Raises:
-        UserError: a class has fewer than 2 groups in the training part.
+    Raises `UserError` if a class has fewer than 2 groups in the training part.
     """
     what = "an inner split of the training part"
     return _by_unit(store, "group", outer.train, seed, what, "prepare more groups")

@@ -1,13 +1,10 @@
 """ClipStore: sequences on disk, memory-mapped, with the clip and the group each was cut from.
 
-A store is a folder:
+A store is a folder, which appears complete or not at all (`ucf11lib.data.writer`):
 
     frames.npy   uint8 (N, window, size, size, 3), RGB; opened as a read-only memory map
-    index.csv    one row a sequence: label, class, group, clip, first_frame; confidence where
-                 clips are estimated
-    store.json   format, source, classes, window, stride, size, origin, checksums, clips left out
-
-It appears complete or not at all (`ucf11lib.data.writer`), and records its origin.
+    index.csv    a row a sequence: label, class, group, clip, first_frame; course files: confidence
+    store.json   `StoreInfo`
 """
 
 import hashlib
@@ -57,8 +54,7 @@ class ClipStore:
     def open(cls, path: Path | str) -> "ClipStore":
         """Open the store at `path`.
 
-        Raises:
-            UserError: no store at `path`, another format, or files that do not fit each other.
+        Raises `UserError` for no store, another format, or files that do not fit each other.
         """
         path = Path(path)
         if not (path / "store.json").is_file():
@@ -91,7 +87,7 @@ class ClipStore:
 
     @property
     def source(self) -> str:
-        """Where the sequences come from: `synthetic`, `course`, `ucf11` or `videos`."""
+        """`synthetic`, `course`, `ucf11` or `videos`."""
         return self.info.source
 
     @property
@@ -136,28 +132,21 @@ class ClipStore:
         """Read sequences: uint8 (n, window, size, size, 3), in the order asked for."""
         return self.frames[np.asarray(indices, np.int64)]
 
-    def channel_statistics(
-        self, indices: np.ndarray, most: int = 512
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return mean and std of each channel, grey levels, from at most `most` of `indices`."""
-        spread = np.linspace(0, len(indices) - 1, min(most, len(indices))).astype(int)
+    def channel_statistics(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return mean and std of each channel, grey levels, from at most 512 of `indices`."""
+        spread = np.linspace(0, len(indices) - 1, min(512, len(indices))).astype(int)
         total = np.zeros(3)
         squares = np.zeros(3)
-        count = 0
         for i in indices[spread]:
             pixels = self.frames[i].reshape(-1, 3).astype(np.float32)
             total += pixels.sum(axis=0, dtype=np.float64)
             squares += np.square(pixels).sum(axis=0, dtype=np.float64)
-            count += len(pixels)
+        count = self.frames[0, ..., 0].size * len(spread)
         mean = total / count
         return mean, np.sqrt(np.maximum(squares / count - mean**2, 1e-6))
 
     def verify(self) -> None:
-        """Compare both files with their recorded checksums.
-
-        Raises:
-            UserError: a file differs from what was written.
-        """
+        """Raise a `UserError` if a file differs from what was written, by its checksum."""
         frames = sha256(self.path / "frames.npy", self.frames.offset)
         digests = {"frames": frames, "index": sha256(self.path / "index.csv")}
         for name, digest in digests.items():
@@ -166,12 +155,11 @@ class ClipStore:
 
     def describe(self) -> pd.DataFrame:
         """Return sequences, clips and groups of each class, with a last row of totals."""
-        labelled = self.index.groupby("label")
-        table = labelled.agg(
-            sequences=("clip", "size"), clips=("clip", "nunique"), groups=("group", "nunique")
-        ).reindex(range(len(self.classes)), fill_value=0)
-        totals = [len(self), self.index["clip"].nunique(), self.index["group"].nunique()]
-        table.loc[len(table)] = totals
+        columns = {"sequences": ("clip", "size")}
+        columns |= {"clips": ("clip", "nunique"), "groups": ("group", "nunique")}
+        table = self.index.groupby("label").agg(**columns)
+        table = table.reindex(range(len(self.classes)), fill_value=0)
+        table.loc[len(table)] = [len(self), len(set(self.clips)), len(set(self.groups))]
         table.insert(0, "class", [*self.classes, "all"])
         return table.rename_axis(index=None)
 
@@ -187,7 +175,7 @@ class ClipStore:
         return (
             f"{info.source}: {len(self)} sequences of {info.window}x{info.size}x{info.size}x3"
             f"{apart} ({self.frames.nbytes / 1e6:,.0f} MB) from {info.frames_read} frames, "
-            f"{self.index['clip'].nunique()} clips, {self.index['group'].nunique()} groups, "
+            f"{len(set(self.clips))} clips, {len(set(self.groups))} groups, "
             f"{len(self.classes)} classes{tail}"
         )
 

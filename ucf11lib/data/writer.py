@@ -18,18 +18,14 @@ from ucf11lib.errors import UserError
 
 @dataclass
 class StoreWriter:
-    """Appends the sequences of clips to a store in preparation; obtained from `create`.
-
-    `columns` may be given further columns of the index, or other values than `add` got: one a
-    sequence.
-    """
+    """Appends the sequences of clips to a store in preparation; obtained from `create`."""
 
     classes: Sequence[str]
     window: int
     stride: int
     size: int
     file: BinaryIO
-    columns: dict[str, Sequence] = field(default_factory=dict)
+    columns: dict[str, Sequence] = field(default_factory=dict)  # of the index, beside `add`'s
     left_out: list[dict] = field(default_factory=list)
     frames_read: int = 0
 
@@ -55,10 +51,10 @@ class StoreWriter:
         first_frame: int = 0,
         frames_read: int | None = None,
     ) -> None:
-        """Append the sequences of one clip.
+        """Append the sequences of one clip, uint8 (n, window, size, size, 3), RGB.
 
         Args:
-            frames: uint8 (n, window, size, size, 3), RGB.
+            frames: the sequences.
             label: the clip's class, an index into `classes`.
             group: the clip's group.
             clip: the clip's name, unique in the store.
@@ -93,13 +89,8 @@ def create(
 ) -> Iterator[StoreWriter]:
     """Yield a writer; the store appears at `path` when the block ends without an error.
 
-    Args:
-        path: the store's folder, which must not exist.
-        source, classes, origin, window, size: see `StoreInfo`.
-        stride: frames from one sequence's start to the next's; `window` by default.
-
-    Raises:
-        UserError: `path` exists, or the block added no sequence.
+    The further arguments are those of `StoreInfo`; `stride` is `window` by default. Raises
+    `UserError` if `path` exists or the block added no sequence.
     """
     path = Path(path)
     exists = f"{path}: exists already; choose another --store or delete it first"

@@ -98,9 +98,7 @@ def _limited_memory(size: int) -> Iterator[None]:
 def read_pair(path: Path) -> tuple[np.ndarray, object]:
     """Return the array and the labels (array, list or tuple) of a pickled pair, `.gz` or not.
 
-    Raises:
-        Refused: the file is damaged, or is no such pair.
-        OSError: it cannot be opened.
+    Raises `Refused` if the file is damaged or is no such pair, `OSError` if it cannot be opened.
     """
     with path.open("rb") as raw:
         packed = raw.read(2) == b"\x1f\x8b"

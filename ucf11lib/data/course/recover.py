@@ -85,13 +85,9 @@ class Recovery:
 def boundary_scores(truth: Sequence, estimate: Sequence, labels: np.ndarray) -> dict:
     """Compare estimated boundaries with true ones, within classes, where a boundary is sure.
 
-    Args:
-        truth, estimate: clips or groups of n sequences in file order, of any kind.
-        labels: int (n,).
-
-    Returns:
-        `true`, `estimated` and `both`, counts of boundaries, with `precision` and `recall`; None
-        where there are none.
+    `truth` and `estimate` are clips or groups of n sequences in file order, `labels` int (n,).
+    Returns `true`, `estimated` and `both`, counts of boundaries, and `precision` and `recall`, None
+    where there are none.
     """
     inner = labels[1:] == labels[:-1]
     truth, estimate = np.array(truth), np.array(estimate)

@@ -31,11 +31,8 @@ def prepare(path: Path | str, folder: Path | str) -> ClipStore:
     """Read the two parts in `folder` into a new store at `path`; clips and groups are estimated.
 
     A part may be compressed (`.pkl.gz`); one is in memory at a time. The index has one more column,
-    `confidence` of each clip boundary, 0.5..1.
-
-    Raises:
-        UserError: a part is missing, is not what it should be, or asks for anything but arrays;
-            `path` exists.
+    `confidence` of each clip boundary, 0.5..1. Raises `UserError` if `path` exists, or if a part is
+    missing, is not what it should be, or asks for anything but arrays.
     """
     files = [_part_file(Path(folder), name) for name in PARTS]
     origin = {"folder": str(Path(folder).absolute()), "groups": "estimated", "clips": "estimated"}
@@ -146,10 +143,8 @@ def export(store: ClipStore, folder: Path | str) -> list[Path]:
     """Write `store` as the course's two files, sorted by class and cut in the middle.
 
     Pickle copies a file's frames: memory is about five times half of the store. The pickles have
-    protocol 2 and old names, which Python 2 and numpy 1 read.
-
-    Raises:
-        UserError: a file exists, or the store's classes or sequences are not the course's.
+    protocol 2 and old names, which Python 2 and numpy 1 read. Raises `UserError` if a file exists,
+    or the store's classes or sequences are not the course's.
     """
     files = [Path(folder, name) for name in PARTS]
     if existing := [file for file in files if file.exists()]:

@@ -44,16 +44,9 @@ def _draw(
 
 
 def render_clip(name: str, place: Place, n_sequences: int, rng: np.random.Generator) -> np.ndarray:
-    """Render one clip of class `name`.
+    """Render one clip of class `name` at its group's `place`, with the clip's own `rng`.
 
-    Args:
-        name: the class's folder name.
-        place: the clip's group.
-        n_sequences: how many sequences, one after the other.
-        rng: the clip's own randomness.
-
-    Returns:
-        uint8 (n_sequences, 30, 64, 64, 3), RGB.
+    Returns uint8 (n_sequences, 30, 64, 64, 3), RGB; the sequences follow each other.
     """
     n = n_sequences * WINDOW
     t = np.arange(n) / FPS

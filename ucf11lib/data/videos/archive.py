@@ -39,10 +39,8 @@ def fetch(url: str, folder: Path) -> Path:
     """Download `url` into `folder`, resuming where an earlier try broke off; return the file.
 
     The SHA-256 of the first download is saved beside the file and compared at every later use.
-
-    Raises:
-        RunFailed: the connection breaks off again and again; the next try resumes.
-        UserError: a file that is not the one downloaded first.
+    Raises `RunFailed` if the connection breaks off again and again, where the next try resumes, and
+    `UserError` on a file that is not the one downloaded first.
     """
     path = folder / PurePosixPath(url).name
     saved = folder / f"{path.name}.sha256"
@@ -105,8 +103,7 @@ def _download_rest(url: str, part: Path, size: int) -> None:
 def unpack(archive: Path, folder: Path) -> Path:
     """Unpack a RAR archive into the new `folder`, complete or not at all, and return it.
 
-    Raises:
-        UserError: no RAR archive, names that lead out of `folder`, or no tool that can unpack it.
+    Raises `UserError` on no RAR archive, names that lead out of `folder`, or no tool to unpack it.
     """
     again = "delete it and fetch it again"
     try:

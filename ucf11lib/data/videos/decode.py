@@ -31,8 +31,7 @@ AREA = (
 def decode(path: Path | str, size: int = 64) -> np.ndarray:
     """Return a video file's frames, scaled to a square: uint8 (n, size, size, 3), RGB, n >= 1.
 
-    Raises:
-        UserError: the file cannot be opened, has no video stream, or does not decode to its end.
+    Raises `UserError` if it cannot be opened, has no video stream, or does not decode to its end.
     """
     frames, trouble = decode_until_trouble(Path(path), size)
     if trouble:

@@ -18,12 +18,9 @@ OWN = "each clip its own"
 def find_groups(names: list[str], pattern: str = "") -> tuple[list[str], str]:
     """Return each clip's group, by the first rule that fits all of them, and that rule.
 
-    Args:
-        names: files relative to the tree's root, `<class>/[<folder>/]<clip>.<suffix>`.
-        pattern: searched in them instead; the group is its `(?P<group>...)`, or its first.
-
-    Raises:
-        UserError: `pattern` does not compile, has no capture group, or does not match all names.
+    `names` are files relative to the tree's root, `<class>/[<folder>/]<clip>.<suffix>`. `pattern`
+    is searched in them instead; the group is its `(?P<group>...)`, or its first. Raises `UserError`
+    if it does not compile, has no capture group, or does not match all names.
     """
     rules = RULES
     if pattern:
@@ -48,8 +45,7 @@ def find_groups(names: list[str], pattern: str = "") -> tuple[list[str], str]:
 def clip_names(names: list[str]) -> list[str]:
     """Return the names without their suffixes.
 
-    Raises:
-        UserError: a name that is not UTF-8, or two that are the same but for the suffix.
+    Raises `UserError` on a name that is not UTF-8, or two that are the same but for the suffix.
     """
     clips: dict[str, str] = {}
     for name in names:

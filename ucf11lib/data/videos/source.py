@@ -39,15 +39,12 @@ def prepare(
 
     Args:
         path: the store's folder, which must not exist.
-        spec: source `ucf11` (only UCF-11's class folders, in its order) or `videos` (any, sorted);
-            folder, window, stride, size, group_pattern.
+        spec: source `ucf11` (only UCF-11's class folders, in its order) or `videos` (any, sorted).
         broken: share of the clips that may be undecodable. If more are, and more than one, the
-            decoded store stays in a hidden folder beside `path`; the next call with a larger share
-            uses it.
+            decoded store waits in a hidden folder beside `path` for a call with a larger share.
         workers: processes that decode, as many as processors by default.
 
-    Raises:
-        UserError: the tree, its names or an option is wrong, or too many clips are undecodable.
+    Raises `UserError` if the tree, its names or an option is wrong, or too much is undecodable.
     """
     path = Path(path)
     workers = os.cpu_count() or 1 if workers is None else workers
