@@ -68,7 +68,9 @@ def test_sequences_of_clip_course_sizes():
 def test_motions_move_and_stay_in_sight(name):
     u = np.linspace(0, 1, 30)
     scene = MOTIONS[name](u, Style(rate=1.0, vigour=1.0, lean=0.0, prop=1.0))
-    shapes = [np.broadcast_to(points, (30, *points.shape[-2:])) for points, *_ in body_shapes(scene)]
+    shapes = [
+        np.broadcast_to(points, (30, *points.shape[-2:])) for points, *_ in body_shapes(scene)
+    ]
     points = np.concatenate(shapes, axis=1)
     assert np.isfinite(points).all()
     assert np.ptp(points, axis=0).max() > 0.15

@@ -12,86 +12,60 @@ from ucf11lib.runs import RunConfig
 
 @st.composite
 def index_sets(draw):
-    n_classes, labels, groups, clips = draw(st.integers(2, 4)), [], [], []
-    for label in range(n_classes):
+    """Labels, groups and clips of a store whose groups belong to one class each."""
+    labels, groups, clips = [], [], []
+    for label in range(draw(st.integers(2, 4))):
         for g in range(draw(st.integers(2, 7))):
             for c in range(draw(st.integers(1, 3))):
-                for _ in range(draw(st.integers(1, 3))):
-                    labels.append(label)
-                    groups.append(f"{label}/{g}")
-                    clips.append(f"{label}/{g}/{c}")
+                n = draw(st.integers(1, 3))
+                labels += [label] * n
+                groups += [f"{label}/{g}"] * n
+                clips += [f"{label}/{g}/{c}"] * n
     return labels, groups, clips
+
+
+def check_shares(store, indices, held_out, units):
+    """Each class is held out to about the share of a fold, within its largest unit."""
+    per_class = [np.unique(units[indices[store.labels[indices] == c]], return_counts=True)[1]
+                 for c in range(len(store.classes))]  # fmt: skip
+    n_folds = min(splits.FOLDS, *map(len, per_class))
+    for label, sizes in enumerate(per_class):
+        count = (store.labels[held_out] == label).sum()
+        assert abs(count - sizes.sum() / n_folds) <= sizes.max()
 
 
 @pytest.mark.parametrize("kind", splits.SPLITS)
 @settings(max_examples=200, deadline=None)
 @given(columns=index_sets(), seed=st.integers(0, 5))
-def test_divide_parts_are_disjoint_complete_and_repeatable(kind, columns, seed, fake_store):
+def test_divide_and_inner_split_are_disjoint_complete_and_repeatable(
+    kind, columns, seed, fake_store
+):
     store = fake_store(*columns)
     if len(store) < splits.FOLDS:
         return
-    parts, again = splits.divide(store, kind, seed), splits.divide(store, kind, seed)
-    assert sorted([*parts.train, *parts.validation]) == list(range(len(store)))
-    assert np.array_equal(parts.train, again.train)
-    assert len(parts.validation)
-    units = {"video": store.clips, "group": store.groups}.get(kind)
-    if units is not None:
-        assert not set(units[parts.train]) & set(units[parts.validation])
-        assert set(store.labels[parts.train]) == set(range(len(store.classes)))
-
-
-def test_divide_random_holds_out_the_reports_160(fake_store):
-    labels = np.repeat(range(11), 100)
-    store = fake_store(
-        labels, [f"g{i // 25}" for i in range(1100)], [f"c{i // 5}" for i in range(1100)]
-    )
-    assert len(splits.divide(store, "random").validation) == 160
-
-
-def test_divide_group_holds_out_a_fifth_of_each_class(fake_store):
-    labels = np.repeat(range(11), 100)
-    many = fake_store(
-        labels, [f"g{i // 4}" for i in range(1100)], [f"c{i // 2}" for i in range(1100)]
-    )
-    parts = splits.divide(many, "group")
-    assert np.bincount(many.labels[parts.validation]).tolist() == [20] * 11
-
-
-def test_divide_another_seed_another_split(store):
-    a, b = (splits.divide(store, "group", seed).validation for seed in (0, 1))
-    assert not np.array_equal(a, b)
-
-
-def test_divide_class_of_one_group_is_named(fake_store):
-    small = fake_store([0, 0, 1, 1, 1], ["a", "b", "c", "c", "c"], ["1", "2", "3", "4", "5"])
-    with pytest.raises(
-        UserError, match=r"needs at least 2 groups of each class; too few of class1"
-    ):
-        splits.divide(small, "group")
-
-
-def test_divide_unknown_kind(store):
-    with pytest.raises(
-        UserError, match="unknown split 'sorted'; choose one of random, video, group"
-    ):
-        splits.divide(store, "sorted")
-
-
-@pytest.mark.parametrize("kind", ["video", "group"])
-@settings(max_examples=200, deadline=None)
-@given(columns=index_sets(), seed=st.integers(0, 5))
-def test_divide_share_of_each_class_to_within_its_largest_unit(kind, columns, seed, fake_store):
-    store = fake_store(*columns)
+    everything = np.arange(len(store))
+    every_class = set(range(len(store.classes)))
     parts = splits.divide(store, kind, seed)
-    units = {"video": store.clips, "group": store.groups}[kind]
-    k = min(
-        splits.FOLDS,
-        *(len(set(units[store.labels == label])) for label in range(len(store.classes))),
-    )
-    for label in range(len(store.classes)):
-        _, sizes = np.unique(units[store.labels == label], return_counts=True)
-        held_out = (store.labels[parts.validation] == label).sum()
-        assert abs(held_out - sizes.sum() / k) <= sizes.max()
+    assert np.array_equal(np.sort([*parts.train, *parts.validation]), everything)
+    assert np.array_equal(parts.train, splits.divide(store, kind, seed).train)
+    assert len(parts.validation)
+    if kind != "random":
+        units = {"video": store.clips, "group": store.groups}[kind]
+        assert not set(units[parts.train]) & set(units[parts.validation])
+        assert set(store.labels[parts.train]) == every_class
+        check_shares(store, everything, parts.validation, units)
+    in_training = set(zip(store.labels[parts.train], store.groups[parts.train], strict=True))
+    if min(sum(label == c for label, _ in in_training) for c in every_class) < 2:
+        message = "an inner split of the training part needs at least 2 groups of each class"
+        with pytest.raises(UserError, match=message):
+            splits.inner_split(store, parts, seed)
+        return
+    inner = splits.inner_split(store, parts, seed)
+    assert np.array_equal(np.sort([*inner.train, *inner.validation]), parts.train)
+    assert np.array_equal(inner.train, splits.inner_split(store, parts, seed).train)
+    assert not set(store.groups[inner.train]) & set(store.groups[inner.validation])
+    assert set(store.labels[inner.train]) == every_class
+    check_shares(store, parts.train, inner.validation, store.groups)
 
 
 @settings(max_examples=100, deadline=None)
@@ -101,7 +75,7 @@ def test_divide_share_of_each_class_to_within_its_largest_unit(kind, columns, se
     seed=st.integers(0, 5),
 )
 def test_divide_groups_that_span_classes_stay_on_one_side(n_classes, draws, seed, fake_store):
-    labels = np.array([number % n_classes for number in range(len(draws))])
+    labels = np.arange(len(draws)) % n_classes
     groups = [f"person{draw % 7}" for draw in draws]
     store = fake_store(labels, groups, [f"{group}/{i // 2}" for i, group in enumerate(groups)])
     if any(len(set(store.groups[labels == label])) < 2 for label in range(n_classes)):
@@ -114,57 +88,39 @@ def test_divide_groups_that_span_classes_stay_on_one_side(n_classes, draws, seed
         assert not set(store.groups[parts.train]) & set(store.groups[parts.validation])
 
 
+def test_divide_holds_out_the_reports_160_or_a_fifth_of_each_class(fake_store):
+    numbers = np.arange(1100)
+    groups, clips = ([f"{n}" for n in numbers // size] for size in (4, 2))
+    store = fake_store(numbers // 100, groups, clips)
+    assert len(splits.divide(store, "random").validation) == 160
+    held_out = splits.divide(store, "group").validation
+    assert np.bincount(store.labels[held_out]).tolist() == [20] * 11
+
+
 def test_divide_five_seeds_hold_all_people_out_once(fake_store):
     people = np.repeat([f"person{i}" for i in range(9)], np.arange(4, 22, 2))
     store = fake_store(np.arange(len(people)) % 2, people, people)
-    sides = [
-        set(people[splits.divide(store, "group", seed).validation]) for seed in range(splits.FOLDS)
-    ]
+    held_out = [splits.divide(store, "group", seed).validation for seed in range(splits.FOLDS)]
+    sides = [set(people[indices]) for indices in held_out]
     assert sum(map(len, sides)) == len(set.union(*sides)) == 9
 
 
-@settings(max_examples=250, deadline=None)
-@given(columns=index_sets(), kind=st.sampled_from(splits.SPLITS), seed=st.integers(0, 5))
-def test_inner_split_uses_only_training_groups(columns, kind, seed, fake_store):
-    store = fake_store(*columns)
-    if len(store) < splits.FOLDS:
-        return
-    parts = splits.divide(store, kind, seed)
-    in_training = [
-        set(store.groups[parts.train][store.labels[parts.train] == c])
-        for c in range(len(store.classes))
-    ]
-    if min(map(len, in_training)) < 2:
-        with pytest.raises(
-            UserError,
-            match="an inner split of the training part needs at least 2 groups of each class",
-        ):
-            splits.inner_split(store, parts, seed)
-        return
-    inner, again = (splits.inner_split(store, parts, seed) for _ in range(2))
-    assert np.array_equal(np.sort([*inner.train, *inner.validation]), parts.train)
-    assert not set(store.groups[inner.train]) & set(store.groups[inner.validation])
-    assert set(store.labels[inner.train]) == set(range(len(store.classes)))
-    assert np.array_equal(inner.validation, again.validation)
-    k = min(splits.FOLDS, *map(len, in_training))
-    for label in range(len(store.classes)):
-        _, sizes = np.unique(
-            store.groups[parts.train][store.labels[parts.train] == label], return_counts=True
-        )
-        held = (store.labels[inner.validation] == label).sum()
-        assert abs(held - sizes.sum() / k) <= sizes.max()
+def test_divide_refuses_what_cannot_be_divided(store, fake_store):
+    small = fake_store([0, 0, 1, 1, 1], ["a", "b", "c", "c", "c"], list("12345"))
+    message = r"needs at least 2 groups of each class; too few of class1"
+    with pytest.raises(UserError, match=message):
+        splits.divide(small, "group")
+    with pytest.raises(UserError, match="unknown split 'sorted'; choose one of random, video, gr"):
+        splits.divide(store, "sorted")
 
 
 def test_divide_splits_of_the_first_version(store):
+    """Other splits would make all published numbers incomparable; seeds differ."""
     sums = {
-        kind: [int(splits.divide(store, kind, seed).validation.sum()) for seed in (0, 1)]
+        kind: [splits.divide(store, kind, seed).validation.sum() for seed in (0, 1)]
         for kind in splits.SPLITS
     }
-    assert sums == {
-        "random": [1858, 1718],
-        "video": [1873, 1854],
-        "group": [2930, 2850],
-    }  # of the first version
+    assert sums == {"random": [1858, 1718], "video": [1873, 1854], "group": [2930, 2850]}
 
 
 def test_split_inner_is_cut_from_the_training_part(store):

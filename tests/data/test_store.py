@@ -1,4 +1,3 @@
-import json
 import shutil
 
 import numpy as np
@@ -9,40 +8,31 @@ from ucf11lib.data.writer import create
 from ucf11lib.errors import UserError
 from ucf11lib.runs import RunConfig
 
+FRAMES = np.random.default_rng(0).integers(0, 256, (3, 4, 8, 8, 3), dtype=np.uint8)
+INFO = {"source": "videos", "classes": ["biking", "soccer_juggling"], "origin": {"folder": "x"}}
 
-def write(path, n=3, size=8, window=4):
-    frames = np.random.default_rng(0).integers(0, 256, (n, window, size, size, 3), dtype=np.uint8)
-    with create(
-        path,
-        source="videos",
-        classes=["biking", "soccer_juggling"],
-        origin={"folder": "x"},
-        window=window,
-        size=size,
-    ) as writer:
-        writer.add(frames[:2], label=0, group="a", clip="a/1", first_frame=8)
-        writer.add(frames[2:], label=1, group="b", clip="b/1")
+
+@pytest.fixture
+def path(tmp_path):
+    """The folder of a store of three sequences."""
+    with create(tmp_path / "s", **INFO, window=4, size=8) as writer:
+        writer.add(FRAMES[:2], label=0, group="a", clip="a/1", first_frame=8)
+        writer.add(FRAMES[2:], label=1, group="b", clip="b/1")
         writer.leave_out("b/2", "3 frames, fewer than 4")
-    return frames
+    return tmp_path / "s"
 
 
-def test_open_reads_what_was_written(tmp_path):
-    frames = write(tmp_path / "s")
-    store = ClipStore.open(tmp_path / "s")
-    assert np.array_equal(store.frames, frames)
+def test_open_reads_what_was_written_also_elsewhere(path, tmp_path):
+    store = ClipStore.open(shutil.move(path, tmp_path / "moved"))
+    store.verify()
+    assert np.array_equal(store.frames, FRAMES)
     assert store.labels.tolist() == [0, 0, 1]
     assert store.groups.tolist() == ["a", "a", "b"]
     assert store.index["first_frame"].tolist() == [8, 12, 0]
     assert store.classes == ("biking", "soccer juggling")
-    assert store.info.left_out == [
-        {"clip": "b/2", "reason": "3 frames, fewer than 4", "damaged": False}
-    ]
+    left_out = {"clip": "b/2", "reason": "3 frames, fewer than 4", "damaged": False}
+    assert store.info.left_out == [left_out]
     assert "1 clips left out" in store.summary()
-
-
-def test_open_maps_frames_read_only(tmp_path):
-    write(tmp_path / "s")
-    store = ClipStore.open(tmp_path / "s")
     assert isinstance(store.frames, np.memmap)
     with pytest.raises(ValueError, match="read-only"):
         store.frames[0] = 0
@@ -54,51 +44,50 @@ def test_take_reads_in_the_order_asked_for(store):
     assert store.take(indices[:0]).shape == (0, 30, 64, 64, 3)
 
 
-def write_nothing(path):
-    with create(path, source="videos", classes=["a"], origin={}) as writer:
+def create_empty(path):
+    with create(path, **INFO) as writer:
         writer.leave_out("a/1", "2 frames")
 
 
-def test_create_empty_store_is_refused(tmp_path):
-    with pytest.raises(UserError, match="no sequence of 30 frames; 1 clips left out, the first"):
-        write_nothing(tmp_path / "s")
+def create_half(path):
+    with create(path, **INFO) as writer:
+        writer.add(np.zeros((1, 30, 64, 64, 3), np.uint8), label=0, group="g", clip="c")
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("write", "error", "message"),
+    [
+        (create_empty, UserError, "no sequence of 30 frames; 1 clips left out, the first: a/1: 2"),
+        (create_half, KeyboardInterrupt, None),
+    ],
+)
+def test_create_failure_leaves_nothing(tmp_path, write, error, message):
+    with pytest.raises(error, match=message):
+        write(tmp_path / "s")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_create_never_overwrites(tmp_path):
-    write(tmp_path / "s")
-    before = (tmp_path / "s" / "frames.npy").read_bytes()
+def test_create_never_overwrites(path):
     with pytest.raises(UserError, match="exists already"):
-        write(tmp_path / "s")
-    assert (tmp_path / "s" / "frames.npy").read_bytes() == before
+        create_half(path)
+    ClipStore.open(path).verify()
 
 
 @pytest.mark.parametrize("name", ["frames.npy", "index.csv"])
-def test_verify_notices_one_changed_byte(tmp_path, name):
-    write(tmp_path / "s")
-    ClipStore.open(tmp_path / "s").verify()
-    data = bytearray((tmp_path / "s" / name).read_bytes())
+def test_verify_notices_one_changed_byte(path, name):
+    data = bytearray((path / name).read_bytes())
     data[-3] ^= 1
-    (tmp_path / "s" / name).write_bytes(data)
+    (path / name).write_bytes(data)
     with pytest.raises(UserError, match="checksum"):
-        ClipStore.open(tmp_path / "s").verify()
-
-
-def test_open_refuses_another_format(tmp_path):
-    write(tmp_path / "s")
-    info = json.loads((tmp_path / "s" / "store.json").read_text())
-    (tmp_path / "s" / "store.json").write_text(json.dumps(info | {"format": 99}))
-    with pytest.raises(UserError, match="format 99, this version reads 1"):
-        ClipStore.open(tmp_path / "s")
+        ClipStore.open(path).verify()
 
 
 @pytest.mark.parametrize("name", ["frames.npy", "index.csv", "store.json"])
 @pytest.mark.parametrize("damage", ["missing", "empty", "half", "a zip file", "two commas a line"])
-def test_open_damaged_store_is_one_line(tmp_path, name, damage):
-    write(tmp_path / "s")
-    file = tmp_path / "s" / name
-    data = file.read_bytes()
-    file.unlink()
+def test_open_damaged_store_is_one_line(path, name, damage):
+    data = (path / name).read_bytes()
+    (path / name).unlink()
     contents = {
         "empty": b"",
         "half": data[: len(data) // 2],
@@ -106,26 +95,32 @@ def test_open_damaged_store_is_one_line(tmp_path, name, damage):
         "two commas a line": b"label\n0,0,0\n",
     }
     if damage != "missing":
-        file.write_bytes(contents[damage])
+        (path / name).write_bytes(contents[damage])
     with pytest.raises(UserError) as raised:
-        ClipStore.open(tmp_path / "s")
+        ClipStore.open(path)
     assert "\n" not in str(raised.value)
 
 
-@pytest.mark.parametrize("column", ["label", "group", "clip", "first_frame"])
-def test_open_refuses_an_index_without_a_column(tmp_path, column):
-    write(tmp_path / "s")
-    index = tmp_path / "s" / "index.csv"
-    index.write_text(index.read_text().replace(column, "other", 1))
-    with pytest.raises(UserError, match=f"no column '{column}'; prepare the store again"):
-        ClipStore.open(tmp_path / "s")
+@pytest.mark.parametrize(
+    ("name", "old", "new", "message"),
+    [
+        ("store.json", '"format": 1', '"format": 99', "format 99, this version reads 1"),
+        *[("index.csv", "\n1,soc", f"\n{label},soc", f"label '{label}' is no class; prepare the")
+          for label in ("99", "-1", "0.5", "x")],
+        *[("index.csv", column, "other", f"no column '{column}'; prepare the store again")
+          for column in ("label", "group", "clip", "first_frame")],
+    ],
+)  # fmt: skip
+def test_open_refuses_wrong_contents(path, name, old, new, message):
+    text = (path / name).read_text()
+    (path / name).write_text(text.replace(old, new, 1))
+    with pytest.raises(UserError, match=message):
+        ClipStore.open(path)
 
 
 def test_create_many_sequences_fit_the_first_header(tmp_path):
     """The count is written in place of a zero, so it must not need a longer header."""
-    with create(
-        tmp_path / "s", source="videos", classes=["a"], origin={"folder": ""}, window=1, size=1
-    ) as writer:
+    with create(tmp_path / "s", **INFO, window=1, size=1) as writer:
         writer.add(np.zeros((123456, 1, 1, 1, 3), np.uint8), label=0, group="g", clip="c")
     store = ClipStore.open(tmp_path / "s")
     assert len(store) == 123456
@@ -140,37 +135,11 @@ def test_describe_counts_each_class(store):
     assert table["groups"].tolist() == [3] * 11 + [33]
 
 
-def test_open_moved_store(store, tmp_path):
-    shutil.copytree(store.path, tmp_path / "moved")
-    ClipStore.open(tmp_path / "moved").verify()
-
-
 def test_channel_statistics_of_the_pixels(store):
-    indices = np.arange(0, 60)
-    mean, std = store.channel_statistics(indices)
-    pixels = store.frames[indices].reshape(-1, 3).astype(np.float64)
+    mean, std = store.channel_statistics(np.arange(60))
+    pixels = store.frames[:60].reshape(-1, 3).astype(np.float64)
     assert mean == pytest.approx(pixels.mean(axis=0), rel=1e-5)
     assert std == pytest.approx(pixels.std(axis=0), rel=1e-5)
-
-
-@pytest.mark.parametrize("label", ["99", "-1", "0.5", "x"])
-def test_open_refuses_labels_that_are_no_class(tmp_path, label):
-    write(tmp_path / "s")
-    index = tmp_path / "s" / "index.csv"
-    index.write_text(index.read_text().replace("\n1,soccer", f"\n{label},soccer"))
-    with pytest.raises(UserError, match=f"label '{label}' is no class; prepare the store again"):
-        ClipStore.open(tmp_path / "s")
-
-
-def test_create_failure_leaves_nothing(tmp_path):
-    def write_half():
-        with create(tmp_path / "s", source="videos", classes=["a"], origin={}) as writer:
-            writer.add(np.zeros((1, 30, 64, 64, 3), np.uint8), label=0, group="g", clip="c")
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        write_half()
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_flat_is_what_a_run_on_the_store_has(store):
