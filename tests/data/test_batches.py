@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -8,6 +9,7 @@ from ucf11lib.data import batches
 from ucf11lib.runs import named_recipe
 
 PLAIN = named_recipe("2019", "c3d")
+FRAMES = np.random.default_rng(1).integers(0, 256, (2, 3, 16, 16, 3), dtype=np.uint8)
 
 
 @settings(max_examples=50, deadline=None)
@@ -27,29 +29,18 @@ def test_positions_differ_between_passes_and_seeds():
     assert not np.array_equal(one.draws(0, 5), one.draws(5, 5))
 
 
-def test_training_batches_replicas_share_the_global_batch(store):
-    stream = batches.Stream(np.arange(40), 0)
-    parts_of = {}
+def test_training_batches_hold_the_stores_bytes_however_many_replicas(store):
+    stream = batches.Stream(np.arange(5, 45), 0)
+    chosen = stream.positions(3 * 8, 2 * 8)
     for replicas in (1, 2, 4):
-        parts = list(
-            batches.training_batches(store, stream, 8, first_step=3, steps=2, replicas=replicas)
-        )
+        share = {"first_step": 3, "steps": 2, "replicas": replicas}
+        parts = list(batches.training_batches(store, stream, 8, **share))
         assert len(parts) == 2 * replicas
-        parts_of[replicas] = [np.concatenate([part[i].numpy() for part in parts]) for i in range(3)]
-    for replicas in (2, 4):
-        for complete, cut in zip(parts_of[1], parts_of[replicas], strict=True):
-            assert np.array_equal(complete, cut)
-
-
-def test_training_batches_hold_the_stores_bytes(store):
-    stream = batches.Stream(np.arange(5, 25), 0)
-    frames, _, labels = next(
-        iter(batches.training_batches(store, stream, 8, first_step=0, steps=1))
-    )
-    chosen = stream.positions(0, 8)
-    assert np.array_equal(frames.numpy(), store.frames[chosen])
-    assert np.array_equal(labels.numpy(), store.labels[chosen])
-    assert frames.dtype == "uint8"
+        frames, draws, labels = (np.concatenate(column) for column in zip(*parts, strict=True))
+        assert frames.dtype == np.uint8
+        assert np.array_equal(frames, store.frames[chosen])
+        assert np.array_equal(draws, stream.draws(3 * 8, 2 * 8))
+        assert np.array_equal(labels, store.labels[chosen])
 
 
 def test_evaluation_batches_keep_order_and_the_last_part(store):
@@ -59,10 +50,6 @@ def test_evaluation_batches_keep_order_and_the_last_part(store):
     assert np.array_equal(np.concatenate(result), store.frames[indices])
 
 
-def picture(n=6, size=16):
-    return np.random.default_rng(1).integers(0, 256, (n, 3, size, size, 3), dtype=np.uint8)
-
-
 def test_batches_have_no_tuning_thread(store):
     stream = batches.Stream(np.arange(4), 0)
     training = batches.training_batches(store, stream, 2, first_step=0, steps=1)
@@ -70,29 +57,23 @@ def test_batches_have_no_tuning_thread(store):
         assert pipeline.options().autotune.enabled is False
 
 
-def test_augment_2019_changes_nothing():
-    frames = picture()
-    assert np.array_equal(
-        np.asarray(batches.augment(frames, np.zeros((6, 4), np.float32), PLAIN)), frames
-    )
-
-
-def test_augment_flip_mirrors_all_frames():
-    frames, draws = picture(2), np.array([[-0.5, 0, 0, 0], [0.5, 0, 0, 0]], np.float32)
-    result = batches.augment(frames, draws, replace(PLAIN, flip=True)).numpy()
-    assert np.array_equal(result[0], frames[0])
-    assert np.array_equal(result[1], frames[1, :, :, ::-1])
-
-
-def test_augment_shift_repeats_the_edge():
-    frames, draws = picture(1), np.array([[-1, 0.5, -0.5, 0]], np.float32)
-    result = batches.augment(frames, draws, replace(PLAIN, shift=4)).numpy()
-    assert np.array_equal(result[0, :, 2:, :-2], frames[0, :, :-2, 2:])
-    assert np.array_equal(result[0, :, 0, :-2], frames[0, :, 0, 2:])
-
-
-def test_augment_brightness_stays_in_range():
-    frames, draws = picture(1), np.array([[-1, 0, 0, 0.99]], np.float32)
-    result = batches.augment(frames, draws, replace(PLAIN, brightness=0.3)).numpy()
+@pytest.mark.parametrize(
+    ("changes", "draws", "expected"),
+    [
+        ({}, [1, 1, 1, 1], FRAMES),
+        ({"flip": True}, [-0.5, 0, 0, 0], FRAMES),
+        ({"flip": True}, [0.5, 0, 0, 0], FRAMES[..., ::-1, :]),
+        (
+            {"shift": 4},
+            [-1, 0.5, -0.5, 0],  # two down, two to the left
+            np.pad(FRAMES, [(0, 0), (0, 0), (2, 0), (0, 2), (0, 0)], "edge")[:, :, :-2, 2:],
+        ),
+        ({"brightness": 0.3}, [-1, 0, 0, 0.99], np.clip(FRAMES * 1.297, 0, 255)),
+    ],
+)
+def test_augment(changes, draws, expected):
+    draws = np.array([draws, draws], np.float32)
+    result = batches.augment(FRAMES, draws, replace(PLAIN, **changes))
+    result = np.asarray(result)
     assert result.dtype == np.uint8
-    assert np.abs(result - np.clip(frames * 1.297, 0, 255)).max() <= 1
+    assert np.abs(result - expected.astype(float)).max() <= (1 if "brightness" in changes else 0)

@@ -16,26 +16,22 @@ from ucf11lib.data.synthetic.motions import MOTIONS
 from ucf11lib.data.writer import create
 from ucf11lib.errors import UserError
 
-
-def sequences(n: int) -> np.ndarray:
-    return np.random.default_rng(0).integers(0, 256, (n, *course.SHAPE), np.uint8)
+FRAMES = np.random.default_rng(0).integers(0, 255, (7, *course.SHAPE), np.uint8)
 
 
 def write_store(path: Path, labels: list[int], classes: list[str] | None = None) -> ClipStore:
     with create(path, source="ucf11", classes=classes or list(MOTIONS), origin={}) as writer:
-        for i, (frames, label) in enumerate(zip(sequences(len(labels)), labels, strict=True)):
-            writer.add(frames[None], label=label, group=f"g{i}", clip=f"c{i}")
+        for i, label in enumerate(labels):
+            writer.add(FRAMES[i : i + 1], label=label, group=f"g{i}", clip=f"c{i}")
     return ClipStore.open(path)
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_prepare_any_pickle_protocol(tmp_path, capsys, protocol, dump_parts):
-    data, labels = sequences(5), np.array([0, 3, 3, 7, 10])
-    folder = dump_parts(
-        tmp_path / "in", (data[:3], labels[:3]), (data[3:], list(labels[3:])), protocol=protocol
-    )
-    store = course.prepare(tmp_path / "store", folder)
-    np.testing.assert_array_equal(store.frames, data)
+    labels = np.array([0, 3, 3, 7, 10])
+    parts = [(FRAMES[:3], labels[:3]), (FRAMES[3:5], list(labels[3:]))]
+    store = course.prepare(tmp_path / "s", dump_parts(tmp_path / "in", *parts, protocol=protocol))
+    np.testing.assert_array_equal(store.frames, FRAMES[:5])
     np.testing.assert_array_equal(store.labels, labels)
     assert store.index["confidence"].between(0.5, 1).all()
     assert (store.index.groupby("clip")["label"].nunique() == 1).all()
@@ -60,9 +56,9 @@ def test_prepare_any_pickle_protocol(tmp_path, capsys, protocol, dump_parts):
     ],
 )
 def test_prepare_labels_in_many_forms(tmp_path, form, dump_parts):
-    data, labels = sequences(4), np.array([0, 2, 9, 10])
-    folder = dump_parts(tmp_path / "in", (data[:2], form(labels[:2])), (data[2:], form(labels[2:])))
-    assert course.prepare(tmp_path / "s", folder).labels.tolist() == [0, 2, 9, 10]
+    parts = [(FRAMES[:2], form(np.array([0, 2]))), (FRAMES[2:4], form(np.array([9, 10])))]
+    store = course.prepare(tmp_path / "s", dump_parts(tmp_path / "in", *parts))
+    assert store.labels.tolist() == [0, 2, 9, 10]
 
 
 @pytest.mark.parametrize(
@@ -76,22 +72,27 @@ def test_prepare_labels_in_many_forms(tmp_path, form, dump_parts):
     ],
 )
 def test_prepare_other_number_types_same_bytes(tmp_path, form, dump_parts):
-    data = np.minimum(sequences(2), 254)
-    part = (form(data[:1]), [0])
-    store = course.prepare(tmp_path / "s", dump_parts(tmp_path / "in", part, (form(data[1:]), [1])))
-    np.testing.assert_array_equal(store.frames, data)
+    parts = [(form(FRAMES[:1]), [0]), (form(FRAMES[1:2]), [1])]
+    store = course.prepare(tmp_path / "s", dump_parts(tmp_path / "in", *parts))
+    np.testing.assert_array_equal(store.frames, FRAMES[:2])
+
+
+def test_prepare_compressed_parts_give_the_same_store(tmp_path, dump_parts):
+    folder = dump_parts(tmp_path / "x", (FRAMES[:3], [0, 0, 3]), (FRAMES[3:6], [3, 7, 10]))
+    first = course.prepare(tmp_path / "a", folder)
+    for name in course.PARTS:
+        (folder / f"{name}.gz").write_bytes(gzip.compress((folder / name).read_bytes()))
+        (folder / name).unlink()
+    assert course.prepare(tmp_path / "b", folder).info.sha256 == first.info.sha256
 
 
 def test_prepare_notices_classes_in_another_order(tmp_path, monkeypatch, dump_parts):
     monkeypatch.setattr(course, "COURSE_SEQUENCES", (1, 2, 3, *[0] * 8))
-    labels = [0, 1, 1, 2, 2, 2]
-    data = sequences(6)
-    folder = dump_parts(tmp_path / "a", (data[:3], labels[:3]), (data[3:], labels[3:]))
-    assert course.prepare(tmp_path / "s", folder).labels.tolist() == labels
-    folder = dump_parts(tmp_path / "b", (data[:3], [0, 0, 1]), (data[3:], [2, 2, 2]))
-    with pytest.raises(
-        UserError, match="label 0 has 2 sequences, which is UCF-11's biking: the classes"
-    ):
+    folder = dump_parts(tmp_path / "a", (FRAMES[:3], [0, 1, 1]), (FRAMES[3:6], [2, 2, 2]))
+    assert len(course.prepare(tmp_path / "s", folder)) == 6
+    folder = dump_parts(tmp_path / "b", (FRAMES[:3], [0, 0, 1]), (FRAMES[3:6], [2, 2, 2]))
+    message = "label 0 has 2 sequences, which is UCF-11's biking: the classes"
+    with pytest.raises(UserError, match=message):
         course.prepare(tmp_path / "t", folder)
 
 
@@ -102,26 +103,30 @@ def test_export_round_trip_keeps_every_byte(tmp_path):
     assert (tmp_path / "a/frames.npy").read_bytes() == (tmp_path / "b/frames.npy").read_bytes()
     again = course.export(second, tmp_path / "y")
     assert [file.read_bytes() for file in files] == [file.read_bytes() for file in again]
-    assert [file.name for file in files] == list(course.PARTS)
     assert sorted(os.listdir(tmp_path / "x")) == list(course.PARTS)
 
 
-def test_export_is_for_old_pythons(tmp_path):
-    for file in course.export(write_store(tmp_path / "a", [1, 2]), tmp_path):
-        content = file.read_bytes()
+def test_export_is_read_by_plain_pickle_sorted_by_class_and_by_old_pythons(tmp_path):
+    store = write_store(tmp_path / "a", [3, 0, 3, 1, 0, 10, 0])
+    contents = [file.read_bytes() for file in course.export(store, tmp_path)]
+    for content in contents:
         assert content[:2] == b"\x80\x02"
         assert b"numpy._core" not in content
+    (data, labels), (more_data, more_labels) = map(pickle.loads, contents)
+    assert labels.tolist() == [0, 0, 0, 1]
+    assert more_labels.tolist() == [3, 3, 10]
+    frames = store.frames[[1, 4, 6, 3, 0, 2, 5]]
+    np.testing.assert_array_equal(np.concatenate([data, more_data]), frames)
 
 
-def test_export_of_one_sequence_leaves_the_second_part_empty(tmp_path):
-    course.export(write_store(tmp_path / "a", [4]), tmp_path)
-    assert course.prepare(tmp_path / "b", tmp_path).labels.tolist() == [4]
-
-
-def test_export_of_some_classes_uses_the_course_s_numbers(tmp_path):
-    store = write_store(tmp_path / "a", [0, 1, 1], classes=["biking", "walking"])
-    course.export(store, tmp_path)
-    assert course.prepare(tmp_path / "b", tmp_path).labels.tolist() == [1, 10, 10]
+@pytest.mark.parametrize(
+    ("labels", "classes", "numbers"),
+    [([4], None, [4]), ([0, 1, 1], ["biking", "walking"], [1, 10, 10])],
+    ids=["an empty second part", "some of the classes"],
+)
+def test_export_of_few_sequences_or_classes(tmp_path, labels, classes, numbers):
+    course.export(write_store(tmp_path / "a", labels, classes), tmp_path)
+    assert course.prepare(tmp_path / "b", tmp_path).labels.tolist() == numbers
 
 
 def test_export_refuses_to_overwrite(tmp_path):
@@ -135,33 +140,12 @@ def test_export_refuses_to_overwrite(tmp_path):
 
 def test_export_refuses_other_classes_and_shapes(tmp_path):
     with pytest.raises(UserError, match="juggling_knives"):
-        course.export(write_store(tmp_path / "a", [0], classes=["juggling_knives"]), tmp_path)
-    with create(
-        tmp_path / "b", source="ucf11", classes=["biking"], origin={}, window=2, size=8
-    ) as writer:
+        course.export(write_store(tmp_path / "a", [0], ["juggling_knives"]), tmp_path)
+    info = {"source": "ucf11", "classes": ["biking"], "origin": {}, "window": 2, "size": 8}
+    with create(tmp_path / "b", **info) as writer:
         writer.add(np.zeros((1, 2, 8, 8, 3), np.uint8), label=0, group="g", clip="c")
     with pytest.raises(UserError, match=r"\(2, 8, 8, 3\)"):
         course.export(ClipStore.open(tmp_path / "b"), tmp_path)
-
-
-def test_export_is_read_by_plain_pickle_sorted_by_class(tmp_path):
-    store = write_store(tmp_path / "a", [3, 0, 3, 1, 0, 10, 0])
-    parts = [pickle.loads(file.read_bytes()) for file in course.export(store, tmp_path)]
-    assert [len(data) for data, _ in parts] == [4, 3]
-    assert np.concatenate([labels for _, labels in parts]).tolist() == [0, 0, 0, 1, 3, 3, 10]
-    data = np.concatenate([data for data, _ in parts])
-    np.testing.assert_array_equal(data, store.frames[[1, 4, 6, 3, 0, 2, 5]])
-
-
-def test_prepare_compressed_parts_give_the_same_store(tmp_path, dump_parts):
-    data, labels = sequences(6), np.array([0, 0, 3, 3, 7, 10])
-    folder = dump_parts(tmp_path / "x", (data[:3], labels[:3]), (data[3:], labels[3:]))
-    first = course.prepare(tmp_path / "a", folder)
-    for name in course.PARTS:
-        (folder / f"{name}.gz").write_bytes(gzip.compress((folder / name).read_bytes()))
-        (folder / name).unlink()
-    second = course.prepare(tmp_path / "b", folder)
-    assert first.info.sha256 == second.info.sha256
 
 
 READ = """
@@ -176,9 +160,8 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 @pytest.mark.parametrize("protocol", [2, 4])
 def test_prepare_needs_little_more_memory_than_a_part(tmp_path, protocol, dump_parts):
     """Each part has 128 sequences, 47 MB; the process may grow by 2.3 times the larger file."""
-    data = np.repeat(sequences(4), 64, axis=0)
-    parts = [(data[half], np.zeros(128, int)) for half in (slice(128), slice(128, 256))]
-    folder = dump_parts(tmp_path / "in", *parts, protocol=protocol)
+    part = (np.repeat(FRAMES[:2], 64, axis=0), np.zeros(128, int))
+    folder = dump_parts(tmp_path / "in", part, part, protocol=protocol)
     command = [sys.executable, "-c", READ, str(tmp_path / "s"), str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
     largest = max(file.stat().st_size for file in folder.iterdir())

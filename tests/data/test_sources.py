@@ -21,16 +21,6 @@ def test_open_or_prepare_stride_of_a_run(tmp_path, write_video):
     assert [store.info.stride for store in stores] == [30, 10]
 
 
-def test_open_or_prepare_once_in_the_data_folder():
-    spec = RunConfig.of(model="c3d", groups=2, clips=1, sequences=1).data
-    store = sources.open_or_prepare(spec)
-    assert store.path == sources.store_path(spec)
-    assert store.path.parent == paths.data_dir()
-    assert store.path.name.startswith("synthetic-2x1x1-")
-    written = (store.path / "frames.npy").stat().st_mtime_ns
-    assert (sources.open_or_prepare(spec).path / "frames.npy").stat().st_mtime_ns == written
-
-
 def test_open_or_prepare_two_processes_prepare_once(tmp_path, monkeypatch):
     monkeypatch.setenv("UCF11_DATA", str(tmp_path))
     program = (
@@ -42,12 +32,17 @@ def test_open_or_prepare_two_processes_prepare_once(tmp_path, monkeypatch):
     both = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     errors = [process.communicate(timeout=120)[1] for process in both]
     assert [process.returncode for process in both] == [0, 0], errors  # had it not waited: exists
-    (store,) = tmp_path.iterdir()
-    assert store.name.startswith("synthetic-2x2x1-")
+    (folder,) = tmp_path.iterdir()
+    assert folder.name.startswith("synthetic-2x2x1-")
+    written = (folder / "frames.npy").stat().st_mtime_ns
+    spec = RunConfig.of(model="c3d", groups=2, clips=2, sequences=1).data
+    assert sources.open_or_prepare(spec).path == folder == sources.store_path(spec)
+    assert (folder / "frames.npy").stat().st_mtime_ns == written
 
 
 def test_store_path_depends_on_what_changes_the_bytes(tmp_path):
     drawn = RunConfig.of(model="c3d").data
+    assert sources.store_path(drawn).parent == paths.data_dir()
     assert sources.store_path(drawn) != sources.store_path(replace(drawn, render_seed=1))
     course_sizes = RunConfig.of(model="c3d", profile="full").data
     assert sources.store_path(course_sizes).name.startswith("synthetic-25x6-course-")
