@@ -18,9 +18,8 @@ def prepare_videos():
     """Decode `folder` into a store at `path`: further arguments are fields of the data."""
 
     def prepare(path, folder, broken=source.MAX_BROKEN, workers=None, **flat):
-        flat = {"source": "videos", "data": str(folder)} | flat
-        config = RunConfig.of(model="cnn_lstm", **flat)
-        return source.prepare(path, config.data, broken=broken, workers=workers)
+        flat = {"model": "c3d", "source": "videos", "data": str(folder)} | flat
+        return source.prepare(path, RunConfig.of(**flat).data, broken=broken, workers=workers)
 
     return prepare
 
@@ -45,9 +44,8 @@ def dump_parts():
     def dump(folder: Path, *parts: object, protocol: int = 2) -> Path:
         folder.mkdir(exist_ok=True)
         for name, content in zip(course.PARTS, parts, strict=True):
-            (folder / name).write_bytes(
-                content if isinstance(content, bytes) else pickle.dumps(content, protocol)
-            )
+            given = isinstance(content, bytes)
+            (folder / name).write_bytes(content if given else pickle.dumps(content, protocol))
         return folder
 
     return dump

@@ -12,68 +12,59 @@ from ucf11lib.errors import UserError
 
 
 def test_prepare_lists_short_and_broken_clips(tmp_path, capfd, write_video, prepare_videos):
+    folder = tmp_path / "in/a/g"
     for i in range(2):
-        write_video(tmp_path / f"in/a/g/good{i}.mpg", 65)
-    write_video(tmp_path / "in/a/g/short.mpg", 21)
-    (tmp_path / "in/a/g/text.mpg").write_text("this is no video\n" * 100)
-    (tmp_path / "in/a/g/to_nowhere.mpg").symlink_to(tmp_path / "nowhere")
+        write_video(folder / f"good{i}.mpg", 65)
+    write_video(folder / "short.mpg", 21)
+    (folder / "text.mpg").write_text("this is no video\n" * 100)
+    (folder / "to_nowhere.mpg").symlink_to(tmp_path / "nowhere")
     store = prepare_videos(tmp_path / "s", tmp_path / "in", broken=0.5)
     assert len(store) == 4
     assert store.info.frames_read == 2 * 65 + 21
-    assert store.info.left_out == [
-        {"clip": "a/g/short", "reason": "21 frames, fewer than 30", "damaged": False},
-        {
-            "clip": "a/g/text",
-            "reason": "cannot be opened: Invalid data found when processing input",
-            "damaged": True,
-        },
-        {
-            "clip": "a/g/to_nowhere",
-            "reason": "cannot be opened: No such file or directory",
-            "damaged": True,
-        },
+    invalid = "cannot be opened: Invalid data found when processing input"
+    assert [list(item.values()) for item in store.info.left_out] == [
+        ["a/g/short", "21 frames, fewer than 30", False],
+        ["a/g/text", invalid, True],
+        ["a/g/to_nowhere", "cannot be opened: No such file or directory", True],
     ]
+    assert f"left out: a/g/text: {invalid}\n" in store.formatted()
     assert "3 clips left out" in store.summary()
     assert capfd.readouterr().err == ""
 
 
-def test_prepare_leaves_out_a_truncated_mpg(tmp_path, write_video, prepare_videos):
-    rng = np.random.default_rng(0)
+def test_prepare_leaves_out_clips_that_are_damaged_inside(
+    tmp_path, capfd, write_video, prepare_videos
+):
     write_video(tmp_path / "in/a/g/good.mpg", 30)
-    path = write_video(tmp_path / "in/a/g/cut.mpg", rng.integers(0, 256, (90, 48, 64, 3), np.uint8))
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    store = prepare_videos(tmp_path / "s", tmp_path / "in")
-    assert list(store.clips) == ["a/g/good"]
-    (left_out,) = store.info.left_out
-    assert left_out["clip"] == "a/g/cut"
-    assert left_out["reason"] == f"frame {store.info.frames_read - 30} is damaged"
-
-
-def test_prepare_leaves_out_a_clip_that_breaks_off(tmp_path, capfd, write_video, prepare_videos):
-    write_video(tmp_path / "in/a/g/good.mpg", 30)
-    path = tmp_path / "in/a/g/broken.avi"
-    content = bytearray(write_video(path, 60, "mpeg4").read_bytes())
+    noise = np.random.default_rng(0).integers(0, 256, (90, 48, 64, 3), np.uint8)
+    cut = write_video(tmp_path / "in/a/g/cut.mpg", noise)
+    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
+    zeros = tmp_path / "in/a/g/zeros.avi"
+    content = bytearray(write_video(zeros, 60, "mpeg4").read_bytes())
     packets = [i for i in range(len(content)) if content[i : i + 4] == b"00dc"]
     starts = [i for i in packets if content[i + 8 : i + 11] == b"\0\0\1"]
     content[starts[40] + 8 : starts[41] - 1] = bytes(starts[41] - starts[40] - 9)
-    path.write_bytes(content)  # zeros for a packet, which the decoder refuses
-    store = prepare_videos(tmp_path / "s", tmp_path / "in")
+    zeros.write_bytes(content)  # for a packet, which the decoder refuses
+    store = prepare_videos(tmp_path / "s", tmp_path / "in", broken=1)
     assert list(store.clips) == ["a/g/good"]
-    (left_out,) = store.info.left_out
-    assert left_out["reason"].startswith("broke off after ")
-    assert "Invalid data" in left_out["reason"]
-    assert store.info.frames_read == 30 + int(left_out["reason"].split()[3])
+    damaged, broken_off = (item["reason"] for item in store.info.left_out)
+    assert damaged.startswith("frame ")
+    assert damaged.endswith(" is damaged")
+    assert broken_off.startswith("broke off after ")
+    assert "Invalid data" in broken_off
+    counts = int(damaged.split()[1]), int(broken_off.split()[3])
+    assert store.info.frames_read == 30 + sum(counts)
     assert capfd.readouterr().err == ""
-    with pytest.raises(UserError, match=r"broken\.avi: broke off after \d+ frames"):
-        decode(path)
+    with pytest.raises(UserError, match=r"zeros\.avi: broke off after \d+ frames"):
+        decode(zeros)
 
 
 @pytest.mark.parametrize(
     ("bad", "message"), [(1, "1 clips left out"), (2, "no sequence of 30 frames; 2 clips left out")]
 )
 def test_prepare_only_broken_clips_leaves_no_store(tmp_path, bad, message, prepare_videos):
+    (tmp_path / "in/a/g").mkdir(parents=True)
     for i in range(bad):
-        (tmp_path / "in/a/g").mkdir(parents=True, exist_ok=True)
         (tmp_path / f"in/a/g/c{i}.mpg").write_bytes(b"")
     with pytest.raises(UserError, match=f"{message}, the first: .*a/g/c0") as caught:
         prepare_videos(tmp_path / "s", tmp_path / "in")

@@ -40,14 +40,14 @@ def test_read_pair_arrays_of_python_2(tmp_path, content):
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-@pytest.mark.parametrize("dtype", ["u1", "<i2", ">i2", "<f4", ">f8", "b1"])
-def test_read_pair_keeps_shape_type_and_order(tmp_path, protocol, dtype):
-    array = np.arange(24).reshape(2, 3, 4).astype(dtype)
-    for form in (array, np.asfortranarray(array), array[:0], array[0, 0, 0] + array[:1, 0, 0]):
-        data, labels = load(tmp_path, pickle.dumps((form, [np.int64(3), 4]), protocol))
-        assert data.dtype == form.dtype
-        np.testing.assert_array_equal(data, form)
-        assert labels == [3, 4]
+def test_read_pair_keeps_shape_type_and_order(tmp_path, protocol):
+    for dtype in ("u1", "<i2", ">i2", "<f4", ">f8", "b1"):
+        array = np.arange(24).reshape(2, 3, 4).astype(dtype)
+        for form in (array, np.asfortranarray(array), array[:0], array[:1, 0, 0]):
+            data, labels = load(tmp_path, pickle.dumps((form, [np.int64(3), 4]), protocol))
+            assert data.dtype == form.dtype
+            np.testing.assert_array_equal(data, form)
+            assert labels == [3, 4]
 
 
 class Hostile:
@@ -73,14 +73,11 @@ def test_read_pair_refuses_calls_and_runs_nothing(tmp_path, protocol):
         assert not victim.exists()
 
 
-def test_read_pair_refuses_arrays_of_objects(tmp_path):
+def test_read_pair_refuses_arrays_of_objects_and_changed_types(tmp_path):
     raw = np.zeros(1, np.uint64)
-    content = pickle.dumps((raw, raw), 2).replace(b"X\x02\x00\x00\x00u8", b"X\x02\x00\x00\x00O8")
+    content = pickle.dumps((raw, raw), 2)
     with pytest.raises(Refused, match="not numeric"):
-        load(tmp_path, content)
-
-
-def test_read_pair_cannot_change_numpys_own_types(tmp_path):
+        load(tmp_path, content.replace(b"X\x02\x00\x00\x00u8", b"X\x02\x00\x00\x00O8"))
     content = pickle.dumps(([np.dtype("u1")], [0]), 2)
     assert content.count(b"K\x00tq") == 1
     with pytest.raises(Refused):

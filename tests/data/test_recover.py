@@ -8,7 +8,6 @@ from ucf11lib.data.course import source as course
 from ucf11lib.data.course.recover import Recovery, boundary_scores
 from ucf11lib.data.store import ClipStore
 from ucf11lib.data.synthetic import render
-from ucf11lib.data.videos import source as videos_source
 from ucf11lib.runs import RunConfig
 
 
@@ -25,6 +24,13 @@ def scores(truth, estimate, labels) -> tuple[float, float]:
     return counted["precision"], counted["recall"]
 
 
+@pytest.fixture(scope="module")
+def long_clips(tmp_path_factory) -> ClipStore:
+    """Synthetic clips of several sequences each, as in the course's files."""
+    spec = RunConfig.of(model="c3d", groups=4, clips=3, sequences=3, render_seed=3).data
+    return render.prepare(tmp_path_factory.mktemp("recover") / "s", spec)
+
+
 def test_boundary_scores_within_classes():
     labels = np.array([0, 0, 0, 0, 1, 1, 1])
     truth, estimate = list("aabbccd"), [1, 2, 3, 3, 4, 4, 4]
@@ -33,53 +39,28 @@ def test_boundary_scores_within_classes():
     assert boundary_scores(list("ab"), list("ab"), np.array([0, 1]))["recall"] is None
 
 
-@pytest.fixture(scope="module")
-def long_clips(tmp_path_factory) -> ClipStore:
-    """Synthetic clips of several sequences each, as in the course's files."""
-    spec = RunConfig.of(model="c3d", groups=4, clips=3, sequences=3, render_seed=3).data
-    return render.prepare(tmp_path_factory.mktemp("recover") / "s", spec)
+def test_recovery_clips_of_weizmann(tmp_path, videos, prepare_videos):
+    store = prepare_videos(tmp_path / "s", videos / "weizmann")
+    assert scores(store.clips, recovered(store).clips, store.labels) == (1, 1)
 
 
-def test_recovery_clips_of_weizmann(videos_store):
-    precision, recall = scores(
-        videos_store.clips, recovered(videos_store).clips, videos_store.labels
-    )
-    assert (precision, recall) == (1, 1)
-
-
-@pytest.fixture(scope="module")
-def videos_store(tmp_path_factory, videos):
-    return videos_source.prepare(
-        tmp_path_factory.mktemp("weizmann") / "s",
-        RunConfig.of(model="c3d", source="videos", data=videos / "weizmann").data,
-    )
-
-
-def test_recovery_of_synthetic_clips_and_groups(long_clips):
-    estimate = recovered(long_clips)
-    precision, recall = scores(long_clips.clips, estimate.clips, long_clips.labels)
-    assert min(precision, recall) >= 0.95
-    precision, recall = scores(long_clips.groups, estimate.groups(), long_clips.labels)
+def test_recovery_of_synthetic_groups(long_clips):
+    estimate = recovered(long_clips).groups()
+    precision, recall = scores(long_clips.groups, estimate, long_clips.labels)
     assert precision >= 0.98  # hardly a group is cut in two,
     assert recall >= 0.5  # at the price of some that are merged
 
 
-def test_recovery_through_pickles_to_a_group_split(long_clips, tmp_path, capsys):
+def test_recovery_through_pickles_to_a_group_split(long_clips, tmp_path):
     course.export(long_clips, tmp_path)
     store = course.prepare(tmp_path / "s", tmp_path)
     assert np.array_equal(store.frames, long_clips.frames)
-    precision, recall = scores(long_clips.clips, store.clips, store.labels)
-    assert min(precision, recall) >= 0.95
-    for kind, units in (("video", store.clips), ("group", store.groups)):
-        parts = splits.divide(store, kind)
-        assert not set(units[parts.train]) & set(units[parts.validation])
-    held = splits.divide(store, "group").validation
-    rest = np.setdiff1d(np.arange(len(store)), held)
-    shared = np.isin(long_clips.groups[held], long_clips.groups[rest]).mean()
+    assert min(scores(long_clips.clips, store.clips, store.labels)) >= 0.95
+    parts = splits.divide(store, "group")
+    true_groups = long_clips.groups
+    shared = np.isin(true_groups[parts.validation], true_groups[parts.train]).mean()
     assert shared <= 0.05
-    assert "estimated" in capsys.readouterr().err
-    first = store.index.groupby("clip")["first_frame"].first()
-    assert (first == 0).all()
+    assert (store.index.groupby("clip")["first_frame"].first() == 0).all()
 
 
 def test_recovery_class_begins_a_clip():
