@@ -8,6 +8,7 @@ from ucf11lib.data.videos.groups import OWN, clip_names, find_groups
 from ucf11lib.errors import UserError
 
 UCF11 = "group folders or UCF-11 names"
+PERSONS = ["boxing/person01_d1.avi", "jogging/person02_d1.avi"]
 
 
 @pytest.mark.parametrize(
@@ -17,24 +18,18 @@ UCF11 = "group folders or UCF-11 names"
         (["swing/v_swing_01_02.mpg", "swing/x/y.mpg"], ["swing/v_swing_01", "swing/x"], UCF11),
         (["walking/v_walk_dog_07_03.mpg"], ["walking/v_walk_dog_07"], UCF11),
         (["walk/anna/1.mp4", "run/anna/deep/2.mp4"], ["walk/anna", "run/anna"], UCF11),
-        (
-            ["walk/lena_walk1.avi", "run/lena_run.avi", "wave2/ira_wave2.avi"],
-            ["lena", "lena", "ira"],
-            "Weizmann names",
-        ),
+        (["a/lena_a1.avi", "b/lena_b.avi", "w2/ira_w2.avi"], ["lena", "lena", "ira"], "Weizmann"),
         (["Walk/mary_ann_walk.AVI"], ["mary_ann"], "Weizmann names"),
+        (["a+b/eva_a+b.avi"], ["eva"], "Weizmann names"),
         (["walk/lena_walk1.avi", "run/other.avi"], ["walk/lena_walk1", "run/other"], OWN),
         (["walk/lena_run.avi"], ["walk/lena_run"], OWN),
-        (
-            ["Biking/v_Biking_g01_c02.avi", "Biking/mine.avi"],
-            ["Biking/v_Biking_g01_c02", "Biking/mine"],
-            OWN,
-        ),
-        (["a+b/eva_a+b.avi"], ["eva"], "Weizmann names"),
+        (["B/v_B_g01_c02.avi", "B/mine.avi"], ["B/v_B_g01_c02", "B/mine"], OWN),
     ],
 )
 def test_find_groups_first_rule_that_fits_all_names(names, groups, rule):
-    assert find_groups(names) == (groups, rule)
+    found = find_groups(names)
+    assert found[0] == groups
+    assert found[1].startswith(rule)
 
 
 @pytest.mark.parametrize(
@@ -46,8 +41,7 @@ def test_find_groups_first_rule_that_fits_all_names(names, groups, rule):
     ],
 )
 def test_find_groups_pattern(pattern, groups):
-    names = ["boxing/person01_d1.avi", "jogging/person02_d1.avi"]
-    assert find_groups(names, pattern) == (groups, f"--group-pattern {pattern}")
+    assert find_groups(PERSONS, pattern) == (groups, f"--group-pattern {pattern}")
 
 
 @pytest.mark.parametrize(
@@ -55,13 +49,13 @@ def test_find_groups_pattern(pattern, groups):
     [
         ("person(", r"person\(: .*; give a regular expression"),
         (r"person\d+", r"invalid group reference.*; give a regular expression"),
-        (r"subject(\d+)", r"2 of 2 clips, the first: boxing/person01\.avi"),
-        (r"jogging/person(\d+)", r"1 of 2 clips, the first: boxing/person01\.avi"),
-        (r"boxing/person(\d+)|jogging", r"1 of 2 clips, the first: jogging/person02\.avi"),
+        (r"subject(\d+)", r"2 of 2 clips, the first: boxing/person01_d1\.avi"),
+        (r"jogging/person(\d+)", r"1 of 2 clips, the first: boxing/person01_d1\.avi"),
+        (r"boxing/person(\d+)|jogging", r"1 of 2 clips, the first: jogging/person02_d1\.avi"),
     ],
 )
 def test_prepare_bad_group_pattern_before_decoding(tmp_path, pattern, message, prepare_videos):
-    for name in ("boxing/person01.avi", "jogging/person02.avi"):
+    for name in PERSONS:
         (tmp_path / "in" / name).parent.mkdir(parents=True)
         (tmp_path / "in" / name).write_bytes(b"never opened")
     with pytest.raises(UserError, match=message) as caught:
@@ -85,12 +79,12 @@ def test_prepare_without_groups_warns_in_one_line(tmp_path, capfd, write_video, 
 @pytest.mark.parametrize("flat", [False, True])
 def test_find_groups_of_all_ucf11(flat, videos):
     names = (videos.parent / "reference/ucf11_clip_names.txt").read_text().split()
-    truth = [name.rsplit("/", 1)[0] for name in names]
-    files = [f"{cls}/{clip}.mpg" if flat else f"{cls}/{group}/{clip}.mpg" for cls, group, clip in
-             (name.split("/") for name in names)]  # fmt: skip
-    assert len(files) == 1600
-    assert find_groups(files) == (truth, UCF11)
-    assert len(set(truth)) == 275
+    parts = [name.split("/") for name in names]
+    groups = [f"{folder}/{group}" for folder, group, _ in parts]
+    files = [f"{folder}/{clip}.mpg" if flat else f"{folder}/{group}/{clip}.mpg"
+             for folder, group, clip in parts]  # fmt: skip
+    assert find_groups(files) == (groups, UCF11)
+    assert (len(files), len(set(groups))) == (1600, 275)
 
 
 def test_clip_names_differ_and_are_utf8():
