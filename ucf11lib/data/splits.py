@@ -50,8 +50,7 @@ def divide(store: ClipStore, kind: str, seed: int = 0) -> Split:
     """
     check_name(kind, SPLITS, "split")
     if kind != "random":
-        what = f"--split {kind}"
-        return _by_unit(store, kind, np.arange(len(store)), seed, what, "use --split random")
+        return _by_unit(store, kind, np.arange(len(store)), seed, f"--split {kind}")
     order = np.random.default_rng([seed, 0]).permutation(len(store))
     n = min(HELD_OUT_2019, len(store) // FOLDS)
     if not n:
@@ -88,8 +87,7 @@ def inner_split(store: ClipStore, outer: Split, seed: int = 0) -> Split:
 
     Raises `UserError` if a class has fewer than 2 groups in the training part.
     """
-    what = "an inner split of the training part"
-    return _by_unit(store, "group", outer.train, seed, what, "prepare more groups")
+    return _by_unit(store, "group", outer.train, seed, "an inner split of the training part")
 
 
 def split_table(store: ClipStore, parts: Split) -> pd.DataFrame:
@@ -142,9 +140,7 @@ def _natural(name: str) -> list:
     return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
 
 
-def _by_unit(
-    store: ClipStore, kind: str, indices: np.ndarray, seed: int, what: str, remedy: str
-) -> Split:
+def _by_unit(store: ClipStore, kind: str, indices: np.ndarray, seed: int, what: str) -> Split:
     """Divide `indices` into a part to train on and a fold, of complete clips or groups.
 
     StratifiedGroupKFold places the largest units first, each in the fold that has least of its
@@ -156,7 +152,7 @@ def _by_unit(
     per_class = {name: len(set(units[labels == i])) for i, name in enumerate(store.classes)}
     if scarce := ", ".join(name for name, n in per_class.items() if n < 2):
         problem = f"needs at least 2 {kind}s of each class; too few of {scarce}"
-        raise UserError(f"{store.path}: {what} {problem}; {remedy}")
+        raise UserError(f"{store.path}: {what} {problem}; prepare more or use --split random")
     n_folds = min(FOLDS, *per_class.values())
     fold = 0
     if sum(per_class.values()) > len(set(units)):

@@ -60,11 +60,10 @@ class ClipStore:
         if not (path / "store.json").is_file():
             remedy = "make one with 'python -m ucf11lib prepare'"
             raise UserError(f"{path}: not a clip store (no store.json); {remedy}")
-        version = read_json(path / "store.json", dict, REMEDY).get("format")
-        if version != FORMAT:
-            differ = f"store format {version!r}, this version reads {FORMAT}"
-            raise UserError(f"{path}: {differ}; {REMEDY}")
         info = read_json(path / "store.json", StoreInfo, REMEDY)
+        if info.format != FORMAT:
+            differ = f"store format {info.format}, this version reads {FORMAT}"
+            raise UserError(f"{path}: {differ}; {REMEDY}")
         try:
             frames = np.lib.format.open_memmap(path / "frames.npy", mode="r")
             text = dict.fromkeys(("label", "group", "clip"), str)

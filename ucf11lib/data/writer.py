@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,23 +20,19 @@ from ucf11lib.errors import UserError
 class StoreWriter:
     """Appends the sequences of clips to a store in preparation; obtained from `create`."""
 
-    classes: Sequence[str]
-    window: int
-    stride: int
-    size: int
+    info: StoreInfo
     file: BinaryIO
+    rows: list[list] = field(default_factory=list)
     columns: dict[str, Sequence] = field(default_factory=dict)  # of the index, beside `add`'s
-    left_out: list[dict] = field(default_factory=list)
     frames_read: int = 0
 
     def __post_init__(self) -> None:
-        self.rows: list[list] = []
         self.digest = hashlib.sha256()
         self.write_header()
 
     def write_header(self) -> None:
         """Write the .npy header; numpy pads it so that the final count fits into the first."""
-        shape = (len(self.rows), self.window, self.size, self.size, 3)
+        shape = (len(self.rows), self.info.window, self.info.size, self.info.size, 3)
         header = {"descr": "|u1", "fortran_order": False, "shape": shape}
         self.file.seek(0)
         np.lib.format.write_array_header_1_0(self.file, header)
@@ -64,16 +60,17 @@ class StoreWriter:
         data = memoryview(np.ascontiguousarray(frames)).cast("B")
         self.file.write(data)
         self.digest.update(data)
-        self.frames_read += len(frames) * self.window if frames_read is None else frames_read
-        starts = first_frame + self.stride * np.arange(len(frames))
-        self.rows += [[label, self.classes[label], group, clip, start] for start in starts]
+        read = len(frames) * self.info.window if frames_read is None else frames_read
+        self.frames_read += read
+        starts = first_frame + self.info.stride * np.arange(len(frames))
+        self.rows += [[label, self.info.classes[label], group, clip, start] for start in starts]
 
     def leave_out(
         self, clip: str, reason: str, *, frames_read: int = 0, damaged: bool = False
     ) -> None:
         """Record that `clip` is not in the store, and why."""
         self.frames_read += frames_read
-        self.left_out.append({"clip": clip, "reason": reason, "damaged": damaged})
+        self.info.left_out.append({"clip": clip, "reason": reason, "damaged": damaged})
 
 
 @contextlib.contextmanager
@@ -96,37 +93,30 @@ def create(
     exists = f"{path}: exists already; choose another --store or delete it first"
     if path.exists():
         raise UserError(exists)
+    cut = (window, stride or window, size)
+    info = StoreInfo(FORMAT, source, tuple(classes), *cut, 0, 0, origin, left_out=[], sha256={})
     try:
         with paths.atomic_dir(path) as folder:
             with (folder / "frames.npy").open("wb") as file:
-                writer = StoreWriter(tuple(classes), window, stride or window, size, file)
+                writer = StoreWriter(info, file)
                 yield writer
                 writer.write_header()
-            _finish(folder, writer, source, origin)
+            _finish(folder, writer)
     except FileExistsError:
         raise UserError(exists) from None
 
 
-def _finish(folder: Path, writer: StoreWriter, source: str, origin: dict) -> None:
+def _finish(folder: Path, writer: StoreWriter) -> None:
     """Write the index and `store.json`."""
+    left_out = writer.info.left_out
     if not writer.rows:
-        first = [f", the first: {item['clip']}: {item['reason']}" for item in writer.left_out[:1]]
-        count = f"{len(writer.left_out)} clips left out{''.join(first)}"
-        raise UserError(f"no sequence of {writer.window} frames; {count}")
+        first = [f", the first: {item['clip']}: {item['reason']}" for item in left_out[:1]]
+        count = f"{len(left_out)} clips left out{''.join(first)}"
+        raise UserError(f"no sequence of {writer.info.window} frames; {count}")
     index = folder / "index.csv"
     table = pd.DataFrame(writer.rows, columns=COLUMNS).assign(**writer.columns)
     table.to_csv(index, index=False, lineterminator="\n")
-    info = StoreInfo(
-        format=FORMAT,
-        source=source,
-        classes=writer.classes,
-        window=writer.window,
-        stride=writer.stride,
-        size=writer.size,
-        sequences=len(writer.rows),
-        frames_read=writer.frames_read,
-        origin=origin,
-        left_out=writer.left_out,
-        sha256={"frames": writer.digest.hexdigest(), "index": sha256(index)},
-    )
+    digests = {"frames": writer.digest.hexdigest(), "index": sha256(index)}
+    counts = {"sequences": len(writer.rows), "frames_read": writer.frames_read}
+    info = replace(writer.info, sha256=digests, **counts)
     (folder / "store.json").write_text(json.dumps(asdict(info), indent=1) + "\n")

@@ -1,8 +1,7 @@
 """Clips and groups for sequences that have none: the course's files keep the order of cutting.
 
-Sequences of one clip follow each other: within a clip the jump from one sequence to the next is a
-step of motion like any other. Clips were cut in order of name, so clips of one group are neighbours
-too, and look alike. Both are estimates, and are called so wherever they are shown.
+Within a clip the jump from one sequence to the next is a step of motion like any other. Clips were
+cut in order of name, so clips of one group are neighbours too, and look alike. Both are estimates.
 """
 
 import math
@@ -15,6 +14,7 @@ MOTION_FRAMES = 2  # a cut changes more than the motion of so many frames
 REPEATED_SHARE = 0.1  # of the usual change: less is a film that shows frames twice, not motion
 USUAL_SHARE = 0.9  # of the time, so that a clip that pauses or jerks is not cut there
 NOISE = 0.5  # grey levels: less motion than this is noise
+PAIRS = 4000  # of clips, drawn to see how far apart other groups are
 ALIKE_PERCENTILE = 5  # of the distances between clips of different classes, so of other groups
 
 
@@ -28,6 +28,7 @@ class Recovery:
 
     clips: list[int] = field(default_factory=list)  # of each sequence, counted over all classes
     confidence: list[float] = field(default_factory=list)  # of each sequence
+    position: int = -1  # of the last sequence in its clip, from 0
     _labels: list[int] = field(default_factory=list)  # a clip each
     _medians: list[list[np.ndarray]] = field(default_factory=list)  # of a clip's sequences
     _last: np.ndarray | None = None
@@ -47,17 +48,13 @@ class Recovery:
         if begins:
             self._labels.append(label)
             self._medians.append([])
+        self.position = 0 if begins else self.position + 1
         five = np.sort(frames[::7, ::4, ::4], axis=0)
         self._medians[-1].append(five[len(five) // 2].astype(np.int16))
         self._last = blurred[-1:]
         self._motion = motion
         self.clips.append(len(self._labels) - 1)
         self.confidence.append(confidence)
-
-    @property
-    def position(self) -> int:
-        """How many sequences of its clip come before the last one."""
-        return len(self._medians[-1]) - 1
 
     def groups(self) -> list[int]:
         """Return the number of each sequence's group: clips of a class that look alike.
@@ -68,11 +65,14 @@ class Recovery:
         """
         medians = np.stack([np.median(parts, axis=0).astype(np.int16) for parts in self._medians])
         labels = np.array(self._labels)
-        most = _alike(medians, labels)
+        one, two = np.random.default_rng(0).integers(0, len(medians), (2, PAIRS))
+        differ = labels[one] != labels[two]
+        distances = _distances(medians[one[differ]], medians[two[differ]])
+        largest = np.percentile(distances, ALIKE_PERCENTILE) if len(distances) else 0.0
 
         def alike(apart: int) -> np.ndarray:
             """Return whether each clip and the one `apart` clips after it look alike."""
-            near = _distances(medians[apart:], medians[:-apart]) <= most
+            near = _distances(medians[apart:], medians[:-apart]) <= largest
             return near & (labels[apart:] == labels[:-apart])
 
         joined = alike(1)  # each clip with the next
@@ -128,11 +128,3 @@ def _usual(changes: np.ndarray) -> float:
 def _distances(one: np.ndarray, two: np.ndarray) -> np.ndarray:
     """Return how far median frames (n, 16, 16, 3) differ, grey levels (n,)."""
     return np.abs(one - two).mean(axis=(1, 2, 3))
-
-
-def _alike(medians: np.ndarray, labels: np.ndarray, pairs: int = 4000) -> float:
-    """Return the distance, grey levels, below which two clips are one group's; 0 if one class."""
-    one, two = np.random.default_rng(0).integers(0, len(medians), (2, pairs))
-    differ = labels[one] != labels[two]
-    distances = _distances(medians[one[differ]], medians[two[differ]])
-    return float(np.percentile(distances, ALIKE_PERCENTILE)) if len(distances) else 0.0
