@@ -116,11 +116,3 @@ def test_prepare_window_stride_and_size(tmp_path, write_video, prepare_videos):
     frames = decode(file, 24)
     for start, sequence in zip(range(0, 40, 8), store.frames, strict=True):
         np.testing.assert_array_equal(sequence, frames[start : start + 16])
-
-
-def test_prepare_same_tree_same_store(tmp_path, write_video, prepare_videos):
-    for i in range(12):
-        write_video(tmp_path / f"in/a/g{i % 3}/c{i}.mpg", 30 + i)
-    one, two = (prepare_videos(tmp_path / f"s{n}", tmp_path / "in", workers=n) for n in (1, 3))
-    assert one.info == two.info
-    assert list(one.clips) == sorted(one.clips)
