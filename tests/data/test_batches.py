@@ -50,13 +50,6 @@ def test_evaluation_batches_keep_order_and_the_last_part(store):
     assert np.array_equal(np.concatenate(result), store.frames[indices])
 
 
-def test_batches_have_no_tuning_thread(store):
-    stream = batches.Stream(np.arange(4), 0)
-    training = batches.training_batches(store, stream, 2, first_step=0, steps=1)
-    for pipeline in (training, batches.evaluation_batches(store, np.arange(4), 2)):
-        assert pipeline.options().autotune.enabled is False
-
-
 @pytest.mark.parametrize(
     ("changes", "draws", "expected"),
     [

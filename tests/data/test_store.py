@@ -105,12 +105,16 @@ def test_open_damaged_store_is_one_line(path, name, damage):
     ("name", "old", "new", "message"),
     [
         ("store.json", '"format": 1', '"format": 99', "format 99, this version reads 1"),
-        *[("index.csv", "\n1,soc", f"\n{label},soc", f"label '{label}' is no class; prepare the")
-          for label in ("99", "-1", "0.5", "x")],
-        *[("index.csv", column, "other", f"no column '{column}'; prepare the store again")
-          for column in ("label", "group", "clip", "first_frame")],
+        *[
+            ("index.csv", "\n1,soc", f"\n{label},soc", f"label '{label}' is no class; prepare the")
+            for label in ("99", "-1", "0.5", "x")
+        ],
+        *[
+            ("index.csv", column, "other", f"no column '{column}'; prepare the store again")
+            for column in ("label", "group", "clip", "first_frame")
+        ],
     ],
-)  # fmt: skip
+)
 def test_open_refuses_wrong_contents(path, name, old, new, message):
     text = (path / name).read_text()
     (path / name).write_text(text.replace(old, new, 1))

@@ -1,8 +1,7 @@
 """From a store to the device: shuffled, augmented, batched; uint8 until it is on the device.
 
-Position p of the training stream is fixed by the seed alone: pass p // n is its own permutation of
-the training part, and each position has its own augmentation draws. So the order does not depend on
-workers, replicas or where a run was resumed.
+The seed alone fixes the training stream: each pass is its own permutation of the training part, and
+each position has its own augmentation draws, whatever the workers, replicas or resumed runs.
 """
 
 from collections.abc import Callable

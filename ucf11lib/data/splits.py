@@ -141,12 +141,7 @@ def _natural(name: str) -> list:
 
 
 def _by_unit(store: ClipStore, kind: str, indices: np.ndarray, seed: int, what: str) -> Split:
-    """Divide `indices` into a part to train on and a fold, of complete clips or groups.
-
-    StratifiedGroupKFold places the largest units first, each in the fold that has least of its
-    class; the seed shuffles those of a size. Where units span classes, as Weizmann's subjects do,
-    hardly two are of a size: there the seed also selects the fold.
-    """
+    """Divide `indices` into a part to train on and a fold, of complete clips or groups."""
     labels = store.labels[indices]
     units = (store.clips if kind == "video" else store.groups)[indices]
     per_class = {name: len(set(units[labels == i])) for i, name in enumerate(store.classes)}
@@ -155,6 +150,8 @@ def _by_unit(store: ClipStore, kind: str, indices: np.ndarray, seed: int, what: 
         raise UserError(f"{store.path}: {what} {problem}; prepare more or use --split random")
     n_folds = min(FOLDS, *per_class.values())
     fold = 0
+    # The seed shuffles units of a size. Of units that span classes, as Weizmann's subjects do,
+    # hardly two are of a size: there it also selects the fold.
     if sum(per_class.values()) > len(set(units)):
         seed, fold = divmod(seed, n_folds)
     splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)

@@ -1,8 +1,7 @@
 """The course's form of UCF-11, two pickles of `(data, labels)`: into a clip store, and out of one.
 
-`data` is uint8 (n, 30, 64, 64, 3), `labels` is 0..10. The files name no clips and no groups, but
-sequences of one clip are neighbours in them, and so are clips of one group: `recover` estimates
-both.
+`data` is uint8 (n, 30, 64, 64, 3), `labels` is 0..10. The files name no clips and no groups;
+`recover` estimates both.
 """
 
 import pickle
