@@ -49,13 +49,9 @@ class StoreWriter:
     ) -> None:
         """Append the sequences of one clip, uint8 (n, window, size, size, 3), RGB.
 
-        Args:
-            frames: the sequences.
-            label: the clip's class, an index into `classes`.
-            group: the clip's group.
-            clip: the clip's name, unique in the store.
-            first_frame: position in the clip of the first sequence's first frame.
-            frames_read: frames of the clip; by default, as many as the sequences have.
+        `label` is an index into the classes, `clip` a name that is unique in the store,
+        `first_frame` where in the clip the first sequence begins, and `frames_read` the frames of
+        the clip, by default as many as the sequences have.
         """
         data = memoryview(np.ascontiguousarray(frames)).cast("B")
         self.file.write(data)
