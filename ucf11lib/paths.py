@@ -6,11 +6,12 @@ Folders made on demand are in the checkout; `$UCF11_DATA` and `$UCF11_RUNS` put 
 import contextlib
 import errno
 import fcntl
+import hashlib
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import filelock
@@ -42,6 +43,13 @@ def display(path: Path | str) -> str:
     with contextlib.suppress(ValueError):
         return str(path.resolve().relative_to(Path.cwd()))
     return str(path)
+
+
+def fingerprint(folder: Path, files: Iterable[Path]) -> str:
+    """Return eight hexadecimal digits of the names in `folder`, sizes and dates of files."""
+    stats = [(str(file.relative_to(folder)), file.stat()) for file in files]
+    rows = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
+    return hashlib.sha256(json.dumps(sorted(rows)).encode()).hexdigest()[:8]
 
 
 @contextlib.contextmanager

@@ -45,11 +45,16 @@ def test_find_groups_pattern(pattern, groups):
     assert find_groups(PERSONS, pattern) == (groups, f"--group-pattern {pattern}")
 
 
+def test_find_groups_pattern_that_takes_forever():
+    with pytest.raises(UserError, match=r"no answer in 1 s; give one without nested repetitions"):
+        find_groups([f"a/{'a' * 60}!.mp4"], r"(a|aa)+$")
+
+
 @pytest.mark.parametrize(
     ("pattern", "message"),
     [
         ("person(", r"person\(: .*; give a regular expression"),
-        (r"person\d+", r"invalid group reference.*; give a regular expression"),
+        (r"person\d+", r"no such group; give a regular expression"),
         (r"subject(\d+)", r"2 of 2 clips, the first: boxing/person01_d1\.avi"),
         (r"jogging/person(\d+)", r"1 of 2 clips, the first: boxing/person01_d1\.avi"),
         (r"boxing/person(\d+)|jogging", r"1 of 2 clips, the first: jogging/person02_d1\.avi"),

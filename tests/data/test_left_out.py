@@ -7,7 +7,7 @@ import pytest
 
 from ucf11lib import paths
 from ucf11lib.data.store import ClipStore
-from ucf11lib.data.videos.decode import decode
+from ucf11lib.data.videos.decoding import decode
 from ucf11lib.errors import UserError
 
 
@@ -25,42 +25,47 @@ def test_prepare_lists_short_and_broken_clips(tmp_path, capfd, write_video, prep
     assert [list(item.values()) for item in store.info.left_out] == [
         ["a/g/short", "21 frames, fewer than 30", False],
         ["a/g/text", invalid, True],
-        ["a/g/to_nowhere", "cannot be opened: No such file or directory", True],
     ]
     assert f"left out: a/g/text: {invalid}\n" in store.formatted()
-    assert "3 clips left out" in store.summary()
+    assert "note: a/g/to_nowhere.mpg: a link to nothing\n" in store.formatted()
+    assert "2 clips left out" in store.summary()
     assert capfd.readouterr().err == ""
 
 
-def test_prepare_leaves_out_clips_that_are_damaged_inside(
-    tmp_path, capfd, write_video, prepare_videos
-):
-    write_video(tmp_path / "in/a/g/good.mpg", 30)
-    noise = np.random.default_rng(0).integers(0, 256, (90, 48, 64, 3), np.uint8)
+def test_prepare_uses_what_is_good_of_damaged_clips(tmp_path, capfd, write_video, prepare_videos):
+    noise = np.random.default_rng(0).integers(0, 256, (120, 48, 64, 3), np.uint8)
     cut = write_video(tmp_path / "in/a/g/cut.mpg", noise)
     cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
-    zeros = tmp_path / "in/a/g/zeros.avi"
-    content = bytearray(write_video(zeros, 60, "mpeg4").read_bytes())
-    packets = [i for i in range(len(content)) if content[i : i + 4] == b"00dc"]
-    starts = [i for i in packets if content[i + 8 : i + 11] == b"\0\0\1"]
-    content[starts[40] + 8 : starts[41] - 1] = bytes(starts[41] - starts[40] - 9)
-    zeros.write_bytes(content)  # for a packet, which the decoder refuses
+    for name, wiped in (("zeros", [40]), ("worse", range(40, 60))):
+        file = tmp_path / f"in/a/g/{name}.avi"
+        content = bytearray(write_video(file, 100, "mpeg4").read_bytes())
+        packets = [i for i in range(len(content)) if content[i : i + 4] == b"00dc"]
+        starts = [i for i in packets if content[i + 8 : i + 11] == b"\0\0\1"]
+        for packet in wiped:
+            length = starts[packet + 1] - starts[packet] - 9
+            content[starts[packet] + 8 :][:length] = bytes(length)
+            content[starts[packet] + 8 : starts[packet + 1] - 1] = bytes(length)
+        file.write_bytes(content)
     store = prepare_videos(tmp_path / "s", tmp_path / "in", broken=1)
-    assert list(store.clips) == ["a/g/good"]
-    damaged, broken_off = (item["reason"] for item in store.info.left_out)
-    assert damaged.startswith("frame ")
-    assert damaged.endswith(" is damaged")
-    assert broken_off.startswith("broke off after ")
-    assert "Invalid data" in broken_off
-    counts = int(damaged.split()[1]), int(broken_off.split()[3])
-    assert store.info.frames_read == 30 + sum(counts)
+    table = store.index.groupby("clip")["first_frame"].agg(list)
+    assert table["a/g/zeros"] == [0, 40]  # of the frames that are left, none over the gap
+    assert table["a/g/cut"] == [0]
+    notes = {item["file"]: item["reason"] for item in store.info.notes}
+    assert notes["a/g/zeros"] == "1 of 100 frames are damaged or missing; the rest is used"
+    assert set(notes) == {"a/g/cut", "a/g/zeros"}
+    (left_out,) = store.info.left_out
+    assert (left_out["clip"], left_out["damaged"]) == ("a/g/worse", True)
+    assert "of 100 frames are damaged or missing" in left_out["reason"]
     assert capfd.readouterr().err == ""
-    with pytest.raises(UserError, match=r"zeros\.avi: broke off after \d+ frames"):
-        decode(zeros)
+    assert len(decode(tmp_path / "in/a/g/worse.avi").frames) > 60
 
 
 @pytest.mark.parametrize(
-    ("bad", "message"), [(1, "1 clips left out"), (2, "no sequence of 30 frames; 2 clips left out")]
+    ("bad", "message"),
+    [
+        (1, "class a has no sequence; 1 clips left out"),
+        (2, "class a has no sequence; 2 clips left out"),
+    ],
 )
 def test_prepare_only_broken_clips_leaves_no_store(tmp_path, bad, message, prepare_videos):
     (tmp_path / "in/a/g").mkdir(parents=True)

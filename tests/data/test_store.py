@@ -16,7 +16,7 @@ INFO = {"source": "videos", "classes": ["biking", "soccer_juggling"], "origin": 
 def path(tmp_path):
     """The folder of a store of three sequences."""
     with create(tmp_path / "s", **INFO, window=4, size=8) as writer:
-        writer.add(FRAMES[:2], label=0, group="a", clip="a/1", first_frame=8)
+        writer.add(FRAMES[:2], label=0, group="a", clip="a/1", first_frames=[8, 12])
         writer.add(FRAMES[2:], label=1, group="b", clip="b/1")
         writer.leave_out("b/2", "3 frames, fewer than 4")
     return tmp_path / "s"

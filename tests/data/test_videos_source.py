@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ucf11lib.data.synthetic.motions import MOTIONS
-from ucf11lib.data.videos.decode import decode
+from ucf11lib.data.videos.decoding import decode
 from ucf11lib.errors import UserError
 
 
@@ -63,6 +63,18 @@ def test_prepare_ignores_annotations_and_other_files(tmp_path, write_video, prep
         assert list(store.clips) == ["biking/v_biking_01/v_biking_01_01"]
         assert store.info.left_out == []
         assert store.info.frames_read == 31
+        notes = {item["file"]: item["reason"] for item in store.info.notes}
+        assert notes == {
+            ".hidden": "a hidden name",
+            "Annotation": "annotations",
+            "biking/.cache": "a hidden name",
+            "biking/Annotation": "annotations",
+            "biking/v_biking_01/ANNOTATION": "annotations",
+            "biking/v_biking_01/._v_biking_01_01.mpg": "a hidden name",
+            "biking/v_biking_01/v_biking_01_01.xgtf": "not a video",
+            "loose.mpg": "not in a class folder",
+            "notes/read.txt": "not a video",
+        }
 
 
 def test_prepare_order_of_classes(tmp_path, write_video, prepare_videos):
@@ -78,12 +90,65 @@ def test_prepare_order_of_classes(tmp_path, write_video, prepare_videos):
         prepare_videos(tmp_path / "u", tmp_path / "in", source="ucf11")
 
 
-def test_prepare_follows_links(tmp_path, write_video, prepare_videos):
-    write_video(tmp_path / "far/g1/c.mpg")
-    (tmp_path / "in/a").mkdir(parents=True)
-    (tmp_path / "in/a/g1").symlink_to(tmp_path / "far/g1")
-    (tmp_path / "in/b").symlink_to(tmp_path / "far")
-    assert list(prepare_videos(tmp_path / "s", tmp_path / "in").groups) == ["a/g1", "b/g1"]
+def test_prepare_follows_links_and_uses_no_file_twice(tmp_path, write_video, prepare_videos):
+    for name in ("far/g1/c.mpg", "in/b/g1/c.mpg"):
+        write_video(tmp_path / name)
+    folder = tmp_path / "in"
+    (folder / "a").mkdir()
+    (folder / "a/g1").symlink_to(tmp_path / "far/g1")
+    (folder / "b/g2").symlink_to(folder / "b/g1")
+    (folder / "b/up").symlink_to("..")
+    (folder / "b/out").symlink_to(tmp_path)
+    (folder / "b/g1/again.mpg").hardlink_to(folder / "b/g1/c.mpg")
+    (folder / "b/g1/gone.mpg").symlink_to("nowhere")
+    os.mkfifo(folder / "b/g1/pipe.mpg")
+    store = prepare_videos(tmp_path / "s", folder)
+    assert list(store.groups) == ["a/g1", "b/g1"]
+    assert {item["file"]: item["reason"] for item in store.info.notes} == {
+        "b/g1/c.mpg": "the same file as b/g1/again.mpg",
+        "b/g1/gone.mpg": "a link to nothing",
+        "b/g1/pipe.mpg": "not an ordinary file",
+        "b/g2": "the same folder as b/g1",
+        "b/up": "the same folder as .",
+        "b/out": "a link to a folder that holds this one",
+    }
+
+
+def test_prepare_decides_by_content(tmp_path, write_video, prepare_videos):
+    write_video(tmp_path / "in/a/c.mpg").rename(tmp_path / "in/a/c.dat")
+    write_video(tmp_path / "in/b/c.wmv", 30, "wmv2")
+    write_video(tmp_path / "in/b/d.flv", 30, "flv1")
+    for i in range(5):
+        (tmp_path / f"in/b/{i}.txt").write_text("no video")
+    store = prepare_videos(tmp_path / "s", tmp_path / "in")
+    assert list(store.clips) == ["a/c", "b/c", "b/d"]
+    assert store.info.notes == [{"file": "b/* (5 files)", "reason": "not a video"}]
+
+
+def test_prepare_parts_of_a_split_are_no_classes(tmp_path, write_video, prepare_videos):
+    for name in ("train/a/1.mpg", "train/b/2.mpg", "test/a/3.mpg", "test/b/4.mpg"):
+        write_video(tmp_path / "in/UCF-101" / name)
+    with pytest.raises(UserError, match=r"test, train are parts of a split.*--data .*test$"):
+        prepare_videos(tmp_path / "s", tmp_path / "in")
+    store = prepare_videos(tmp_path / "s", tmp_path / "in/UCF-101/train")
+    assert store.classes == ("a", "b")
+
+
+def test_prepare_class_without_a_sequence_is_named(tmp_path, write_video, prepare_videos):
+    write_video(tmp_path / "in/a/1.mpg")
+    write_video(tmp_path / "in/jump/2.mpg", 12)
+    with pytest.raises(UserError, match=r"class jump has no sequence.*jump/2: 12 frames, fewer"):
+        prepare_videos(tmp_path / "s", tmp_path / "in")
+    assert os.listdir(tmp_path) == ["in"]
+
+
+def test_prepare_names_that_differ_in_an_underscore_stay_apart(
+    tmp_path, write_video, prepare_videos
+):
+    for name in ("soccer_juggling", "soccer juggling"):
+        write_video(tmp_path / "in" / name / "1.mpg")
+    store = prepare_videos(tmp_path / "s", tmp_path / "in")
+    assert store.classes == ("soccer juggling", "soccer_juggling")
 
 
 @pytest.mark.parametrize(
@@ -113,6 +178,6 @@ def test_prepare_window_stride_and_size(tmp_path, write_video, prepare_videos):
     store = prepare_videos(tmp_path / "s", tmp_path / "in", window=16, stride=8, size=24)
     assert "5 sequences of 16x24x24x3 every 8 frames" in store.summary()
     assert store.index["first_frame"].tolist() == [0, 8, 16, 24, 32]
-    frames = decode(file, 24)
+    frames = decode(file, 24).frames
     for start, sequence in zip(range(0, 40, 8), store.frames, strict=True):
         np.testing.assert_array_equal(sequence, frames[start : start + 16])

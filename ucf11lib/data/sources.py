@@ -1,8 +1,15 @@
-"""A source of clips becomes an opened store, prepared on first use under `data/`."""
+"""A source of clips becomes an opened store, prepared on first use under `data/`.
+
+Where files are read, the store's name has a fingerprint of them. If they change, a new store is
+prepared; the old one stays until `store prune`.
+"""
 
 import hashlib
 import json
-from dataclasses import asdict, replace
+import re
+import shutil
+import sys
+from dataclasses import asdict
 from pathlib import Path
 
 from ucf11lib import paths
@@ -10,21 +17,54 @@ from ucf11lib.data.course import source as course
 from ucf11lib.data.store import ClipStore
 from ucf11lib.data.synthetic import render
 from ucf11lib.data.videos import source as videos
+from ucf11lib.data.videos.tree import Tree
 from ucf11lib.errors import UserError
 from ucf11lib.runs.specs import DataSpec
 
 SYNTHETIC = ("groups", "clips", "sequences", "render_seed")
-DECODING = ("window", "stride", "size", "group_pattern")
+DECODING = ("window", "stride", "size", "group_pattern", "fps")
+FINGERPRINT = "-[0-9a-f]{8}"
 
 
 def open_or_prepare(spec: DataSpec) -> ClipStore:
-    """Open the store of `spec`, preparing it on first use; of two processes the second waits."""
+    """Open the store of `spec`, preparing it on first use; of two processes the second waits.
+
+    Says so on standard error if a store of other files in the same folder exists.
+    """
     path = store_path(spec)
     if not path.exists():
         with paths.lock(path.with_name(f".{path.name}.lock")):
             if not path.exists():
+                if earlier := [one for one in _same_spec(path) if one != path]:
+                    changed = f"{spec.folder} changed since {paths.display(earlier[-1])}"
+                    print(f"{changed} was made; preparing it anew", file=sys.stderr)
                 return prepare(spec, path)
     return ClipStore.open(path)
+
+
+def prune(folder: Path) -> list[Path]:
+    """Delete the stores in `folder` that a later one of the same source folder replaces.
+
+    Returns their paths. A store that was named by a user (`--store`) is none of them.
+    """
+    outdated = set()
+    for path in folder.iterdir():
+        if (path / "store.json").is_file() and re.search(f"{FINGERPRINT}{FINGERPRINT}$", path.name):
+            outdated |= set(_same_spec(path)[:-1])
+    for path in outdated:
+        shutil.rmtree(path)
+    return sorted(outdated)
+
+
+def _same_spec(path: Path) -> list[Path]:
+    """Return the stores whose names differ from `path` in the fingerprint alone, oldest first."""
+    stem = path.name.rpartition("-")[0]
+    same = [
+        one.parent
+        for one in path.parent.glob("*/store.json")
+        if re.fullmatch(re.escape(stem) + FINGERPRINT, one.parent.name)
+    ]
+    return sorted(same, key=lambda one: (one / "store.json").stat().st_mtime)
 
 
 def prepare(spec: DataSpec, path: Path | str, **options) -> ClipStore:
@@ -45,13 +85,26 @@ def prepare(spec: DataSpec, path: Path | str, **options) -> ClipStore:
 
 
 def store_path(spec: DataSpec) -> Path:
-    """Return where the store of `spec` is: a readable name, and a hash of what makes it differ."""
+    """Return where the store of `spec` is: a readable name, and hashes of what makes it differ.
+
+    Where the files are gone, it is the newest store that was made from them. Raises a `UserError`
+    if there is none.
+    """
     if spec.source == "synthetic":
         per_clip = "-course" if spec.sequences is None else f"x{spec.sequences}"
         name = f"synthetic-{spec.groups}x{spec.clips}{per_clip}"
-        relevant = spec
-    else:
-        name = f"{spec.source}-{Path(spec.folder).name}"
-        relevant = replace(spec, **{name: getattr(DataSpec, name) for name in SYNTHETIC})
-    key = json.dumps(asdict(relevant), sort_keys=True).encode()
-    return paths.data_dir() / f"{name}-{hashlib.sha256(key).hexdigest()[:8]}"
+        relevant = {key: value for key, value in asdict(spec).items() if key in SYNTHETIC}
+        return paths.data_dir() / f"{name}-{_hash(relevant)}"
+    relevant = {key: value for key, value in asdict(spec).items() if key not in SYNTHETIC}
+    defaults = asdict(DataSpec())
+    changed = {key: value for key, value in relevant.items() if value != defaults[key]}
+    path = paths.data_dir() / f"{spec.source}-{Path(spec.folder).name}-{_hash(changed)}-{'0' * 8}"
+    folder = Path(spec.folder)
+    if not folder.exists() and (earlier := _same_spec(path)):
+        return earlier[-1]
+    files = course.files(folder) if spec.source == "course" else Tree.scan(folder).files
+    return path.with_name(path.name[:-8] + paths.fingerprint(folder, files))
+
+
+def _hash(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:8]

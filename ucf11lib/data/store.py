@@ -39,6 +39,9 @@ class StoreInfo:
     origin: dict  # what is needed to prepare the same store again
     left_out: list[dict]  # clips that are not in the store: `clip`, `reason`, `damaged`
     sha256: dict[str, str]  # of the `frames` and the `index`
+    fps: float | None = None  # frames a second that clips were resampled to
+    # `file` and `reason` of what is no clip, and of clips that are used in part.
+    notes: list[dict[str, str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -91,8 +94,9 @@ class ClipStore:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Display names in label order, such as "soccer juggling"."""
-        return tuple(name.replace("_", " ") for name in self.info.classes)
+        """Display names in label order, such as "soccer juggling"; folder names if two agree."""
+        names = tuple(name.replace("_", " ") for name in self.info.classes)
+        return names if len(set(names)) == len(names) else self.info.classes
 
     @cached_property
     def labels(self) -> np.ndarray:
@@ -125,6 +129,8 @@ class ClipStore:
         flat |= {"window": info.window, "size": info.size}
         if info.stride != info.window:
             flat["stride"] = info.stride
+        if info.fps:
+            flat["fps"] = info.fps
         return flat | info.origin if info.source == "synthetic" else flat
 
     def take(self, indices: np.ndarray) -> np.ndarray:
@@ -179,8 +185,9 @@ class ClipStore:
         )
 
     def formatted(self) -> str:
-        """Return the summary, the classes and the clips left out, as text."""
+        """Return the summary, the classes, the clips left out and the notes, as text."""
         left_out = [f"left out: {item['clip']}: {item['reason']}" for item in self.info.left_out]
+        left_out += [f"note: {item['file']}: {item['reason']}" for item in self.info.notes]
         table = self.describe().to_string(index=False)
         return "\n".join([self.summary(), table, *left_out, f"store: {paths.display(self.path)}"])
 

@@ -44,21 +44,21 @@ class StoreWriter:
         label: int,
         group: str,
         clip: str,
-        first_frame: int = 0,
+        first_frames: Sequence[int] | None = None,
         frames_read: int | None = None,
     ) -> None:
         """Append the sequences of one clip, uint8 (n, window, size, size, 3), RGB.
 
         `label` is an index into the classes, `clip` a name that is unique in the store,
-        `first_frame` where in the clip the first sequence begins, and `frames_read` the frames of
-        the clip, by default as many as the sequences have.
+        `first_frames` where in the clip each sequence begins, by default a stride apart, and
+        `frames_read` the frames of the clip, by default as many as the sequences have.
         """
         data = memoryview(np.ascontiguousarray(frames)).cast("B")
         self.file.write(data)
         self.digest.update(data)
         read = len(frames) * self.info.window if frames_read is None else frames_read
         self.frames_read += read
-        starts = first_frame + self.info.stride * np.arange(len(frames))
+        starts = self.info.stride * np.arange(len(frames)) if first_frames is None else first_frames
         self.rows += [[label, self.info.classes[label], group, clip, start] for start in starts]
 
     def leave_out(
@@ -79,6 +79,7 @@ def create(
     window: int = 30,
     stride: int | None = None,
     size: int = 64,
+    fps: float | None = None,
 ) -> Iterator[StoreWriter]:
     """Yield a writer; the store appears at `path` when the block ends without an error.
 
@@ -90,7 +91,7 @@ def create(
     if path.exists():
         raise UserError(exists)
     cut = (window, stride or window, size)
-    info = StoreInfo(FORMAT, source, tuple(classes), *cut, 0, 0, origin, left_out=[], sha256={})
+    info = StoreInfo(FORMAT, source, tuple(classes), *cut, 0, 0, origin, [], {}, fps)
     try:
         with paths.atomic_dir(path) as folder:
             with (folder / "frames.npy").open("wb") as file:

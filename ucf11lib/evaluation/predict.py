@@ -10,7 +10,7 @@ from scipy.special import softmax
 from ucf11lib.backend import keras, tf
 from ucf11lib.data.batches import evaluation_batches
 from ucf11lib.data.store import ClipStore
-from ucf11lib.data.videos.decode import decode, windows
+from ucf11lib.data.videos import decode
 from ucf11lib.errors import UserError
 from ucf11lib.evaluation.metrics import measure_predictions
 from ucf11lib.runs import Run
@@ -83,7 +83,9 @@ class Prediction:
     video: Path
     run: Run
     frames: int  # that were decoded
-    track: np.ndarray  # probabilities of each window of consecutive frames, (windows, classes)
+    trouble: str  # which frames are damaged; empty for none
+    starts: np.ndarray  # first frame of each window of consecutive frames, int (windows,)
+    track: np.ndarray  # probabilities of each window, (windows, classes)
 
     @property
     def probabilities(self) -> np.ndarray:
@@ -98,13 +100,13 @@ class Prediction:
     def as_dict(self) -> dict:
         """Return what `predict --json` prints."""
         windows = []
-        for number, row in enumerate(self.track.tolist()):
+        for first, row in zip(self.starts.tolist(), self.track.tolist(), strict=True):
             shares = dict(zip(self.run.data.classes, row, strict=True))
-            first = number * self.run.data.window
             windows.append({"first_frame": first, "probabilities": shares})
         return {
             "video": str(self.video),
             "frames": self.frames,
+            "damage": self.trouble or None,
             "prediction": self.ranking()[0][0],
             "probabilities": dict(self.ranking()),
             "windows": windows,
@@ -114,18 +116,26 @@ class Prediction:
 
     def formatted(self) -> str:
         """Return a line on the video, then one for each class, the likeliest first."""
-        title = f"{self.video}: {self.frames} frames, {len(self.track)} sequences; trained on "
+        damage = f" ({self.trouble})" if self.trouble else ""
+        title = f"{self.video}: {self.frames} frames{damage}, {len(self.track)} sequences; "
+        title += "trained on "
         lines = [f"  {name:20s} {percent(share, 1):>7s}" for name, share in self.ranking()]
         return "\n".join([title + self.run.note, *lines])
 
 
 def predict_video(video: Path | str, run: Run, model: keras.Model) -> Prediction:
-    """Classify a video with a run's network; a `UserError` if it is too short, or no video."""
+    """Classify a video with a run's network; damaged frames are left out, and `trouble` says so.
+
+    Raises a `UserError` if it is too short, or no video.
+    """
     window = run.data.window
-    frames = decode(Path(video), run.data.size)
-    if len(frames) < window:
-        number = f"{len(frames)} frames, but one sequence is {window}"
-        raise UserError(f"{video}: {number}; give a longer video")
-    outputs = model.predict(windows(frames, window), batch_size=EVALUATION_BATCH, verbose=0)
+    decoded = decode(Path(video), run.data.size, run.config.data.fps)
+    starts, sequences = decoded.windows(window)
+    n = len(decoded.frames)
+    if not len(sequences):
+        damage = f"; {decoded.trouble}" if decoded.trouble else ""
+        frames = f"{n} frames{damage}, but one sequence is {window} in a row"
+        raise UserError(f"{video}: {frames}; give a longer video")
+    outputs = model.predict(sequences, batch_size=EVALUATION_BATCH, verbose=0)
     track = probabilities(outputs, run.config.recipe.head)
-    return Prediction(Path(video), run, len(frames), track)
+    return Prediction(Path(video), run, n, decoded.trouble, starts, track)

@@ -27,8 +27,9 @@ class DataSpec:
     `folder` is the absolute one that the source reads. Of the synthetic data there are `groups` a
     class, `clips` a group and `sequences` a clip; None for the course files' numbers, 7272 in all.
     `window` is frames a sequence, `size` pixels a side. Where videos are decoded, `stride` is
-    frames from one sequence's start to the next's, None for no overlap, and `group_pattern` a
-    regular expression that finds a clip's group in its path, empty for the built-in rules.
+    frames from one sequence's start to the next's, None for no overlap, `group_pattern` a regular
+    expression that finds a clip's group in its path, empty for the built-in rules, and `fps` the
+    frames a second that clips are resampled to, None for each clip's own.
     """
 
     source: str = "synthetic"
@@ -41,6 +42,7 @@ class DataSpec:
     stride: Count | None = None
     size: Annotated[int, Meta(ge=1, le=4096)] = 64
     group_pattern: str = ""
+    fps: Annotated[float, Meta(gt=0, le=1000)] | None = None
 
 
 @dataclass(frozen=True)

@@ -33,14 +33,14 @@ def prepare(path: Path | str, folder: Path | str) -> ClipStore:
     `confidence` of each clip boundary, 0.5..1. Raises `UserError` if `path` exists, or if a part is
     missing, is not what it should be, or asks for anything but arrays.
     """
-    files = [_part_file(Path(folder), name) for name in PARTS]
+    parts = files(Path(folder))
     origin = {"folder": str(Path(folder).absolute()), "groups": "estimated", "clips": "estimated"}
     recovery = Recovery()
     with create(path, source="course", classes=CLASSES, origin=origin) as writer:
         labels = np.zeros(0, int)
-        for file in files:
+        for file in parts:
             labels = np.append(labels, _copy(file, labels.max(initial=0), recovery, writer))
-        _check_class_order(files[0], np.bincount(labels, minlength=len(CLASSES)).tolist())
+        _check_class_order(parts[0], np.bincount(labels, minlength=len(CLASSES)).tolist())
         if len(labels):
             writer.columns["group"] = [f"group{number:03d}" for number in recovery.groups()]
             writer.columns["confidence"] = [round(value, 4) for value in recovery.confidence]
@@ -49,6 +49,11 @@ def prepare(path: Path | str, folder: Path | str) -> ClipStore:
     warning = f"the course's files name no clips or groups; {counts} were estimated from the frames"
     print(f"warning: {warning}", file=sys.stderr)
     return store
+
+
+def files(folder: Path) -> list[Path]:
+    """Return the two parts in `folder`; raises a `UserError` if one is missing."""
+    return [_part_file(folder, name) for name in PARTS]
 
 
 def _part_file(folder: Path, name: str) -> Path:
@@ -84,7 +89,7 @@ def _copy(file: Path, last_label: int, recovery: Recovery, writer: StoreWriter) 
         recovery.add(frames, label)
         clip = f"clip{recovery.clips[-1]:04d}"
         start = len(frames) * recovery.position
-        writer.add(frames[None], label=label, group="", clip=clip, first_frame=start)
+        writer.add(frames[None], label=label, group="", clip=clip, first_frames=[start])
     return labels
 
 

@@ -1,1 +1,4 @@
 """Trees of videos: UCF-11's archive, UCF-101, Weizmann, or any folder of class folders."""
+
+# ruff: noqa: F401 - names for outsiders
+from ucf11lib.data.videos.decoding import decode

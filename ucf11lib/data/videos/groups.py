@@ -1,7 +1,8 @@
 """Who or what must not be on both sides of a split, read from the names of clips."""
 
-import re
 from pathlib import PurePosixPath
+
+import regex
 
 from ucf11lib.errors import UserError
 
@@ -13,6 +14,7 @@ RULES = {
     "Weizmann names": (r"(?i)^([^/]+)/(?:.+/)?([^/]+)_\1\d?\.\w+$", r"\2"),
 }
 OWN = "each clip its own"
+MAX_SECONDS = 1.0  # for one name: some patterns take forever (https://en.wikipedia.org/wiki/ReDoS)
 
 
 def find_groups(names: list[str], pattern: str = "") -> tuple[list[str], str]:
@@ -26,13 +28,16 @@ def find_groups(names: list[str], pattern: str = "") -> tuple[list[str], str]:
     if pattern:
         template = r"\g<group>" if "?P<group>" in pattern else r"\1"
         rules = {f"--group-pattern {pattern}": (pattern, template)}
-    for rule, (regex, template) in rules.items():
+    for rule, (expression, template) in rules.items():
         try:
-            matches = [re.search(regex, name) for name in names]
+            matches = [regex.search(expression, name, timeout=MAX_SECONDS) for name in names]
             groups = [match.expand(template) if match else "" for match in matches]
-        except (re.error, IndexError) as error:
+        except (regex.error, IndexError) as error:
             remedy = "give a regular expression with (...) in it"
             raise UserError(f"{rule}: {error}; {remedy}") from None
+        except TimeoutError:
+            remedy = "give one without nested repetitions"
+            raise UserError(f"{rule}: no answer in {MAX_SECONDS:g} s; {remedy}") from None
         if all(groups):
             return groups, rule
         if pattern:

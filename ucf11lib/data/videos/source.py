@@ -1,9 +1,6 @@
-"""A tree of videos becomes a clip store: UCF-11's own layout, or any folder of class folders.
+"""A tree of videos becomes a clip store.
 
-    <folder>/<class>/<group>/<clip>.mpg    UCF-11's archive, with or without UCF11_updated_mpg/
-    <folder>/<class>/<clip>.avi            UCF-101, Weizmann, or your own
-
-A clip that cannot be used is left out and listed in `store.json`.
+A clip that cannot be used is left out and listed in `store.json`, as is every file that is no clip.
 """
 
 import contextlib
@@ -13,7 +10,7 @@ import math
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import av
@@ -21,15 +18,15 @@ from tqdm import tqdm
 
 from ucf11lib import paths
 from ucf11lib.data.store import ClipStore
-from ucf11lib.data.synthetic.motions import MOTIONS
-from ucf11lib.data.videos.decode import decode_all, windows
+from ucf11lib.data.videos.decoding import Decoded, decode_all
 from ucf11lib.data.videos.groups import OWN, clip_names, find_groups
-from ucf11lib.data.writer import create
+from ucf11lib.data.videos.tree import Tree
+from ucf11lib.data.writer import StoreWriter, create
 from ucf11lib.errors import UserError
 from ucf11lib.runs.specs import DataSpec
 
-SUFFIXES = (".mpg", ".mpeg", ".avi", ".mp4", ".mov", ".mkv", ".webm", ".m4v")
 MAX_BROKEN = 0.02  # of the clips; if more are undecodable, it is the tree that is broken
+MAX_LOST = 0.1  # of a clip's frames; if more are damaged or missing, the clip is left out
 
 
 def prepare(
@@ -44,7 +41,8 @@ def prepare(
             decoded store waits in a hidden folder beside `path` for a call with a larger share.
         workers: processes that decode, as many as processors by default.
 
-    Raises `UserError` if the tree, its names or an option is wrong, or too much is undecodable.
+    Raises `UserError` if the tree, its names or an option is wrong, if a class has no sequence, or
+    if too much is undecodable.
     """
     path = Path(path)
     workers = os.cpu_count() or 1 if workers is None else workers
@@ -52,17 +50,18 @@ def prepare(
         raise UserError(f"--workers {workers}: give 1 or more")
     if not 0 <= broken <= 1:
         raise UserError(f"--broken {broken}: give a share, 0 to 1")
-    root, tree = _scan(Path(spec.folder), spec.source)
-    files = [file for videos in tree.values() for file in videos]
-    names = [file.relative_to(root).as_posix() for file in files]
+    tree = Tree.scan(Path(spec.folder))
+    classes, notes = tree.classes(spec.source, workers)
+    files = [file for videos in classes.values() for file in videos]
+    names = [file.relative_to(tree.root).as_posix() for file in files]
     groups, rule = find_groups(names, spec.group_pattern)
     clips = list(zip(clip_names(names), groups, files, strict=True))
     if rule == OWN:
         warning = "no groups in the names: each clip is its own; see --group-pattern"
         print(f"warning: {warning}", file=sys.stderr)
-    origin = {"folder": str(root.absolute()), "groups": rule, "av": av.__version__}
+    origin = {"folder": str(Path(spec.folder).resolve()), "groups": rule, "av": av.__version__}
     partial = path.with_name(f".partial-{path.name}")
-    decoded = partial / _digest(clips, spec)
+    decoded = partial / _digest(tree, clips, spec)
     try:
         with paths.lock(path.with_name(f".partial-{path.name}.lock"), wait=False):
             if path.exists():
@@ -70,8 +69,13 @@ def prepare(
                 raise UserError(f"{path}: exists already; {remedy}")
             try:
                 if not decoded.exists():
-                    _decode(decoded, spec, list(tree), origin, clips, workers)
-                _check_broken(root, ClipStore.open(decoded).info.left_out, len(files), broken)
+                    cut = {"window": spec.window, "stride": spec.stride, "size": spec.size}
+                    about = {"source": spec.source, "classes": list(classes), "origin": origin}
+                    with create(decoded, **about, **cut, fps=spec.fps) as writer:
+                        writer.info.notes.extend(notes)
+                        _decode(writer, clips, workers)
+                        _check_classes(tree.root, writer)
+                _check_broken(tree.root, ClipStore.open(decoded).info.left_out, len(files), broken)
                 decoded.rename(path)
                 shutil.rmtree(partial)  # with what other options or killed processes left
             finally:
@@ -83,63 +87,50 @@ def prepare(
     return ClipStore.open(path)
 
 
-def _decode(
-    path: Path, spec: DataSpec, classes: list[str], origin: dict, clips: list, workers: int
-) -> None:
-    """Write all clips, each (name, group, file), into a store at `path`."""
-    cut = {"window": spec.window, "stride": spec.stride, "size": spec.size}
-    with create(path, source=spec.source, classes=classes, origin=origin, **cut) as writer:
-        results = decode_all([file for _, _, file in clips], spec.size, workers)
-        bar = tqdm(results, total=len(clips), desc="decoding", unit="clip", disable=None)
-        for (clip, group, _), (frames, trouble) in zip(clips, bar, strict=True):
-            n = len(frames)
-            if trouble or n < spec.window:
-                reason = trouble or f"{n} frames, fewer than {spec.window}"
-                writer.leave_out(clip, reason, frames_read=n, damaged=bool(trouble))
-            else:
-                sequences = windows(frames, spec.window, spec.stride)
-                label = classes.index(clip.split("/")[0])
-                writer.add(sequences, label=label, group=group, clip=clip, frames_read=n)
+def _decode(writer: StoreWriter, clips: list[tuple[str, str, Path]], workers: int) -> None:
+    """Write all clips, each (name, group, file), into a store."""
+    info = writer.info
+    results = decode_all([file for _, _, file in clips], workers, info.size, info.fps)
+    bar = tqdm(results, total=len(clips), desc="decoding", unit="clip", disable=None)
+    for (clip, group, _), decoded in zip(clips, bar, strict=True):
+        starts, sequences = decoded.windows(info.window, info.stride)
+        n = len(decoded.frames)
+        if reason := _why_left_out(decoded, len(sequences), info.window):
+            damaged = decoded.lost_share > MAX_LOST
+            writer.leave_out(clip, reason, frames_read=n, damaged=damaged)
+            continue
+        if decoded.trouble:
+            info.notes.append({"file": clip, "reason": f"{decoded.trouble}; the rest is used"})
+        label = info.classes.index(clip.split("/")[0])
+        unit = {"label": label, "group": group, "clip": clip}
+        writer.add(sequences, **unit, first_frames=starts, frames_read=n)
 
 
-def _digest(clips: list, spec: DataSpec) -> str:
+def _why_left_out(decoded: Decoded, sequences: int, window: int) -> str:
+    """Return why a clip cannot be used; empty if it can."""
+    if not sequences and not decoded.trouble:
+        return f"{len(decoded.frames)} frames, fewer than {window}"
+    if not sequences and decoded.lost_share <= MAX_LOST:
+        return f"{decoded.trouble}; no {window} in a row are left"
+    return decoded.trouble if decoded.lost_share > MAX_LOST else ""
+
+
+def _check_classes(root: Path, writer: StoreWriter) -> None:
+    """Raise a `UserError` for a class without a sequence."""
+    used = {row[1] for row in writer.rows}
+    for name in writer.info.classes:
+        if name not in used:
+            left_out = [one for one in writer.info.left_out if one["clip"].startswith(f"{name}/")]
+            first = f"{left_out[0]['clip']}: {left_out[0]['reason']}"
+            problem = f"class {name} has no sequence; {len(left_out)} clips left out, the first"
+            raise UserError(f"{root}: {problem}: {first}; remove its folder, or add longer clips")
+
+
+def _digest(tree: Tree, clips: list, spec: DataSpec) -> str:
     """Return a hash of everything that the decoded bytes depend on."""
-    stats = [file.stat() for _, _, file in clips if file.exists()]
-    dates = [[stat.st_size, stat.st_mtime_ns] for stat in stats]
     names = [[clip, group, str(file)] for clip, group, file in clips]
-    text = json.dumps([names, dates, spec.source, spec.window, spec.stride, spec.size])
+    text = json.dumps([names, paths.fingerprint(tree.root, tree.files), asdict(spec)])
     return hashlib.sha256(text.encode()).hexdigest()[:8]
-
-
-def _scan(folder: Path, source: str) -> tuple[Path, dict[str, list[Path]]]:
-    """Return the tree's root and, in label order, the videos of each class."""
-    if not folder.is_dir():
-        raise UserError(f"{folder}: no folder there; give --data the one of the class folders")
-    below = [entry for entry in _entries(folder) if entry.is_dir()]
-    if [entry.name for entry in below] == ["UCF11_updated_mpg"]:
-        return _scan(below[0], source)
-    tree = {entry.name: videos for entry in below if (videos := list(_videos(entry)))}
-    if not tree:
-        expected = "<class>/<clip>.mpg or <class>/<group>/<clip>.mpg, any of " + " ".join(SUFFIXES)
-        raise UserError(f"{folder}: no class folder with videos in it; expected {expected}")
-    order = MOTIONS if source == "ucf11" else tree
-    if unknown := sorted(tree.keys() - order.keys()):
-        names = ", ".join(unknown)
-        raise UserError(f"{folder}: not classes of UCF-11: {names}; try --source videos")
-    return folder, {name: tree[name] for name in order if name in tree}
-
-
-def _entries(folder: Path) -> list[Path]:
-    entries = [entry for entry in folder.iterdir() if entry.name[0] != "."]
-    return sorted(entry for entry in entries if entry.name.lower() != "annotation")
-
-
-def _videos(folder: Path) -> Iterator[Path]:
-    for entry in _entries(folder):
-        if entry.is_dir():
-            yield from _videos(entry)
-        elif entry.suffix.lower() in SUFFIXES:
-            yield entry
 
 
 def _check_broken(root: Path, left_out: list[dict], n: int, share: float) -> None:

@@ -1,0 +1,152 @@
+"""Videos become frames of one size, in order, or one line that says why not."""
+
+import os
+import shutil
+import struct
+import subprocess
+import time
+from pathlib import Path
+
+import av
+import numpy as np
+import psutil
+import pytest
+
+from ucf11lib.data.videos import decoding
+from ucf11lib.data.videos.decoding import Decoded, decode, decode_all
+from ucf11lib.errors import UserError
+
+
+def test_decode_counts_frames_and_keeps_their_order(tmp_path, write_video):
+    frames = decode(write_video(tmp_path / "x.mpg", 47)).frames
+    assert frames.shape == (47, 64, 64, 3)
+    assert frames.dtype == np.uint8
+    levels = frames.mean((1, 2, 3))
+    assert (np.diff(levels) > 0).all()
+    np.testing.assert_allclose(levels, np.linspace(20, 220, 47), atol=4)
+
+
+def test_decode_averages_areas(tmp_path, write_video):
+    board = np.indices((240, 320)).sum(0) % 2 * 255
+    image = np.stack([board] * 3, -1)[None].astype(np.uint8)
+    frames = decode(write_video(tmp_path / "x.avi", image, "ffv1")).frames
+    # 3.75 rows a pixel do not hold black and white in halves.
+    assert abs(frames.astype(int) - 127).max() <= 12
+    assert abs(frames.mean() - 127.5) < 1
+
+
+def test_decode_squashes_and_keeps_colours_in_place(tmp_path, write_video):
+    quarters = np.array([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [0, 0, 0]]], np.uint8)
+    image = quarters.repeat(60, axis=0).repeat(200, axis=1)
+    file = write_video(tmp_path / "x.avi", image[None], "ffv1")
+    frame = decode(file, size=32).frames[0].astype(int)
+    expected = quarters.repeat(16, axis=0).repeat(16, axis=1)
+    inside = np.r_[0:15, 17:32]  # without the edges between the colours
+    assert abs(frame - expected)[inside][:, inside].max() <= 4
+
+
+@pytest.mark.parametrize(
+    "matrix",  # a, b, c, d of the eight ways in which a square can lie
+    [(1, 0, 0, 1), (-1, 0, 0, 1), (1, 0, 0, -1), (-1, 0, 0, -1),
+     (0, 1, -1, 0), (0, -1, 1, 0), (0, 1, 1, 0), (0, -1, -1, 0)],
+)  # fmt: skip
+@pytest.mark.parametrize("codec", ["mpeg4", "libx264"])
+def test_decode_turns_and_mirrors_as_ffmpeg_does(tmp_path, write_video, matrix, codec):
+    if not shutil.which("ffmpeg"):
+        pytest.skip("no ffmpeg to compare with")
+    image = np.zeros((5, 64, 64, 3), np.uint8)
+    image[:, :32, :32], image[:, :32, 32:], image[:, 32:, :32] = 60, 120, 240
+    path = write_video(tmp_path / "x.mp4", image, codec)
+    content = bytearray(path.read_bytes())
+    a, b, c, d = (value << 16 for value in matrix)
+    x, y = ((64 << 16) * (min(one, other) < 0) for one, other in ((a, c), (b, d)))
+    at = content.index(b"tkhd") + 44
+    content[at : at + 36] = struct.pack(">9i", a, b, 0, c, d, 0, x, y, 1 << 30)
+    path.write_bytes(content)
+    command = ["ffmpeg", "-v", "error", "-i", path, "-frames:v", "1", "-f", "rawvideo"]
+    command += ["-pix_fmt", "rgb24", "-"]
+    seen = np.frombuffer(subprocess.run(command, capture_output=True, check=True).stdout, np.uint8)
+    difference = decode(path).frames[0].astype(int) - seen.reshape(64, 64, 3)
+    assert np.abs(difference).max() <= 2
+
+
+def test_windows_drop_the_rest_and_cross_no_gap():
+    frames = np.arange(7, dtype=np.uint8)[:, None, None, None] * np.ones((1, 4, 4, 3), np.uint8)
+    starts, windows = Decoded(frames).windows(3)
+    assert starts.tolist() == [0, 3]
+    assert windows[:, :, 0, 0, 0].tolist() == [[0, 1, 2], [3, 4, 5]]
+    assert Decoded(frames).windows(8)[1].shape == (0, 8, 4, 4, 3)
+    assert Decoded(frames, gaps=[1]).windows(2, 1)[0].tolist() == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("name", ["x.avi", "x.mpg", "x.mkv", "x.wmv"])
+def test_decode_cut_file_gives_its_good_frames(tmp_path, write_video, name):
+    codec = {"mpg": "mpeg1video", "wmv": "wmv2"}.get(name[2:], "mpeg4")
+    path = write_video(tmp_path / name, 75, codec)
+    full = decode(path)
+    assert (len(full.frames), full.trouble) == (75, "")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 3 // 4])
+    cut = decode(path)
+    assert 30 < len(cut.frames) < 75
+    assert np.array_equal(cut.frames, full.frames[: len(cut.frames)])
+    assert "are damaged or missing" in cut.trouble
+
+
+def test_decode_resamples_to_frames_a_second(tmp_path, write_video):
+    path = write_video(tmp_path / "x.mp4", 50, "mpeg4")
+    full = decode(path).frames
+    rate = 30
+    assert np.array_equal(decode(path, fps=rate).frames, full)
+    assert np.array_equal(decode(path, fps=rate / 2).frames, full[::2])
+    assert np.array_equal(decode(path, fps=2 * rate).frames, full.repeat(2, axis=0))
+
+
+def test_decode_names_what_is_wrong(tmp_path, capfd, write_video):
+    (tmp_path / "empty.mp4").write_bytes(b"")
+    with av.open(str(tmp_path / "sound.avi"), "w") as container:
+        stream = container.add_stream("pcm_s16le", rate=8000)
+        sound = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), layout="mono")
+        sound.sample_rate = 8000
+        container.mux(stream.encode(sound))
+    content = write_video(tmp_path / "x.avi", 3, "mpeg4").read_bytes()
+    (tmp_path / "unknown.avi").write_bytes(content.replace(b"FMP4", b"ZZZZ"))
+    for name, message in (
+        ("unknown.avi", "no video stream that FFmpeg knows"),
+        ("empty.mp4", "cannot be opened: Invalid data"),
+        ("sound.avi", "no video stream"),
+        ("nowhere.mpg", "cannot be opened: No such file"),
+        (".", "cannot be opened: Is a directory"),
+    ):
+        with pytest.raises(UserError, match=message) as caught:
+            decode(tmp_path / name)
+        assert Path(name).name in str(caught.value)
+        assert "give a video" in str(caught.value)
+        assert "\n" not in str(caught.value)
+    assert capfd.readouterr().err == ""
+
+
+def test_decode_title_in_odd_bytes(tmp_path, write_video):
+    path = write_video(tmp_path / "x.avi", 3, "mpeg4")
+    content = path.read_bytes()
+    at = content.index(b"ISFT")
+    path.write_bytes(content[: at + 8] + b"\xff\xfe" + content[at + 10 :])
+    assert len(decode(path).frames) == 3
+
+
+def test_decode_all_decoder_that_hangs_or_is_killed(tmp_path, monkeypatch, write_video):
+    """A pipe that nobody writes to is a file that never ends; it costs its own clip only."""
+    files = [write_video(tmp_path / f"c{i}.mpg") for i in range(3)]
+    os.mkfifo(tmp_path / "endless.mpg")
+    monkeypatch.setattr(decoding, "TIMEOUT_SECONDS", 2)
+    results = list(decode_all([files[0], tmp_path / "endless.mpg", *files[1:]], 2, 16))
+    assert [len(result.frames) for result in results] == [30, 0, 30, 30]
+    assert results[1].trouble == "the decoder did not come to an end"
+    monkeypatch.setattr(decoding, "TIMEOUT_SECONDS", 60)
+    rest = decode_all([*files, tmp_path / "endless.mpg"], 2, 16)
+    assert [len(next(rest).frames) for _ in files] == [30, 30, 30]
+    time.sleep(0.5)  # until a process has begun the last file
+    for server in psutil.Process().children():
+        for process in server.children():
+            process.kill()
+    assert next(rest).trouble == "the decoder crashed (exit code -9)"
+    assert list(rest) == []

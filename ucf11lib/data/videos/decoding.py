@@ -1,0 +1,241 @@
+"""A video file becomes frames; many of them in processes, since a decoder may crash or hang.
+
+Frames are counted by decoding them, since headers lie, and scaled by area averaging, since skipping
+pixels makes small things flicker. Damaged frames are left out, those before and after are used.
+"""
+
+import multiprocessing
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import av
+import numpy as np
+from av.sidedata.sidedata import Type as SideData
+from av.stream import Disposition
+from av.video.reformatter import Interpolation, VideoReformatter
+from pebble import ProcessExpired, ProcessFuture, ProcessPool
+
+from ucf11lib import paths
+from ucf11lib.errors import UserError
+
+TIMEOUT_SECONDS = 60  # and for each `BYTES_A_SECOND` one more: a decoder that takes longer hangs
+BYTES_A_SECOND = 1e5
+# Plain AREA is 1.5 grey levels too dark, and rounds differently from processor to processor.
+AREA = (
+    Interpolation.AREA
+    | Interpolation.ACCURATE_RND
+    | Interpolation.FULL_CHR_H_INT
+    | Interpolation.BITEXACT
+)
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What one video file gave."""
+
+    frames: np.ndarray  # uint8 (n, size, size, 3), RGB, without damaged ones
+    gaps: Sequence[int] = ()  # places in `frames` before which some are missing
+    lost: int = 0  # frames that are known to be missing
+    trouble: str = ""  # what was wrong with the file; empty for nothing
+
+    @property
+    def lost_share(self) -> float:
+        """Which share of the file's frames is known to be missing, 0..1; 1 for no frame at all."""
+        n = len(self.frames)
+        return self.lost / (n + self.lost) if n else 1.0
+
+    def windows(self, window: int, stride: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Cut into sequences, one every `stride` frames, none over a gap.
+
+        The stride is the window by default: no overlap. A rest shorter than a window is dropped.
+        Returns the first frame of each, int (sequences,), and (sequences, window, size, size, 3).
+        """
+        ends = [*self.gaps, len(self.frames)]
+        starts = [
+            np.arange(first, end - window + 1, stride or window)
+            for first, end in zip([0, *self.gaps], ends, strict=True)
+        ]
+        first_frames = np.concatenate(starts)
+        return first_frames, self.frames[first_frames[:, None] + np.arange(window)]
+
+
+def _nothing(trouble: str) -> Decoded:
+    return Decoded(np.empty((0, 1, 1, 3), np.uint8), trouble=trouble)
+
+
+@dataclass
+class _Reading:
+    """What is known of a file while it is read."""
+
+    images: list[np.ndarray] = field(default_factory=list)
+    times: list[float | None] = field(default_factory=list)  # of the images, seconds
+    damaged: list[int] = field(default_factory=list)  # how many images were before each damage
+    trouble: str = ""  # what ended the reading
+
+
+def decode(path: Path | str, size: int = 64, fps: float | None = None) -> Decoded:
+    """Return a video file's frames, at least one, scaled to a square.
+
+    Damaged ones are left out. `fps` takes the frame that is seen at each multiple of 1 / fps
+    seconds, by default each frame once.
+
+    Raises `UserError` if it cannot be opened, has no video stream, or no frame decodes.
+    """
+    decoded = decode_file(Path(path), size, fps)
+    if not len(decoded.frames):
+        remedy = "give a video that FFmpeg decodes, such as .mpg"
+        raise UserError(f"{paths.display(path)}: {decoded.trouble}; {remedy}")
+    return decoded
+
+
+def decode_file(file: Path, size: int, fps: float | None = None) -> Decoded:
+    """Do as `decode`, but raise nothing: `trouble` says what was wrong."""
+    reading, promised = _Reading(), 0
+    try:
+        # An absolute name is never mistaken for a URL; a title in odd bytes is no reason to refuse.
+        with av.open(str(file.absolute()), metadata_errors="replace") as container:
+            stream = _video_stream(container)
+            if stream is None:
+                raise ValueError("no video stream that FFmpeg knows")
+            stream.codec_context.thread_count = 1  # clips run in parallel instead
+            promised = stream.frames
+            if container.format.name.startswith("matroska"):  # of which a cut file is no error
+                promised = _length(container, stream)
+            _read(container, stream, size, reading)
+            if len(reading.images) < 0.9 * promised and not stream.frames:
+                reading.damaged.append(len(reading.images))
+    except (av.FFmpegError, ValueError) as error:
+        reading.trouble = f"cannot be opened: {_reason(error)}"
+    return _result(reading, promised, fps)
+
+
+def is_video(file: Path) -> bool:
+    """Return whether FFmpeg finds moving pictures in a file, whatever its name."""
+    try:
+        with av.open(str(file.absolute()), metadata_errors="replace") as container:
+            still = container.format.name == "image2" or container.format.name.endswith("_pipe")
+            return not still and _video_stream(container) is not None
+    except (av.FFmpegError, ValueError):
+        return False
+
+
+def _video_stream(container: av.container.InputContainer) -> av.VideoStream | None:
+    stream = container.streams.best("video")
+    known = stream is not None and stream.codec_context is not None
+    return stream if known and not stream.disposition & Disposition.attached_pic else None
+
+
+def _length(container: av.container.InputContainer, stream: av.VideoStream) -> int:
+    """Return how many frames fit into the duration that the header tells, if the file is video."""
+    rate = stream.average_rate
+    if not rate or not container.duration or len(container.streams) > 1:
+        return 0
+    return round(container.duration / av.time_base * rate)
+
+
+def _read(
+    container: av.container.InputContainer, stream: av.VideoStream, size: int, reading: _Reading
+) -> None:
+    """Decode all packets; one that fails costs its own frames."""
+    scaler = VideoReformatter()  # one a file: one a frame takes five times as long
+    try:
+        for packet in container.demux(stream):
+            try:
+                frames = packet.decode()
+            except av.FFmpegError:
+                reading.damaged.append(len(reading.images))
+                continue
+            for frame in frames:
+                if frame.is_corrupt:  # what the decoder then shows is its own guess
+                    reading.damaged.append(len(reading.images))
+                    continue
+                square = scaler.reformat(frame, size, size, "rgb24", interpolation=AREA, threads=1)
+                reading.images.append(_upright(square.to_ndarray(), frame))
+                reading.times.append(frame.time)
+    except (av.FFmpegError, ValueError) as error:
+        reading.trouble = f"broke off after {len(reading.images)} frames: {_reason(error)}"
+        reading.damaged.append(len(reading.images))
+
+
+def _upright(image: np.ndarray, frame: av.VideoFrame) -> np.ndarray:
+    """Turn and mirror a square picture by the file's display matrix, to the nearest quarter turn.
+
+    The matrix maps (x, y) to (a x + c y, b x + d y); see ISO/IEC 14496-12, 6.2.2.
+    """
+    if (data := frame.side_data.get(SideData.DISPLAYMATRIX)) is None:
+        return image
+    a, b, _, c, d = np.frombuffer(bytes(data), np.int32)[:5].astype(int)
+    if abs(b) + abs(c) > abs(a) + abs(d):
+        image, a, d = image.swapaxes(0, 1), c, b
+    return image[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
+
+
+def _result(reading: _Reading, promised: int, fps: float | None) -> Decoded:
+    n = len(reading.images)
+    if not n:
+        return _nothing(reading.trouble or "no frame decodes")
+    known = None not in reading.times
+    kept = _resampled(np.array(reading.times), fps) if fps and known else np.arange(n)
+    frames = np.stack(reading.images)[kept]
+    if not reading.damaged:
+        return Decoded(frames)
+    lost = max(len(reading.damaged), promised - n)
+    places = np.array(reading.damaged)
+    if known and n > 1:  # decoders give frames later than their packets
+        steps = np.diff(reading.times)
+        places = 1 + np.flatnonzero(steps > 1.5 * np.median(steps))
+    places = np.searchsorted(kept, places)
+    gaps = sorted({int(place) for place in places if 0 < place < len(frames)})
+    trouble = reading.trouble or f"{lost} of {n + lost} frames are damaged or missing"
+    return Decoded(frames, gaps, lost, trouble)
+
+
+def _resampled(times: np.ndarray, fps: float) -> np.ndarray:
+    """Return which frame is seen at each multiple of 1 / fps seconds after the first."""
+    length = times[-1] - times[0] + (times[-1] - times[0]) / max(len(times) - 1, 1)
+    ticks = times[0] + np.arange(max(1, round(length * fps))) / fps
+    return np.clip(np.searchsorted(times, ticks + 1e-6, side="right") - 1, 0, len(times) - 1)
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error)
+
+
+def decode_all(files: list[Path], workers: int, *options: object) -> Iterator[Decoded]:
+    """Yield `decode_file` of each file, in order, from processes of their own."""
+    for result in _in_processes(decode_file, files, workers, *options):
+        yield result if isinstance(result, Decoded) else _nothing(result)
+
+
+def which_are_videos(files: list[Path], workers: int) -> list[bool]:
+    """Return `is_video` of each file, from processes of their own; one that crashes it is none."""
+    return [result is True for result in _in_processes(is_video, files, workers)]
+
+
+def _in_processes(call: Callable, files: list[Path], workers: int, *options: object) -> Iterator:
+    """Yield what `call` returns for each file, in order, or a text that says why it did not."""
+    context = multiprocessing.get_context("forkserver")  # TensorFlow's threads must not be forked
+    context.set_forkserver_preload([__name__])
+    pending: deque[ProcessFuture] = deque()
+    with ProcessPool(workers, context=context) as pool:
+        try:
+            for file in files:
+                size_on_disk = file.stat().st_size if file.exists() else 0  # of a broken link, 0
+                timeout = TIMEOUT_SECONDS + size_on_disk / BYTES_A_SECOND
+                pending.append(pool.schedule(call, (file, *options), timeout=timeout))
+                if len(pending) == 2 * workers:  # results that wait take memory
+                    yield _outcome(pending.popleft())
+            yield from map(_outcome, pending)
+        finally:
+            pool.stop()
+
+
+def _outcome(future: ProcessFuture) -> object:
+    try:
+        return future.result()
+    except TimeoutError:
+        return "the decoder did not come to an end"
+    except ProcessExpired as error:
+        return f"the decoder crashed (exit code {error.exitcode})"

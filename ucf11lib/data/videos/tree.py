@@ -1,0 +1,157 @@
+"""Which files of a folder are clips, of which class, and what all the others are.
+
+    <folder>/<class>/<group>/<clip>.mpg    UCF-11's archive, with or without UCF11_updated_mpg/
+    <folder>/<class>/<clip>.avi            UCF-101, Weizmann, or your own
+
+FFmpeg decides what is a video, by content. No file is passed over in silence.
+"""
+
+import mimetypes
+import os
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ucf11lib.data.synthetic.motions import MOTIONS
+from ucf11lib.data.videos.decoding import which_are_videos
+from ucf11lib.errors import UserError
+
+PARTS = {"train", "training", "test", "testing", "val", "valid", "validation"}
+UCF11 = "UCF11_updated_mpg"  # the archive's only folder
+ANNOTATION = "annotation"  # a folder in each class folder of UCF-11, whose files are no clips
+MAX_NAMED = 3  # unused files of one folder and reason; more are told by their number
+
+
+@dataclass(frozen=True)
+class Tree:
+    """The files below a folder."""
+
+    root: Path  # the folder of the class folders
+    files: list[Path]  # regular files in order of name; of one with several names, the first
+    unused: list[tuple[Path, str]]  # other names, and the reason
+
+    @classmethod
+    def scan(cls, folder: Path) -> "Tree":
+        """List a folder without opening a file; raises `UserError` if there is none."""
+        if not folder.is_dir():
+            raise UserError(f"{folder}: no folder there; give --data the one of the class folders")
+        root = _classes_folder(folder)
+        files: dict[tuple[int, int], Path] = {}
+        unused = []
+        for path, reason in sorted(_walk(root), key=lambda item: item[0].is_symlink()):
+            if not reason and (first := files.setdefault(_identity(path), path)) != path:
+                reason = f"the same file as {first.relative_to(root)}"
+            if reason:
+                unused.append((path, reason))
+        return cls(root, sorted(files.values()), unused)
+
+    def classes(self, source: str, workers: int) -> tuple[dict[str, list[Path]], list[dict]]:
+        """Return the clips of each class in label order, and of the other files name and reason.
+
+        Raises `UserError` for no clip, parts of a split instead of classes, or, with source
+        `ucf11`, other classes than UCF-11's.
+        """
+        named = [path for path in self.files if not _named_video(path)]
+        videos = dict(zip(named, which_are_videos(named, workers), strict=True))
+        tree: dict[str, list[Path]] = {}
+        unused = list(self.unused)
+        for path in self.files:
+            parts = path.relative_to(self.root).parts
+            if not videos.get(path, True):
+                unused.append((path, "not a video"))
+            elif len(parts) == 1:
+                unused.append((path, "not in a class folder"))
+            else:
+                tree.setdefault(parts[0], []).append(path)
+        _check_classes(self.root, tree, source)
+        order = MOTIONS if source == "ucf11" else tree
+        return {name: tree[name] for name in order if name in tree}, _account(self.root, unused)
+
+
+def _classes_folder(folder: Path) -> Path:
+    """Return the folder of the class folders: `folder`, or the only folder in it that holds any."""
+    below = [path for path in folder.iterdir() if path.is_dir() and _is_clip_folder(path)]
+    if len(below) == 1:
+        inner = list(below[0].iterdir())
+        folders = [path for path in inner if path.is_dir() and _is_clip_folder(path)]
+        wraps = len(folders) > 1 and not any(map(_named_video, inner))
+        if wraps or below[0].name == UCF11:
+            return _classes_folder(below[0])
+    return folder
+
+
+def _walk(root: Path) -> Iterator[tuple[Path, str]]:
+    """Yield each name below a folder, and why it is not used; empty for a regular file.
+
+    Links to folders come last, so that a folder is known by its own name.
+    """
+    walked: dict[Path, Path] = {}
+    folders = deque([root])
+    while folders:
+        folder = folders.popleft()
+        first = walked.setdefault(folder.resolve(), folder)
+        if first != folder:
+            yield folder, f"the same folder as {first.relative_to(root)}"
+        elif folder != root and root.resolve().is_relative_to(folder.resolve()):
+            yield folder, "a link to a folder that holds this one"
+        else:
+            for path in sorted(folder.iterdir()):
+                if path.is_dir() and _is_clip_folder(path):
+                    (folders.append if path.is_symlink() else folders.appendleft)(path)
+                else:
+                    yield path, _why_not(path)
+
+
+def _is_clip_folder(path: Path) -> bool:
+    return path.name[0] != "." and path.name.lower() != ANNOTATION
+
+
+def _why_not(path: Path) -> str:
+    """Return why a name that is no folder of clips is not used; empty for a regular file."""
+    if path.name[0] == ".":
+        return "a hidden name"
+    if path.is_dir():
+        return "annotations"
+    if not path.exists():
+        return "a link to nothing"
+    if not path.is_file():
+        return "not an ordinary file"
+    return "" if os.access(path, os.R_OK) else "not readable"
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    stat = path.stat()
+    return stat.st_dev, stat.st_ino
+
+
+def _named_video(path: Path) -> bool:
+    """Return whether the file's suffix is that of videos; if it cannot be read, it is damaged."""
+    return (mimetypes.guess_type(path.name)[0] or "").startswith("video/")
+
+
+def _check_classes(root: Path, tree: dict[str, list[Path]], source: str) -> None:
+    if not tree:
+        expected = "<class>/<clip>.mpg or <class>/<group>/<clip>.mpg"
+        raise UserError(f"{root}: no class folder with videos in it; expected {expected}")
+    if {name.lower() for name in tree} <= PARTS:
+        first = root / next(iter(tree))
+        raise UserError(
+            f"{root}: its folders {', '.join(tree)} are parts of a split, not classes; "
+            f"give one of them, such as --data {first}"
+        )
+    if source == "ucf11" and (unknown := ", ".join(sorted(tree.keys() - MOTIONS.keys()))):
+        raise UserError(f"{root}: not classes of UCF-11: {unknown}; try --source videos")
+
+
+def _account(root: Path, unused: list[tuple[Path, str]]) -> list[dict]:
+    """Return name and reason of unused files; many of one folder and reason are one row."""
+    names: dict[tuple[Path, str], list[str]] = {}
+    for path, reason in unused:
+        names.setdefault((path.parent, reason), []).append(path.relative_to(root).as_posix())
+    rows = []
+    for (folder, reason), some in names.items():
+        if len(some) > MAX_NAMED:
+            some = [f"{(folder.relative_to(root) / '*').as_posix()} ({len(some)} files)"]
+        rows += [{"file": name, "reason": reason} for name in some]
+    return rows
