@@ -32,10 +32,9 @@ STOPPING = ("double_softmax", "lattice", "dead_gradient", "non_finite")  # no tr
 
 @dataclass(frozen=True)
 class Finding:
-    """A key of `CHECKS`, the step (1, 2, ...; 0 before the first), and the line for the log."""
+    """A key of `CHECKS`, and the line for the log."""
 
     check: str
-    step: int
     line: str
 
 
@@ -162,7 +161,7 @@ class Monitor:
     def _add(self, check: str, seen: str) -> None:
         """Log and keep a finding at the current step, unless its check has one."""
         if check not in {finding.check for finding in self.findings}:
-            step = self._first_step + len(self._epoch)
+            step = self._first_step + len(self._epoch)  # 0 before the first
             line = f"health: {check} at step {step}: {seen}; usually {CHECKS[check]}"
-            self.findings.append(Finding(check, step, line))
+            self.findings.append(Finding(check, line))
             self.log(f"{line}; stopped, --no-health continues" if check in STOPPING else line)

@@ -100,11 +100,11 @@ def _time_limit(message: str) -> Iterator[None]:
 def _meet(worker: Worker) -> None:
     """Wait until all workers have started: TensorFlow's wait hears no signal and names nobody."""
     end = time.monotonic() + WAIT_SECONDS
-    host, port = _host_and_port(worker.addresses[worker.index])
+    host, _, port = worker.addresses[worker.index].rpartition(":")
     if not re.fullmatch(r"localhost|[\d.]+", host):
         host = ""  # a machine may know its own name as a loopback address
     try:
-        listening = socket.create_server((host, port))
+        listening = socket.create_server((host, int(port)))
     except OSError as error:
         where = f"{host or 'all addresses'}, port {port}"
         raise UserError(f"worker {worker.index}: {where}: {error.strerror}; change it") from None
@@ -118,14 +118,9 @@ def _meet(worker: Worker) -> None:
                 time.sleep(0.2)
 
 
-def _host_and_port(address: str) -> tuple[str, int]:
-    host, _, port = address.rpartition(":")
-    return host, int(port)
-
-
 def _answers(address: str) -> bool:
-    with contextlib.suppress(OSError):
-        socket.create_connection(_host_and_port(address), timeout=5).close()
+    host, _, port = address.rpartition(":")
+    with contextlib.suppress(OSError), socket.create_connection((host, port), timeout=5):
         return True
     return False
 
