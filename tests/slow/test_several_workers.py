@@ -5,6 +5,7 @@ import json
 import os
 import random
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -25,6 +26,7 @@ TIMEOUT = 300  # seconds
 SETTINGS = (f"epochs={STEPS}", "steps_per_epoch=1", "batch_size=12", "dropout=0")
 JOIN = "from ucf11lib.training import workers; workers.JOIN_SECONDS = 3; "
 JOIN += "workers.make_strategy('multiworker')"
+TERMINATE = JOIN + "; import os, time; os.kill(os.getpid(), 15); time.sleep(60)"
 # Logical devices cannot be made from outside of a process.
 TWO_DEVICES = """
 import sys
@@ -151,6 +153,15 @@ def test_lost_worker_ends_the_others_and_fewer_resume_to_the_losses_of_one(alike
     assert (resumed.data.workers, one.data.workers) == (2, 1)
     assert np.array_equal(resumed.predictions["index"], one.predictions["index"])
     assert sorted(os.listdir(resumed.path)) == sorted(os.listdir(one.path))
+
+
+def test_make_strategy_leaves_sigterm_to_python():
+    """TensorFlow would take it for itself, and end nothing."""
+    (variables,) = tf_config(free_port(1), 1)
+    done = subprocess.run(
+        [sys.executable, "-c", TERMINATE], env=environment(**variables), timeout=50
+    )
+    assert done.returncode == -signal.SIGTERM
 
 
 @pytest.fixture

@@ -27,13 +27,13 @@ def train(
     strategy: tf.distribute.Strategy | None = None,
     wait: bool = False,
 ) -> Run:
-    """Train, evaluate on the held-out part, and leave a run folder, by default in `runs/`.
+    """Train, evaluate on the held-out part, and leave a run folder.
 
-    `store` is the data, by default the config's source. `resume` continues a run at `path` after
-    its last epoch, begins one, or returns a finished one. `tensorboard` writes TensorBoard's event
-    files, too. `log` gets a line before the training, one an epoch, and one for each health
-    finding. `strategy` is one device by default; of several workers, which all see the folder, the
-    first writes and logs. `wait`: until no other process trains in the folder.
+    `path` is `runs/<config.name>` by default, `store` the config's source. `resume` continues a run
+    at `path` after its last epoch, begins one, or returns a finished one. `tensorboard` writes
+    TensorBoard's event files, too. `log` gets a line before the training, one an epoch, and one for
+    each health finding. `strategy` is one device by default; of several workers, which all see the
+    folder, the first writes and logs. `wait`: until no other process trains in the folder.
 
     Raises a `UserError` for a folder that exists or is in use, or data that cannot be trained on; a
     `RunFailed` if memory is exhausted or another worker is gone; and a `KeyboardInterrupt` at a

@@ -7,6 +7,7 @@ import contextlib
 import faulthandler
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -78,9 +79,12 @@ def make_strategy(name: str) -> tf.distribute.Strategy:
     failed = f"worker {worker.index} ({worker.addresses[worker.index]}) could not join the others"
     try:
         with _time_limit(f"{failed} within {JOIN_SECONDS} seconds, though all had started"):
-            return tf.distribute.MultiWorkerMirroredStrategy(resolver)
+            strategy = tf.distribute.MultiWorkerMirroredStrategy(resolver)
     except (tf.errors.OpError, RuntimeError) as error:
         raise RunFailed(f"{failed}: {str(error).splitlines()[0]}") from None
+    # TensorFlow has put a handler of its own, which ends nothing, in the place of Python's.
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
+    return strategy
 
 
 @contextlib.contextmanager
