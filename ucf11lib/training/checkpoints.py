@@ -27,9 +27,8 @@ def save(folder: Path, trainer: Trainer) -> None:
     """
     arrays = [np.asarray(variable.value) for variable in _variables(trainer)]
     weights = arrays[: len(trainer.model.variables)]
-    if not all(
-        np.isfinite(value).all() for value in weights + [astuple(trainer.progress.epochs[-1])]
-    ):
+    numbers = [*weights, astuple(trainer.progress.epochs[-1])]
+    if not all(np.isfinite(value).all() for value in numbers):
         return
     progress = np.frombuffer(msgspec.json.encode(trainer.progress), np.uint8)
     with paths.atomic_file(folder / NEWEST) as temporary:

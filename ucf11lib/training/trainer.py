@@ -98,8 +98,8 @@ class Trainer:
         predict, stream = make_predict(model), Stream(split.train, config.seed)
         progress, scaled = Progress(), config.precision == "float16"
         monitor = Monitor(classes, recipe.batch_size, log, scaled, progress.findings)
-        tools = (step, predict, stream, progress, monitor if config.health else None)
-        return cls(config, store, split, strategy, model, optimizer, *tools)
+        parts = (model, optimizer, step, predict, stream, progress)
+        return cls(config, store, split, strategy, *parts, monitor if config.health else None)
 
     def batches(self, first_step: int, steps: int) -> Iterable:
         """Return global batches, each (frames, draws, labels), per-replica as `step` needs them."""
