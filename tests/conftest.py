@@ -76,14 +76,9 @@ def cli():
     """Run the command line as a user does: arguments -> code, stdout and stderr."""
 
     def call(*arguments: object, timeout: float = 120, **environment: str):
-        return subprocess.run(
-            [sys.executable, "-m", "ucf11lib", *map(str, arguments)],
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            env=os.environ | environment,
-            check=False,
-        )
+        command = [sys.executable, "-m", "ucf11lib", *map(str, arguments)]
+        options = {"capture_output": True, "text": True, "timeout": timeout, "check": False}
+        return subprocess.run(command, env=os.environ | environment, **options)
 
     return call
 

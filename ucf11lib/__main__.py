@@ -29,10 +29,10 @@ def _config(args: argparse.Namespace, **more: object):
 
 @command(
     "reproduce --profile smoke --only 01_c3d",
-    opts.PROFILE, opts.SOURCE, opts.DATA,
+    *opts.DATA,
     option("--split", "random, video or group", "group"),
     option("--only NAME", "these notebooks, no report", [], nargs="+"),
-)  # fmt: skip
+)
 def reproduce(args: argparse.Namespace) -> None:
     """Run the notebooks in order; rebuild figures and report; resumes."""
     from ucf11lib import report
@@ -42,7 +42,7 @@ def reproduce(args: argparse.Namespace) -> None:
 
 @command(
     "prepare --source videos --data my_videos --store my_store",
-    opts.SOURCE, opts.DATA, opts.PROFILE,
+    *opts.DATA,
     option("--store DIR", "the new store; under data/ by default"),
     option("--fetch URL", "download UCF-11 first; resumes", nargs="?", const=""),
     option("--render-seed SEED", "of the synthetic data"),
@@ -52,7 +52,7 @@ def reproduce(args: argparse.Namespace) -> None:
     option("--size PIXELS", "a frame's side; 64 by default"),
     option("--broken SHARE", "of clips that may be undecodable; 0.02 by default", type=float),
     option("--workers N", "processes that decode; one a processor by default", type=int),
-)  # fmt: skip
+)
 def prepare(args: argparse.Namespace) -> None:
     """Turn a source of clips into a store of sequences."""
     from ucf11lib.data import sources
@@ -74,7 +74,7 @@ def prepare(args: argparse.Namespace) -> None:
     option("action", "what to do", choices=("describe", "verify", "export")),
     option("path", "the store's folder"),
     option("folder", "of the course's two files, for export", nargs="?"),
-)  # fmt: skip
+)
 def store(args: argparse.Namespace) -> None:
     """Describe, verify or export a store."""
     from ucf11lib import paths
@@ -106,7 +106,7 @@ def store(args: argparse.Namespace) -> None:
     flag("--no-health", "let a training that cannot learn continue"),
     option("--overfit N", "only test whether the model memorises N sequences", type=int),
     flag("--deterministic", "the same numbers each time on GPUs too; slower"),
-)  # fmt: skip
+)
 def train(args: argparse.Namespace) -> None:
     """Train a model and leave a run folder."""
     if args.strategy == "multiworker":  # a lost worker is one line of ours, twenty of TensorFlow's
@@ -129,12 +129,12 @@ def train(args: argparse.Namespace) -> None:
 
 @command(
     "crossval cnn_lstm --source ucf11 --data UCF11_updated_mpg --split logo --workers 4",
-    *opts.TRAINING, *opts.MANY_RUNS,
+    *opts.TRAINING,
+    *opts.MANY_RUNS,
     option("--split", "logo: leave one group index out", "logo", choices=("logo",)),
-    option("--choose SETTINGS", "such as dropout=0.5,shift=8; each fold gets the best of several",
-           [], action="append"),
+    option("--choose A=1,B=2", "each fold gets the best of several", [], action="append"),
     option("--out DIR", "the folder of the summary; under runs/ by default"),
-)  # fmt: skip
+)
 def crossval(args: argparse.Namespace) -> None:
     """Hold each group index out once, a run each; resumes."""
     from ucf11lib import studies
@@ -151,7 +151,7 @@ def crossval(args: argparse.Namespace) -> None:
     *opts.MANY_RUNS,
     option("--videos DIR", "the folder that holds weizmann/"),
     flag("--force", "run again what has results"),
-)  # fmt: skip
+)
 def study(args: argparse.Namespace) -> None:
     """Run studies: many trainings, one table, one figure; resumes."""
     from ucf11lib import studies
@@ -168,28 +168,28 @@ def study(args: argparse.Namespace) -> None:
 
 @command(
     "evaluate --run runs/c3d-repaired-quick-synthetic-group-seed0",
-    opts.RUN, opts.JSON, option("--store DIR", "another store, all of it"),
-)  # fmt: skip
+    *opts.RUN,
+    option("--store DIR", "another store, all of it"),
+)
 def evaluate(args: argparse.Namespace) -> None:
     """Evaluate a run on its held-out part, or on all of another store."""
-    from ucf11lib import evaluation, models
-    from ucf11lib.runs import Run
+    from ucf11lib import evaluation, models, runs
 
-    run = Run.open(args.run)
+    run = runs.Run.open(args.run)
     result = evaluation.evaluate(run, models.load(run), args.store)
     print(json.dumps(result) if args.json else evaluation.formatted(result))
 
 
 @command(
     "predict clip.mp4 --run runs/c3d-repaired-quick-synthetic-group-seed0",
-    option("video", "any video file that FFmpeg decodes"), opts.RUN, opts.JSON,
-)  # fmt: skip
+    option("video", "any video file that FFmpeg decodes"),
+    *opts.RUN,
+)
 def predict(args: argparse.Namespace) -> None:
     """Predict the class of a video."""
-    from ucf11lib import evaluation, models
-    from ucf11lib.runs import Run
+    from ucf11lib import evaluation, models, runs
 
-    run = Run.open(args.run)
+    run = runs.Run.open(args.run)
     result = evaluation.predict_video(args.video, run, models.load(run))
     print(json.dumps(result.as_dict()) if args.json else result.formatted())
 
@@ -216,7 +216,7 @@ def report(args: argparse.Namespace) -> None:
     option("--models MODEL", "the networks", ["c3d", "vgg9", "cnn_lstm"], nargs="+"),
     option("--profile NAME", "the widths", ["full", "quick"], nargs="+"),
     opts.JSON,
-)  # fmt: skip
+)
 def bench(args: argparse.Namespace) -> None:
     """Time the training step against the machine's own matrix product."""
     from ucf11lib import studies
@@ -236,13 +236,12 @@ def main(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except BaseException as error:
-        words = ["python", "-m", "ucf11lib", *map(str, arguments)]
-        if words[3] == "train" and not {"--resume", "--overfit"} & set(words):
+        words = ["python", "-m", "ucf11lib", *arguments]
+        if args.call is train and not args.resume and args.overfit is None:
             words.append("--resume")
-        if (line := one_line(error, shlex.join(words))) is None:
-            raise
-        print(f"error: {line[0]}", file=sys.stderr)
-        return line[1]
+        line, code = one_line(error, shlex.join(words))
+        print(f"error: {line}", file=sys.stderr)
+        return code
     return 0
 
 

@@ -15,26 +15,22 @@ class RunFailed(Exception):  # noqa: N818 - it names what happened, and callers 
     """Good input, but the work failed (a notebook raised, the disk is full). Exit code 1."""
 
 
-class Interrupted(KeyboardInterrupt):
-    """A signal, `number`, asked the command to stop, and it did. Exit code 128 + the number."""
-
-    def __init__(self, number: int):
-        self.number = number
-        super().__init__(number)
+class Terminated(KeyboardInterrupt):
+    """SIGTERM asked the command to stop, and it did. Exit code 143."""
 
 
 def raise_on_sigterm() -> None:
-    """Let SIGTERM raise an `Interrupted`, as Ctrl-C does, so that temporary files are removed."""
+    """Let SIGTERM raise a `Terminated`, as Ctrl-C does, so that temporary files are removed."""
 
-    def interrupt(number: int, _frame: object) -> None:
-        raise Interrupted(number)
+    def terminate(_number: int, _frame: object) -> None:
+        raise Terminated
 
     if signal.getsignal(signal.SIGTERM) is not signal.SIG_IGN:
-        signal.signal(signal.SIGTERM, interrupt)
+        signal.signal(signal.SIGTERM, terminate)
 
 
-def one_line(error: BaseException, resume_command: str) -> tuple[str, int] | None:
-    """Return what to print of an error and the exit code; None if it is a fault of ours."""
+def one_line(error: BaseException, resume_command: str) -> tuple[str, int]:
+    """Return what to print of an error and the exit code; raise it if it is a fault of ours."""
     if isinstance(error, UserError):
         return str(error), 2
     if isinstance(error, RunFailed):
@@ -43,6 +39,6 @@ def one_line(error: BaseException, resume_command: str) -> tuple[str, int] | Non
         place = f"{error.filename or 'output'}: {error.strerror}"
         return f"{place}; free some space or choose another place; resume: {resume_command}", 1
     if isinstance(error, KeyboardInterrupt):
-        number = error.number if isinstance(error, Interrupted) else signal.SIGINT
+        number = signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT
         return f"interrupted; resume with: {resume_command}", 128 + number
-    return None
+    raise error

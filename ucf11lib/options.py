@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Callable
 
-COMMANDS: dict[str, tuple[Callable, str, tuple]] = {}
+COMMANDS: list[tuple[Callable, str, tuple]] = []
 
 
 class Parser(argparse.ArgumentParser):
@@ -19,19 +19,19 @@ def option(name: str, help_: str, default: object = None, **settings: object) ->
     name, _, metavar = name.partition(" ")
     if metavar:
         settings["metavar"] = metavar
-    return (name,), {"help": help_, "default": default} | settings
+    return name, {"help": help_, "default": default} | settings
 
 
 def flag(name: str, help_: str) -> tuple:
     """Return the arguments of one `add_argument` for an option without a value."""
-    return (name,), {"help": help_, "action": "store_true"}
+    return name, {"help": help_, "action": "store_true"}
 
 
 def command(example: str, *options: tuple) -> Callable:
     """Register a function as the command of its name; its docstring is the help."""
 
     def register(call: Callable) -> Callable:
-        COMMANDS[call.__name__] = (call, example, options)
+        COMMANDS.append((call, example, options))
         return call
 
     return register
@@ -42,25 +42,25 @@ def parser() -> Parser:
     description = "Three action recognisers on UCF-11, and the report on them."
     top = Parser(prog="python -m ucf11lib", description=description)
     commands = top.add_subparsers(required=True, metavar="COMMAND")
-    for name, (call, example, options) in COMMANDS.items():
+    for call, example, options in COMMANDS:
         text = {"help": call.__doc__, "description": call.__doc__}
-        text["epilog"] = f"example: python -m ucf11lib {example}"
-        one = commands.add_parser(name, prog=f"python -m ucf11lib {name}", **text)
+        text["epilog"] = f"example: {top.prog} {example}"
+        one = commands.add_parser(call.__name__, **text)
         one.set_defaults(call=call)
-        for names, settings in options:
-            one.add_argument(*names, **settings)
+        for name, settings in options:
+            one.add_argument(name, **settings)
     return top
 
 
-PROFILE = option("--profile", "smoke, quick or full: size of network and run", "quick")
-SOURCE = option("--source", "synthetic, course, ucf11 or videos", "synthetic")
-DATA = option("--data DIR", "the folder that the source reads", "")
+DATA = (
+    option("--profile", "smoke, quick or full: size of network and run", "quick"),
+    option("--source", "synthetic, course, ucf11 or videos", "synthetic"),
+    option("--data DIR", "the folder that the source reads", ""),
+)
 TRAINING = (
     option("model", "c3d, vgg9, cnn_lstm or frame_cnn"),
     option("--recipe", "repaired, 2019, peer_c3dsmall or peer_cnnlstm", "repaired"),
-    PROFILE,
-    SOURCE,
-    DATA,
+    *DATA,
     option("--seed", "of split, weights, order and augmentation", 0),
     option("--set FIELD=VALUE", "change a field of recipe, profile or data", [], action="append"),
 )
@@ -68,6 +68,6 @@ MANY_RUNS = (
     option("--workers N", "processes; by default one for two processors", type=int),
     option("--scheduler ADDRESS", "a Dask cluster instead, such as tcp://node1:8786", ""),
 )
-RUN = option("--run DIR", "a finished run folder", required=True)
-RUNS = option("--runs DIR", "the folder of run folders; runs/ by default")
 JSON = flag("--json", "print JSON")
+RUN = (option("--run DIR", "a finished run folder", required=True), JSON)
+RUNS = option("--runs DIR", "the folder of run folders; runs/ by default")

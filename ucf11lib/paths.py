@@ -40,9 +40,8 @@ def runs_dir() -> Path:
 def display(path: Path | str) -> str:
     """Return `path` relative to the current folder if it is inside, else as it is."""
     path = Path(path)
-    with contextlib.suppress(ValueError):
-        return str(path.resolve().relative_to(Path.cwd()))
-    return str(path)
+    inside = path.resolve().is_relative_to(Path.cwd())
+    return str(path.resolve().relative_to(Path.cwd()) if inside else path)
 
 
 def fingerprint(folder: Path, files: Iterable[Path]) -> str:
@@ -81,15 +80,14 @@ def atomic_dir(path: Path) -> Iterator[Path]:
     Raises `FileExistsError` if `path` appeared in the meantime.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".partial-{path.name}-", dir=path.parent))
-    try:
+    place = {"prefix": f".partial-{path.name}-", "dir": path.parent}
+    with tempfile.TemporaryDirectory(**place, ignore_cleanup_errors=True) as name:
+        temporary = Path(name)
         yield temporary
         if path.exists():
             raise FileExistsError(errno.EEXIST, "appeared in the meantime", str(path))
-        temporary.chmod(0o755)  # mkdtemp keeps others out; a finished folder is an ordinary one
+        temporary.chmod(0o755)  # others may not read a temporary folder
         temporary.rename(path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -99,16 +97,14 @@ def lock(file: Path, *, wait: bool = True) -> Iterator[None]:
     Raises `Locked` if another process holds it and `wait` is False.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
-    held = filelock.FileLock(file)
     try:
-        held.acquire(timeout=-1 if wait else 0.5)  # `is_locked` holds it for a moment
+        with filelock.FileLock(file, timeout=-1 if wait else 0.5):  # `is_locked` takes a moment
+            try:
+                yield
+            finally:
+                file.unlink(missing_ok=True)
     except filelock.Timeout:
         raise Locked(str(file)) from None
-    try:
-        yield
-    finally:
-        file.unlink(missing_ok=True)
-        held.release()
 
 
 def is_locked(file: Path) -> bool:

@@ -5,14 +5,15 @@ import json
 import os
 import random
 import re
+import signal
 import socket
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 
 from ucf11lib.runs import Run
@@ -25,6 +26,7 @@ TIMEOUT = 300  # seconds
 SETTINGS = (f"epochs={STEPS}", "steps_per_epoch=1", "batch_size=12", "dropout=0")
 JOIN = "from ucf11lib.training import workers; workers.JOIN_SECONDS = 3; "
 JOIN += "workers.make_strategy('multiworker')"
+TERMINATE = JOIN + "; import os, time; os.kill(os.getpid(), 15); time.sleep(60)"
 # Logical devices cannot be made from outside of a process.
 TWO_DEVICES = """
 import sys
@@ -56,17 +58,19 @@ def workers(count, store, run, *more, variables):
     command = [sys.executable, "-m", "ucf11lib", *arguments(store), "--run", str(run)]
     command += ["--strategy", "multiworker", *more]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with contextlib.ExitStack() as stack:
-        processes = []
+    processes = []
+    try:
         for own in variables(free_port(count), count):
-            process = subprocess.Popen(command, env=environment(**own), **pipes)
-            processes.append(stack.enter_context(process))
-            stack.callback(process.kill)
+            processes.append(subprocess.Popen(command, env=environment(**own), **pipes))
         yield processes
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
 
 
 def tf_config(port, count):
-    """The variables of each of `count` workers on this machine, on ports `port`, `port + 1`, ..."""
+    """The variables of each of `count` workers on this machine, on ports from `port` on."""
     cluster = {"worker": [f"127.0.0.1:{port + index}" for index in range(count)]}
     tasks = [{"type": "worker", "index": index} for index in range(count)]
     return [{"TF_CONFIG": json.dumps({"cluster": cluster, "task": task})} for task in tasks]
@@ -99,10 +103,10 @@ def losses(run):
     return np.zeros(0)
 
 
-def finish(processes):
-    """Wait for processes; return code, standard output and standard error of each."""
-    outputs = [process.communicate(timeout=TIMEOUT) for process in processes]
-    return [(p.returncode, *output) for p, output in zip(processes, outputs, strict=True)]
+def finish(process):
+    """Wait for a process; return its code, standard output and standard error."""
+    output, error = process.communicate(timeout=TIMEOUT)
+    return process.returncode, output, error
 
 
 @pytest.fixture(scope="module")
@@ -132,67 +136,64 @@ def test_lost_worker_ends_the_others_and_fewer_resume_to_the_losses_of_one(alike
             time.sleep(0.05)
         processes[1].kill()
         start = time.monotonic()
-        others = finish([processes[0], processes[2]])
+        (*_, error), (code, output, other_error) = finish(processes[0]), finish(processes[2])
         assert time.monotonic() - start < 60
     steps = len(losses(run))
     assert 5 <= steps < STEPS
-    for code, _, error in others:
-        assert code == 1, error
-        assert re.fullmatch(r"error: worker 1 \(127.0.0.1:\d+\) is gone, .* with --resume\n", error)
-    (_, first, _), (_, second, _) = others
-    assert first.startswith("waiting for the other workers: 127.0.0.1:")
-    assert second == ""
+    assert (code, output) == (1, "")
+    for line in (error, other_error):
+        assert re.fullmatch(r"error: worker 1 \(127.0.0.1:\d+\) is gone, .* with --resume\n", line)
     with workers(2, store, run, "--resume", variables=slurm_step) as processes:
-        (code, output, _), silent = finish(processes)
+        (code, output, _), silent = finish(processes[0]), finish(processes[1])
     assert (code, *silent) == (0, 0, "", "")
+    assert output.startswith("waiting for the other workers: localhost:")
     assert f"resuming after epoch {steps}\n" in output
     assert losses(run) == pytest.approx(losses(alike / "one"), rel=1e-4)
     resumed, one = Run.open(run), Run.open(alike / "one")
     assert (resumed.data.workers, one.data.workers) == (2, 1)
     assert np.array_equal(resumed.predictions["index"], one.predictions["index"])
-    names = [sorted(path.name for path in folder.path.iterdir()) for folder in (resumed, one)]
-    assert names[0] == names[1]
+    assert sorted(os.listdir(resumed.path)) == sorted(os.listdir(one.path))
+
+
+def test_make_strategy_leaves_sigterm_to_python():
+    """TensorFlow would take it for itself, and end nothing."""
+    (variables,) = tf_config(free_port(1), 1)
+    command = [sys.executable, "-c", TERMINATE]
+    done = subprocess.run(command, env=environment(**variables), check=False, timeout=50)
+    assert done.returncode == -signal.SIGTERM
 
 
 @pytest.fixture
 def joining():
-    """Start worker 1 of two; the chief is a socket that this test opens or not."""
-    with socket.create_server(("127.0.0.1", 0)) as chief, socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        addresses = [f"127.0.0.1:{s.getsockname()[1]}" for s in (chief, free)]
-        free.close()
+    """Two addresses, of which the chief's answers, and the variables of worker 1."""
+    with socket.create_server(("127.0.0.1", 0)) as chief:
+        addresses = [f"127.0.0.1:{port}" for port in (chief.getsockname()[1], free_port(1))]
         task = {"type": "worker", "index": 1}
         variables = {"TF_CONFIG": json.dumps({"cluster": {"worker": addresses}, "task": task})}
-        yield chief, addresses, variables
+        yield chief, addresses[1], environment(**variables)
 
 
 def test_make_strategy_ends_with_one_line_if_a_worker_does_not_join(joining):
     """The chief answers, as one does that hangs; TensorFlow hears no signal meanwhile."""
-    _, addresses, variables = joining
+    _, own, variables = joining
     command = [sys.executable, "-c", JOIN]
     options = {"capture_output": True, "text": True, "check": False, "timeout": 60}
-    done = subprocess.run(command, env=environment(**variables), **options)
+    done = subprocess.run(command, env=variables, **options)
     assert done.returncode == 1
     assert done.stderr == (
-        f"error: worker 1 ({addresses[1]}) could not join the others within 3 seconds, though all "
-        "had started; start all of them again\n"
+        f"error: worker 1 ({own}) could not join the others within 3 seconds, though all had "
+        "started; start all of them again\n"
     )
 
 
 def test_make_strategy_waits_on_its_own_address_only(joining):
-    chief, addresses, variables = joining
+    chief, own, variables = joining
     chief.close()
-    port = int(addresses[1].rpartition(":")[2])
-    with subprocess.Popen([sys.executable, "-c", JOIN], env=environment(**variables)) as process:
-        while not (listening := listening_addresses(port)):
+    listening = set()
+    with subprocess.Popen([sys.executable, "-c", JOIN], env=variables) as process:
+        while not listening:
             assert process.poll() is None
+            connections = psutil.Process(process.pid).net_connections("tcp")
+            listening = {f"{one.laddr.ip}:{one.laddr.port}" for one in connections}
         process.kill()
-    assert listening == {"0100007F"}
-
-
-def listening_addresses(port):
-    """Return the local addresses, in hexadecimal, on which a process listens at `port`."""
-    lines = [Path(f"/proc/net/{name}").read_text().splitlines() for name in ("tcp", "tcp6")]
-    rows = [line.split() for line in lines[0] + lines[1]]
-    places = [row[1].split(":") for row in rows if row[3] == "0A"]
-    return {address for address, number in places if int(number, 16) == port}
+    assert listening == {own}

@@ -4,7 +4,6 @@ import contextlib
 import functools
 import os
 import resource
-import signal
 import subprocess
 import sys
 import time
@@ -17,7 +16,7 @@ from tensorflow.python.framework import config as framework
 
 from ucf11lib import training
 from ucf11lib.__main__ import main
-from ucf11lib.errors import Interrupted, UserError
+from ucf11lib.errors import UserError
 from ucf11lib.models import load
 from ucf11lib.runs import RunConfig
 from ucf11lib.training import checkpoints, train
@@ -28,6 +27,11 @@ FLAT = dict(setting.split("=") for setting in SETTINGS)
 
 def silent(line):
     pass
+
+
+def stop(line):
+    if line.startswith("epoch"):
+        raise KeyboardInterrupt
 
 
 @pytest.fixture(scope="module")
@@ -52,42 +56,45 @@ def assert_same(run, other):
     assert other.history["seconds"].is_monotonic_increasing
 
 
-def start(folder, store):
+def assert_failed(error, *words):
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1, error
+    assert [word for word in words if word not in error] == []
+
+
+def start(folder, store, file):
+    """Start or resume the training; return when it has written `file` anew, or has ended."""
+    file, before = folder / file, None
+    if file.exists():
+        before = file.stat().st_mtime_ns
     command = [sys.executable, "-m", "ucf11lib", *arguments(folder, store, "--resume")]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def wait_for(process, file):
-    """Return when `file` has been written anew, or the process has ended."""
-    before = file.stat().st_mtime_ns if file.exists() else None
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(command, **pipes)
     while process.poll() is None:
         with contextlib.suppress(FileNotFoundError):
             if file.stat().st_mtime_ns != before:
-                return
+                break
         time.sleep(0.002)
+    return process
 
 
 def test_train_killed_and_terminated_has_the_same_bytes(undisturbed, store, tmp_path, capsys):
     folder, draw = tmp_path / "r", np.random.default_rng(0)
     for file in ("config.json", "history.csv", "checkpoint.npz", "checkpoint.npz"):
-        process = start(folder, store)
-        wait_for(process, folder / file)
+        process = start(folder, store, file)
         if file == "config.json":
             assert main(arguments(folder, store)) == 2
-            error = f"error: {folder}: another process trains in it; wait for it, or choose another"
-            assert capsys.readouterr().err.startswith(error)
+            words = "r: another process trains in it; wait for it, or choose another --run"
+            assert_failed(capsys.readouterr().err, words)
         else:
             time.sleep(draw.uniform(0, 0.05))
         process.kill()
         process.communicate()
         assert not (folder / "metrics.json").exists()
-    process = start(folder, store)
-    wait_for(process, folder / "environment.json")
+    process = start(folder, store, "environment.json")
     process.terminate()
-    error = process.communicate()[1]
+    assert_failed(process.communicate()[1], "interrupted; resume with: python -m ucf11lib train")
     assert process.returncode == 143
-    assert error.startswith("error: interrupted; resume with: python -m ucf11lib train cnn_lstm ")
-    assert error.count("\n") == 1
     (folder / ".partial-1-model.keras").write_text("torn")
     os.truncate(folder / checkpoints.NEWEST, 5000)
     lines = []
@@ -96,42 +103,6 @@ def test_train_killed_and_terminated_has_the_same_bytes(undisturbed, store, tmp_
     assert lines[1].endswith("resuming from the checkpoint before it")
     assert_same(undisturbed, run)
     assert os.listdir(tmp_path) == ["r"]
-
-
-def test_train_on_ctrl_c_ends_after_the_step(undisturbed, store, tmp_path):
-    folder = tmp_path / "r"  # and a shell's background jobs ignore the signal
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        with pytest.raises(Interrupted) as stopped:
-            train(
-                undisturbed.config,
-                folder,
-                store=store,
-                log=lambda _: signal.raise_signal(signal.SIGINT),
-            )
-        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    finally:
-        signal.signal(signal.SIGINT, before)
-    assert stopped.value.number == signal.SIGINT
-    lines = []
-    run = train(undisturbed.config, folder, store=store, resume=True, log=lines.append)
-    assert lines[1] == "no checkpoint; beginning at epoch 1"
-    assert_same(undisturbed, run)
-    assert train(undisturbed.config, folder, store=store, resume=True, log=lines.append) == run
-    assert lines[-1].endswith("r: finished already")
-
-
-def stop(line):
-    if line.startswith("epoch"):
-        signal.raise_signal(signal.SIGTERM)
-
-
-def failed(capsys, *words):
-    error = capsys.readouterr().err
-    assert error.startswith("error: ")
-    assert error.count("\n") == 1, error
-    for word in words:
-        assert word in error
 
 
 def test_train_on_a_full_disk_resumes(undisturbed, store, tiny_disk, monkeypatch, capsys):
@@ -144,8 +115,8 @@ def test_train_on_a_full_disk_resumes(undisturbed, store, tiny_disk, monkeypatch
     subprocess.run(["mount", "-o", "remount,size=16m", tiny_disk], check=True)
     monkeypatch.setattr(training, "train", functools.partial(train, log=fill))
     assert main(arguments(tiny_disk / "r", store)) == 1
-    failed(capsys, "No space left on device", "resume: python -m ucf11lib train cnn_lstm "
-           f"--profile smoke --store {store.path} --run {tiny_disk / 'r'}", "--resume")  # fmt: skip
+    resume = f"resume: python -m ucf11lib train cnn_lstm --profile smoke --store {store.path} --run"
+    assert_failed(capsys.readouterr().err, "No space left on device", resume, "--resume")
     (tiny_disk / "filler").unlink()
     run = train(undisturbed.config, tiny_disk / "r", store=store, resume=True, log=silent)
     assert_same(undisturbed, run)
@@ -162,7 +133,8 @@ def test_train_out_of_memory_is_one_line(store, tmp_path, capsys):
     finally:
         resource.setrlimit(resource.RLIMIT_AS, limits)
     assert code == 1
-    failed(capsys, "out of memory", "batch_size", "width", "--precision bfloat16")
+    error = capsys.readouterr().err
+    assert_failed(error, "out of memory for a tensor of shape [3,3,3,", "batch_size", "bfloat16")
 
 
 def test_save_keeps_the_last_finite_weights(store, tmp_path):
@@ -171,13 +143,14 @@ def test_save_keeps_the_last_finite_weights(store, tmp_path):
     config = RunConfig.of(model="vgg9", profile="smoke", **flat)
     run = train(config, tmp_path / "r", store=store, log=silent)
     assert run.metrics["status"].startswith("stopped: non_finite")
-    assert not all(np.isfinite(weight).all() for weight in load(run).get_weights())
+    weights = load(run).get_weights()
+    assert not all(np.isfinite(weight).all() for weight in weights)
     with np.load(run.path / checkpoints.NEWEST) as saved:
-        assert all(np.isfinite(saved[key]).all() for key in saved if key.startswith("model"))
+        assert all(np.isfinite(saved[f"arr_{i}"]).all() for i in range(len(weights)))
 
 
 def test_restore_guesses_nothing_without_a_readable_checkpoint(undisturbed, store, tmp_path):
-    with pytest.raises(Interrupted):
+    with pytest.raises(KeyboardInterrupt):
         train(undisturbed.config, tmp_path / "r", store=store, log=stop)
     content = bytearray((file := tmp_path / "r" / checkpoints.NEWEST).read_bytes())
     content[len(content) // 2] ^= 1
@@ -188,10 +161,9 @@ def test_restore_guesses_nothing_without_a_readable_checkpoint(undisturbed, stor
 
 def test_train_deterministic_has_the_same_bytes_across_a_resume(undisturbed, store, tmp_path):
     config = undisturbed.config.with_(deterministic=True)
-
     try:
         complete = train(config, tmp_path / "complete", store=store, log=silent)
-        with pytest.raises(Interrupted):
+        with pytest.raises(KeyboardInterrupt):
             train(config, tmp_path / "r", store=store, log=stop)
         assert framework.is_op_determinism_enabled()
         assert_same(complete, train(config, tmp_path / "r", store=store, resume=True, log=silent))

@@ -12,14 +12,12 @@ def recipe(**changes):
     return RunConfig.of(model="c3d", **changes).recipe
 
 
-def test_loss_of_is_softmax_cross_entropy_from_logits():
+def test_score_is_softmax_cross_entropy_from_logits():
     logits = np.random.default_rng(0).normal(0, 3, (5, 11)).astype(np.float32)
     labels = np.array([0, 3, 10, 2, 2])
     log_p = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
-    losses = step.loss_of(tf.constant(labels, tf.int32), tf.constant(logits)).numpy()
-    assert losses == pytest.approx(-log_p[np.arange(5), labels], rel=1e-5)
     loss, accuracy = step.score(logits, labels)
-    assert loss == pytest.approx(losses.mean())
+    assert loss == pytest.approx(-log_p[np.arange(5), labels].mean(), rel=1e-5)
     assert accuracy == (logits.argmax(axis=1) == labels).mean()
 
 
@@ -27,19 +25,16 @@ def test_learning_rate_warms_up_and_ends_at_zero():
     rate = step.learning_rate(recipe(warmup=0.1, learning_rate=2e-3), 100)
     values = [float(rate(number)) for number in range(101)]
     assert values[0] == 0.0
-    assert max(values) == pytest.approx(2e-3)
-    assert values.index(max(values)) == 10
+    assert max(values) == values[10] == pytest.approx(2e-3)
     assert values[100] == pytest.approx(0.0, abs=1e-9)
     assert step.learning_rate(recipe(recipe="2019"), 100) == 1e-3
 
 
 @pytest.mark.parametrize("name", step.OPTIMIZERS)
-def test_make_optimizer_is_kerass_own(name):
+def test_make_optimizer_scales_the_loss_of_float16(name):
     optimizer = step.make_optimizer(recipe(optimizer=name), 10)
-    assert type(optimizer).__module__.startswith("keras.")
     scaled = step.make_optimizer(recipe(optimizer=name), 10, "float16")
-    assert isinstance(scaled, keras.optimizers.LossScaleOptimizer)
-    assert float(scaled.scale_loss(1.0)) > 1.0
+    assert float(optimizer.scale_loss(1.0)) == 1.0 < float(scaled.scale_loss(1.0))
 
 
 def test_make_step_takes_the_gradient_of_the_batch_mean():

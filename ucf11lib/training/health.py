@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -32,16 +32,10 @@ STOPPING = ("double_softmax", "lattice", "dead_gradient", "non_finite")  # no tr
 
 @dataclass(frozen=True)
 class Finding:
-    """A key of `CHECKS`, the step (1, 2, ...; 0 before the first), and the line for the log."""
+    """A key of `CHECKS`, and the line for the log."""
 
     check: str
-    step: int
     line: str
-
-    @property
-    def stops(self) -> bool:
-        """Whether it ends the training."""
-        return self.check in STOPPING
 
 
 @dataclass(frozen=True)
@@ -75,48 +69,46 @@ def off_lattice(losses: np.ndarray, classes: int, batch_size: int) -> np.ndarray
     return np.abs(np.asarray(losses)[..., None] - lattice(classes, batch_size)).min(axis=-1)
 
 
+@dataclass
 class Monitor:
-    """Watches one training; `log` gets the line of each finding, one a check.
+    """Watches one training; `log` gets the line of each finding, one a check."""
 
-    `scaled`: the optimiser scales the loss, so that some gradients are not finite. A resumed
-    training is given its `findings` of before.
-    """
+    classes: int
+    batch_size: int
+    log: Callable[[str], None] = print
+    scaled: bool = False  # the optimiser scales the loss, and some gradients are not finite
+    findings: list[Finding] = field(default_factory=list)  # a resumed training adds to its own
 
-    def __init__(self, classes: int, batch_size: int, log: Callable = print, scaled: bool = False):
-        self.classes, self.batch_size, self.scaled = classes, batch_size, scaled
-        self.findings: list[Finding] = []
-        self._log = log
+    def __post_init__(self):
         self.begin_epoch(0)
 
     @property
-    def stopped(self) -> Finding | None:
-        """The finding that ends the training, if any."""
-        return next((finding for finding in self.findings if finding.stops), None)
+    def stopped(self) -> bool:
+        """Whether a finding ends the training."""
+        return self.status.startswith("stopped")
 
     @property
     def status(self) -> str:
         """`ok`, `warned: <checks>` or `stopped: <check>`."""
-        if self.stopped:
-            return f"stopped: {self.stopped.check}"
-        checks = ", ".join(finding.check for finding in self.findings)
-        return f"warned: {checks}" if checks else "ok"
+        checks = [finding.check for finding in self.findings]
+        for check in checks:
+            if check in STOPPING:
+                return f"stopped: {check}"
+        return f"warned: {', '.join(checks)}" if checks else "ok"
 
     def frames(self, frames: np.ndarray, inputs: np.ndarray) -> None:
-        """Check a batch before and after the normalisation, both (N, T, H, W, 3)."""
+        """Check the first batch before and after the normalisation, both (N, T, H, W, 3)."""
         rms = float(np.sqrt(np.mean(np.square(inputs, dtype=np.float64))))
         low, high = INPUT_RMS_RANGE
         if frames.max() <= 1:
-            self._add("frames", 0, f"no grey level is above {frames.max()}")
+            self._add("frames", f"no grey level is above {frames.max()}")
         elif not low <= rms <= high:
-            seen = "the network's inputs have a root mean square of"
-            self._add("frames", 0, f"{seen} {rms:.3g}, not {low} to {high}")
+            self._add("frames", f"the inputs' root mean square is {rms:.3g}, not {low} to {high}")
 
     def begin_epoch(self, steps: int) -> None:
         """Start an epoch after `steps` steps; what it shows counts only within it."""
         self._first_step = steps
-        self._losses: list[float] = []
-        self._norms: list[float] = []
-        self._predicted = np.zeros(self.classes)
+        self._epoch: list[Signals] = []
 
     def look(self, rows: Sequence, last: bool) -> bool:
         """Check the epoch's new steps, if it is time; return whether the training must stop.
@@ -124,57 +116,52 @@ class Monitor:
         `rows` are the vectors of all its steps so far, `last` is whether it ends here.
         """
         if len(rows) == 1 or len(rows) % CHECK_EVERY_STEPS == 0 or last:
-            for row in rows[len(self._losses) :]:
-                self._step(Signals.of(np.asarray(row), self.batch_size))
+            for row in rows[len(self._epoch) :]:
+                self._epoch.append(Signals.of(np.asarray(row), self.batch_size))
+                self._check_step(self._epoch[-1])
+                if len(self._epoch) >= CHECK_EVERY_STEPS:
+                    self._check_steps(self._epoch[-CHECK_EVERY_STEPS:])
         if last or self.stopped:
-            self._epoch_end()
-        return self.stopped is not None
+            self._check_predictions(sum(signals.predicted for signals in self._epoch))
+        return self.stopped
 
-    def _step(self, signals: Signals) -> None:
-        """Check what a single step proves, and with those before it."""
-        loss, norm = signals.loss, signals.gradient_norm
-        self._losses.append(loss)
-        self._norms.append(norm)
-        self._predicted += signals.predicted
-        step = self._first_step + len(self._losses)
-        chance = math.log(self.classes)
+    def _check_step(self, signals: Signals) -> None:
+        """Check what a single step proves."""
+        loss, norm, chance = signals.loss, signals.gradient_norm, math.log(self.classes)
         ratio = max(loss / chance, chance / max(loss, 1e-30))
-        if step == 1 and ratio > MAX_FIRST_LOSS_RATIO:
-            guess = f"a guess has ln({self.classes}) = {chance:.4f}"
-            self._add("first_loss", step, f"the first loss is {loss:.4g}; {guess}")
+        if self._first_step + len(self._epoch) == 1 and ratio > MAX_FIRST_LOSS_RATIO:
+            self._add("first_loss", f"the loss is {loss:.4g}, and that of a guess {chance:.4f}")
         if signals.distributions == self.batch_size:
             floor = f"so no loss is below {lattice(self.classes, 1)[1]:.4f}"
             seen = f"each sequence's outputs already sum to 1 under a loss from logits, {floor}"
-            self._add("double_softmax", step, seen)
+            self._add("double_softmax", seen)
         if not math.isfinite(loss) or not (math.isfinite(norm) or self.scaled):
-            self._add("non_finite", step, f"the loss is {loss:.4g}, the gradient norm {norm:.4g}")
-        if len(self._losses) >= CHECK_EVERY_STEPS:
-            self._habits(step)
+            self._add("non_finite", f"the loss is {loss:.4g}, the gradient norm {norm:.4g}")
 
-    def _habits(self, step: int) -> None:
-        """Check what the last `CHECK_EVERY_STEPS` steps prove together."""
-        losses, norms = np.array([self._losses, self._norms])[:, -CHECK_EVERY_STEPS:]
+    def _check_steps(self, steps: Sequence[Signals]) -> None:
+        """Check what several steps prove together."""
+        losses = np.array([signals.loss for signals in steps])
+        norms = np.array([signals.gradient_norm for signals in steps])
         distances = off_lattice(losses, self.classes, self.batch_size)
         if (distances < LATTICE_TOLERANCE / self.batch_size).all():
-            points = f"{lattice(self.classes, 1)[0]:.4f} - k/{self.batch_size}"
-            self._add("lattice", step, f"the last {len(losses)} losses all lie on {points}")
+            top = lattice(self.classes, 1)[0]
+            self._add("lattice", f"{len(steps)} losses lie on {top:.4f} - k/{self.batch_size}")
         if (norms < DEAD_GRADIENT_NORM).all() and losses.min() > MEMORISED_LOSS:
-            seen = f"the gradient norm is {norms.max():.1e} for {len(norms)} steps"
-            self._add("dead_gradient", step, f"{seen} at a loss of {losses[-1]:.4f}")
+            norm = f"{norms.max():.1e} for {len(steps)} steps"
+            self._add("dead_gradient", f"the gradient norm is {norm} at a loss of {losses[-1]:.4f}")
         if self.scaled and not np.isfinite(norms).any():
-            seen = f"no gradient was finite for {len(norms)} steps of loss scaling"
-            self._add("non_finite", step, seen)
+            self._add("non_finite", f"no gradient was finite for {len(steps)} steps")
 
-    def _epoch_end(self) -> None:
-        total = self._predicted.sum()
-        if total >= MIN_PREDICTIONS_A_CLASS * self.classes and self._predicted.max() == total:
-            seen = f"all {total:.0f} predictions of an epoch are class {self._predicted.argmax()}"
-            self._add("one_class", self._first_step + len(self._losses), seen)
+    def _check_predictions(self, predicted: np.ndarray) -> None:
+        """Check an epoch's predictions a class."""
+        total, most = predicted.sum(), predicted.max()
+        if most == total >= MIN_PREDICTIONS_A_CLASS * self.classes:
+            self._add("one_class", f"all {total:.0f} predictions are class {predicted.argmax()}")
 
-    def _add(self, check: str, step: int, seen: str) -> None:
-        if check in {finding.check for finding in self.findings}:
-            return
-        line = f"health: {check} at step {step}: {seen}; usually {CHECKS[check]}"
-        finding = Finding(check, step, line)
-        self.findings.append(finding)
-        self._log(f"{line}; stopped, --no-health continues" if finding.stops else line)
+    def _add(self, check: str, seen: str) -> None:
+        """Log and keep a finding at the current step, unless its check has one."""
+        if check not in {finding.check for finding in self.findings}:
+            step = self._first_step + len(self._epoch)  # 0 before the first
+            line = f"health: {check} at step {step}: {seen}; usually {CHECKS[check]}"
+            self.findings.append(Finding(check, line))
+            self.log(f"{line}; stopped, --no-health continues" if check in STOPPING else line)

@@ -1,11 +1,10 @@
 """One training from its configuration to a finished run folder."""
 
 import contextlib
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
-
-import numpy as np
 
 from ucf11lib import models, paths
 from ucf11lib.backend import tf
@@ -14,8 +13,6 @@ from ucf11lib.errors import RunFailed, UserError
 from ucf11lib.runs import Run, RunConfig
 from ucf11lib.runs.folder import lock_file
 from ucf11lib.training import checkpoints, record, workers
-from ucf11lib.training.interrupts import StopSignals, one_line_errors
-from ucf11lib.training.tensorboard import Events
 from ucf11lib.training.trainer import Trainer
 
 
@@ -28,36 +25,34 @@ def train(
     tensorboard: bool = False,
     log: Callable[[str], None] = print,
     strategy: tf.distribute.Strategy | None = None,
+    wait: bool = False,
 ) -> Run:
     """Train, evaluate on the held-out part, and leave a run folder.
 
-    Args:
-        config: what to do.
-        path: the run folder, `runs/<config.name>` by default.
-        store: the data; the config's source is opened or prepared by default.
-        resume: continue a run at `path` after its last epoch, begin one, or return a finished one.
-        tensorboard: write TensorBoard's event files, too.
-        log: gets a line before the training, one an epoch, and one for each health finding.
-        strategy: one device by default; of several workers, which all see the folder, the first
-            writes and logs.
+    `path` is `runs/<config.name>` by default, `store` the config's source. `resume` continues a run
+    at `path` after its last epoch, begins one, or returns a finished one. `tensorboard` writes
+    TensorBoard's event files, too. `log` gets a line before the training, one an epoch, and one for
+    each health finding. `strategy` is one device by default; of several workers, which all see the
+    folder, the first writes and logs. `wait`: until no other process trains in the folder.
 
-    Raises:
-        UserError: a folder that exists or is in use, or data that cannot be trained on.
-        RunFailed: out of memory, or another worker is gone.
-        Interrupted: SIGINT or SIGTERM came; the epochs until then are in the folder.
+    Raises a `UserError` for a folder that exists or is in use, or data that cannot be trained on; a
+    `RunFailed` if memory is exhausted or another worker is gone; and a `KeyboardInterrupt` at a
+    signal: the epochs until then are in the folder.
     """
     models.check_model(config.model)
     path = Path(path) if path else paths.runs_dir() / config.name
     strategy = strategy or tf.distribute.get_strategy()
     with workers.together(strategy) as worker:
-        if not worker.chief:
-            return _train(config, path, store, resume, tensorboard, strategy, lambda line: None)
         try:
-            with paths.lock(lock_file(path.resolve()), wait=False):
+            if not worker.chief:
+                return _train(config, path, store, resume, tensorboard, strategy, lambda line: None)
+            with paths.lock(lock_file(path.resolve()), wait=wait):
                 return _train(config, path, store, resume, tensorboard, strategy, log)
         except paths.Locked:
-            error = f"{path}: another process trains in it; wait for it, or choose another --run"
-            raise UserError(error) from None
+            remedy = "wait for it, or choose another --run"
+            raise UserError(f"{path}: another process trains in it; {remedy}") from None
+        except (MemoryError, tf.errors.ResourceExhaustedError) as error:
+            raise _out_of_memory(error) from None
 
 
 def train_or_load(config: RunConfig, *, log: Callable[[str], None] = print) -> Run:
@@ -66,18 +61,18 @@ def train_or_load(config: RunConfig, *, log: Callable[[str], None] = print) -> R
     A folder of that name that holds anything else is left as it is, and the run goes to
     `<config.name>-<config.digest>`. If another process is training it, wait for that one.
     """
-    models.check_model(config.model)
     for path in _own_paths(config):
-        with paths.lock(lock_file(path)):
-            if _content(path, config) != "other":
-                return _train(config, path, None, True, False, tf.distribute.get_strategy(), log)
+        if _content(path, config) != "other":
+            return train(config, path, resume=True, log=log, wait=True)
     raise UserError(f"{path}: holds something else than this run; move it elsewhere")
 
 
 def finished_run(config: RunConfig) -> Run | None:
     """Return the finished run of `config` under `runs/`; None if there is none."""
-    finished = (path for path in _own_paths(config) if _content(path, config) == "finished")
-    return next(map(Run, finished), None)
+    for path in _own_paths(config):
+        if _content(path, config) == "finished":
+            return Run(path)
+    return None
 
 
 def print_result(run: Run) -> None:
@@ -120,26 +115,24 @@ def _train(config: RunConfig, path: Path, store, resume, tensorboard, strategy, 
     sides = split(store, config)
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
-    with StopSignals() as stop, one_line_errors():
-        trainer = Trainer.of(config, store, sides, strategy=strategy, log=log)
+    trainer = Trainer.of(config, store, sides, strategy=strategy, log=log)
+    if chief:
+        record.begin(path, trainer)
+    sizes = f"{len(sides.train)} training and {len(sides.validation)} held-out sequences"
+    log(f"{config.name}: {sizes}, {trainer.model.count_params():,} parameters")
+    if resume:
+        checkpoints.restore(path, trainer, log)
+    events = record.Events(path / "tensorboard", config) if tensorboard and chief else None
+    for epoch in trainer.epochs():
         if chief:
-            record.begin(path, trainer)
-        sizes = f"{len(sides.train)} training and {len(sides.validation)} held-out sequences"
-        log(f"{config.name}: {sizes}, {trainer.model.count_params():,} parameters")
-        if resume:
-            _restore(path, trainer, log)
-        events = Events(path / "tensorboard", config) if tensorboard and chief else None
-        for epoch in trainer.epochs(after_step=stop.check):
-            if chief:
-                record.save_history(path, trainer)
-                checkpoints.save(path, trainer)
-            if events:
-                events.add(trainer.progress.epochs)
-            log(epoch.line(config.profile.epochs))
-            stop.check()
-        if chief:
-            record.finish(path, trainer)
-            checkpoints.clean(Run(path))
+            record.save_history(path, trainer)
+            checkpoints.save(path, trainer)
+        if events:
+            events.add(trainer.progress.epochs)
+        log(epoch.line(config.profile.epochs))
+    if chief:
+        record.finish(path, trainer)
+        checkpoints.clean(Run(path))
     return Run(path)
 
 
@@ -171,11 +164,8 @@ def _check_store(store: ClipStore, config: RunConfig, path: Path) -> None:
         raise UserError(f"{store.path}: not the data that {path} was begun with; {remedy}")
 
 
-def _restore(path: Path, trainer: Trainer, log: Callable[[str], None]) -> None:
-    restored = checkpoints.restore(path, trainer, log)
-    epochs = len(trainer.progress.epochs)
-    processes = len(workers.worker_of(trainer.strategy).addresses)
-    if workers.total(trainer.strategy, np.float32([epochs])) != epochs * processes:
-        remedy = "put it on a disk that all of them see"
-        raise UserError(f"{path}: not every worker sees the same checkpoint; {remedy}")
-    log(f"resuming after epoch {epochs}" if restored else "no checkpoint; beginning at epoch 1")
+def _out_of_memory(error: Exception) -> RunFailed:
+    shape = re.search(r"tensor with shape(\[.*?\])", str(error))
+    what = f" for a tensor of shape {shape[1]}" if shape else ""
+    remedy = "begin a run with --set batch_size=8, --set width=0.5 or --precision bfloat16"
+    return RunFailed(f"out of memory{what}; {remedy}, or free some and resume")

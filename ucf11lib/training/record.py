@@ -2,20 +2,24 @@
 
 import math
 import resource
-from dataclasses import asdict
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from ucf11lib import paths
+from ucf11lib.backend import tf
 from ucf11lib.data.splits import split_table
 from ucf11lib.evaluation.metrics import measure_predictions
 from ucf11lib.evaluation.predict import probabilities
-from ucf11lib.runs import environment
-from ucf11lib.runs.records import Metrics, StoreRecord
+from ucf11lib.runs import RunConfig, environment
+from ucf11lib.runs.folder import HISTORY
+from ucf11lib.runs.records import Metrics
 from ucf11lib.training import workers
-from ucf11lib.training.trainer import Trainer
+from ucf11lib.training.step import learning_rate
+from ucf11lib.training.trainer import Epoch, Trainer
 
 TARGET = 0.75  # the 2019 report's goal, of `seconds_to_75` and `sequences_to_75`
 
@@ -26,24 +30,18 @@ def begin(path: Path, trainer: Trainer) -> None:
     path.mkdir(parents=True, exist_ok=True)
     for torn in path.glob(".partial-*"):
         torn.unlink()
-    record = StoreRecord(
-        store=str(store.path),
-        store_sha256=store.info.sha256,
-        data_kind=store.kind,
-        classes=tuple(store.classes),
-        window=store.frames.shape[1],
-        size=store.frames.shape[2],
-        **workers.description(trainer.strategy),
-    )
-    paths.write_json(path / "config.json", trainer.config.as_dict() | asdict(record))
+    window, size = store.frames.shape[1:3]
+    data = {"store": str(store.path), "store_sha256": store.info.sha256, "data_kind": store.kind}
+    data |= {"classes": store.classes, "window": window, "size": size}
+    data |= workers.description(trainer.strategy)
+    paths.write_json(path / "config.json", trainer.config.as_dict() | data)
     paths.write_json(path / "environment.json", environment.describe())
 
 
 def save_history(path: Path, trainer: Trainer) -> None:
     """Write history.csv."""
     with paths.atomic_file(path / "history.csv") as temporary:
-        table = pd.DataFrame([asdict(epoch) for epoch in trainer.progress.epochs])
-        table.to_csv(temporary, index=False)
+        pd.DataFrame(trainer.progress.epochs).to_csv(temporary, index=False)
 
 
 def finish(path: Path, trainer: Trainer) -> None:
@@ -64,9 +62,37 @@ def finish(path: Path, trainer: Trainer) -> None:
     paths.write_json(path / "metrics.json", _metrics(trainer, y_true, y_prob))
 
 
+class Events:
+    """Writes TensorBoard's events; a resumed training writes all anew, and has each once.
+
+    Only looking at them should need the package tensorboard.
+    """
+
+    def __init__(self, folder: Path, config: RunConfig):
+        self._steps = config.profile.steps_per_epoch
+        self._rate = learning_rate(config.recipe, config.profile.epochs * self._steps)
+        self._written = 0
+        shutil.rmtree(folder, ignore_errors=True)
+        self._writer = tf.summary.create_file_writer(str(folder))
+
+    def add(self, history: Sequence[Epoch]) -> None:
+        """Write those epochs that are not written yet; an event's step is its epoch."""
+        for epoch in history[self._written :]:
+            last_step = epoch.epoch * self._steps - 1
+            rate = self._rate(last_step) if callable(self._rate) else self._rate
+            values = {name: getattr(epoch, name) for name in HISTORY[1:5]} | {"learning_rate": rate}
+            summary = tf.compat.v1.Summary()  # `tf.summary.scalar` needs the package
+            for name, value in values.items():
+                summary.value.add(tag=name, simple_value=float(value))
+            with self._writer.as_default():
+                tf.summary.experimental.write_raw_pb(summary.SerializeToString(), step=epoch.epoch)
+        self._written = len(history)
+        self._writer.flush()
+
+
 def _metrics(trainer: Trainer, y_true: np.ndarray, y_prob: np.ndarray) -> Metrics:
     config, store, index = trainer.config, trainer.store, trainer.split.validation
-    progress, monitor = trainer.progress, trainer.monitor
+    progress = trainer.progress
     last, batch_size = progress.epochs[-1], config.recipe.batch_size
     reached = next((epoch for epoch in progress.epochs if epoch.val_accuracy >= TARGET), None)
     epoch_sequences = config.profile.steps_per_epoch * batch_size
@@ -91,6 +117,6 @@ def _metrics(trainer: Trainer, y_true: np.ndarray, y_prob: np.ndarray) -> Metric
         "sequences_to_75": reached.epoch * epoch_sequences if reached else None,
         "sequences_per_second": progress.steps * batch_size / progress.step_seconds,
         "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        "status": monitor.status if monitor else "unchecked",
-        "findings": [finding.line for finding in monitor.findings] if monitor else [],
+        "status": trainer.monitor.status if trainer.monitor else "unchecked",
+        "findings": [finding.line for finding in progress.findings],
     }

@@ -41,9 +41,7 @@ def learning_rate(recipe: Recipe, total_steps: int):
     return keras.optimizers.schedules.CosineDecay(0.0, **steps, warmup_target=recipe.learning_rate)
 
 
-def make_optimizer(
-    recipe: Recipe, total_steps: int, precision: str = "float32"
-) -> keras.optimizers.Optimizer:
+def make_optimizer(recipe: Recipe, total_steps: int, precision: str = "float32") -> keras.Optimizer:
     """Return the recipe's optimiser with its schedule; with float16 it scales the loss."""
     optimizer = OPTIMIZERS[recipe.optimizer](learning_rate(recipe, total_steps))
     return keras.optimizers.LossScaleOptimizer(optimizer) if precision == "float16" else optimizer
@@ -51,7 +49,7 @@ def make_optimizer(
 
 def make_step(
     model: keras.Model,
-    optimizer: keras.optimizers.Optimizer,
+    optimizer: keras.Optimizer,
     recipe: Recipe,
     strategy: tf.distribute.Strategy,
     watched: bool = True,

@@ -19,10 +19,8 @@ from ucf11lib.errors import UserError
 from ucf11lib.evaluation.predict import EVALUATION_BATCH, make_predict
 from ucf11lib.runs import RunConfig
 from ucf11lib.training import workers
-from ucf11lib.training.health import Monitor
+from ucf11lib.training.health import Finding, Monitor
 from ucf11lib.training.step import make_optimizer, make_step, score
-
-POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 
 
 @dataclass(frozen=True)
@@ -45,12 +43,12 @@ class Epoch:
 
 @dataclass
 class Progress:
-    """Finished epochs, their steps, and seconds: of the steps, and with validation."""
+    """Finished epochs, health findings, and steps with their seconds."""
 
     epochs: list[Epoch] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
     steps: int = 0
     step_seconds: float = 0.0
-    seconds: float = 0.0
 
 
 @dataclass
@@ -62,12 +60,12 @@ class Trainer:
     split: Split
     strategy: tf.distribute.Strategy
     model: keras.Model
-    optimizer: keras.optimizers.Optimizer
+    optimizer: keras.Optimizer
     step: Callable[..., tf.Tensor]  # trains on one of `batches`; see `make_step`
     predict: Callable[..., np.ndarray]  # see `make_predict`
     stream: Stream  # the order of the training part
+    progress: Progress  # a resumed training is given its own
     monitor: Monitor | None  # watches, and may stop, the training
-    progress: Progress = field(default_factory=Progress)  # a resumed training is given its own
     outputs: np.ndarray | None = None  # of the validation part after the last epoch, (n, classes)
 
     @classmethod
@@ -98,39 +96,41 @@ class Trainer:
             optimizer.build(model.trainable_variables)
         step = make_step(model, optimizer, recipe, strategy, watched=config.health)
         predict, stream = make_predict(model), Stream(split.train, config.seed)
-        monitor = Monitor(classes, recipe.batch_size, log, config.precision == "float16")
-        monitor = monitor if config.health else None
-        return cls(config, store, split, strategy, model, optimizer, step, predict, stream, monitor)
+        progress, scaled = Progress(), config.precision == "float16"
+        monitor = Monitor(classes, recipe.batch_size, log, scaled, progress.findings)
+        parts = (model, optimizer, step, predict, stream, progress)
+        return cls(config, store, split, strategy, *parts, monitor if config.health else None)
 
     def batches(self, first_step: int, steps: int) -> Iterable:
         """Return global batches, each (frames, draws, labels), per-replica as `step` needs them."""
-        part = {"first_step": first_step, "steps": steps}
-        part["replicas"] = self.strategy.num_replicas_in_sync
 
         def pipeline(context: tf.distribute.InputContext) -> tf.data.Dataset:
-            share = {"workers": context.num_input_pipelines, "worker": context.input_pipeline_id}
-            batch_size = self.config.recipe.batch_size
-            return training_batches(self.store, self.stream, batch_size, **part, **share)
+            part = {"first_step": first_step, "steps": steps}
+            part["replicas"] = context.num_replicas_in_sync
+            part |= {"workers": context.num_input_pipelines, "worker": context.input_pipeline_id}
+            return training_batches(self.store, self.stream, self.config.recipe.batch_size, **part)
 
         return self.strategy.distribute_datasets_from_function(pipeline)
 
-    def epochs(self, after_step: Callable[[], None] | None = None) -> Iterator[Epoch]:
+    def epochs(self) -> Iterator[Epoch]:
         """Train and yield each epoch that is left, until the recipe's target or the last one.
 
         An epoch in which the monitor stops the training is cut short and is the last. Nothing runs
-        ahead of the caller. `after_step` may end the training by an exception.
+        ahead of the caller.
         """
         progress = self.progress
-        start = time.perf_counter() - progress.seconds
+        seconds_before = progress.epochs[-1].seconds if progress.epochs else 0.0
+        start = time.perf_counter() - seconds_before
         if self.monitor and not progress.epochs:
-            self._watch_frames()
+            frames = self.store.take(self.stream.positions(0, self.config.recipe.batch_size))
+            inputs = keras.ops.cast(self.model.get_layer("normalise")(frames), "float32")
+            self.monitor.frames(frames, np.asarray(inputs))
         while not self._finished():
-            loss, accuracy = self._train_epoch(after_step)
+            loss, accuracy = self._train_epoch()
             self.outputs = self._validate()
             validation = score(self.outputs, self.store.labels[self.split.validation])
-            progress.seconds = time.perf_counter() - start
-            number = len(progress.epochs) + 1
-            progress.epochs.append(Epoch(number, loss, accuracy, *validation, progress.seconds))
+            number, seconds = len(progress.epochs) + 1, time.perf_counter() - start
+            progress.epochs.append(Epoch(number, loss, accuracy, *validation, seconds))
             yield progress.epochs[-1]
 
     def _finished(self) -> bool:
@@ -139,7 +139,7 @@ class Trainer:
         reached = epochs and target is not None and epochs[-1].val_accuracy >= target
         return bool(stopped or reached or len(epochs) >= self.config.profile.epochs)
 
-    def _train_epoch(self, after_step: Callable[[], None] | None) -> tuple[float, float]:
+    def _train_epoch(self) -> tuple[float, float]:
         """Return the means of loss and accuracy over the epoch's sequences."""
         start = time.perf_counter()
         steps, rows = self.config.profile.steps_per_epoch, []
@@ -151,8 +151,6 @@ class Trainer:
             rows.append(self.step(*batch))
             if self.monitor and self.monitor.look(rows, last=len(rows) == steps):
                 break
-            if after_step:
-                after_step()
         sums = np.sum(np.stack(rows)[:, :2], axis=0, dtype=np.float64)
         loss, accuracy = sums / (len(rows) * self.config.recipe.batch_size)
         self.progress.steps += len(rows)
@@ -168,12 +166,6 @@ class Trainer:
         if share.any():
             outputs[share] = self.predict(self.store, indices[share])
         return workers.total(self.strategy, outputs)  # alike to the last digit on all workers
-
-    def _watch_frames(self) -> None:
-        """Show the monitor the first batch, before and after the normalisation."""
-        frames = self.store.take(self.stream.positions(0, self.config.recipe.batch_size))
-        inputs = keras.ops.cast(self.model.get_layer("normalise")(frames), "float32")
-        self.monitor.frames(frames, np.asarray(inputs))
 
 
 def _check_workers(config: RunConfig, strategy: tf.distribute.Strategy) -> None:
@@ -191,8 +183,8 @@ def _build(config: RunConfig, store: ClipStore, split: Split, classes: int) -> k
     sizes = {"classes": classes, "window": window, "size": size, "width": config.profile.width}
     if config.recipe.inputs == "dataset":
         sizes["mean"], sizes["std"] = store.channel_statistics(split.train)
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(POLICIES[config.precision])
+    policy, mixed = keras.config.dtype_policy(), config.precision != "float32"
+    keras.config.set_dtype_policy(f"mixed_{config.precision}" if mixed else "float32")
     try:
         model = models.build(config.model, config.recipe, seed=config.seed, **sizes)
     finally:

@@ -7,33 +7,57 @@ import contextlib
 import faulthandler
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 
 from ucf11lib.backend import tf
 from ucf11lib.errors import RunFailed, UserError
 from ucf11lib.runs.parsing import check_name
-from ucf11lib.training.cluster import Worker, from_environment
 
 WAIT_SECONDS = 600  # for all workers to start; a cluster may start them one after another
 JOIN_SECONDS = 120  # for workers that have all started to become one cluster
 NOTICE_SECONDS = 15  # a worker that ends waits for the others to notice which one is gone
 EXIT_SECONDS = 30  # TensorFlow's destructors may wait for a dead worker for ever
 SPEAK = "import sys; sys.stdin.buffer.read(1) and print('error:', sys.argv[1], file=sys.stderr)"
+EXAMPLE = 'set it to something like {"cluster": {"worker": ["host1:2222", "host2:2222"]}, '
+EXAMPLE += '"task": {"type": "worker", "index": 0}}'
+Task = msgspec.defstruct("Task", [("type", str), ("index", int)])
+TFConfig = msgspec.defstruct("TFConfig", [("cluster", dict[str, list[str]]), ("task", Task)])
 
 
-def make_strategy(name: str, log: Callable[[str], None] = print) -> tf.distribute.Strategy:
+@dataclass(frozen=True)
+class Worker:
+    """One of the processes that train together: `host:port` of all, and this one's place."""
+
+    addresses: tuple[str, ...] = ("",)
+    index: int = 0
+
+    @property
+    def chief(self) -> bool:
+        """Whether this is worker 0, which alone writes."""
+        return self.index == 0
+
+    @property
+    def others(self) -> list[int]:
+        """The places of the other workers."""
+        return [index for index in range(len(self.addresses)) if index != self.index]
+
+
+def make_strategy(name: str) -> tf.distribute.Strategy:
     """Return a strategy; call it before TensorFlow's first operation.
 
     `name` is `one` device; `mirrored`: all GPUs, or logical CPU devices without a GPU; or
     `multiworker`: one of several processes, as $TF_CONFIG or a Slurm step's variables say; their
-    chief logs a line before it waits for the others. Raises a `UserError` for an unknown name or an
-    environment that does not say who the workers are, a `RunFailed` if they do not come together.
+    chief prints a line before it waits for the others. Raises a `UserError` for an unknown name or
+    an environment that does not say who the workers are, a `RunFailed` if they do not join.
     """
     check_name(name, ("one", "mirrored", "multiworker"), "strategy")
     if name == "one":
@@ -42,10 +66,9 @@ def make_strategy(name: str, log: Callable[[str], None] = print) -> tf.distribut
         devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
         return tf.distribute.MirroredStrategy([device.name for device in devices])
     worker = from_environment()
-    if worker.others:
-        if worker.chief:
-            log(f"waiting for the other workers: {', '.join(worker.addresses[1:])}")
-        _meet(worker)
+    if worker.others and worker.chief:
+        print(f"waiting for the other workers: {', '.join(worker.addresses[1:])}")
+    _meet(worker)
     resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
         tf.train.ClusterSpec({"worker": worker.addresses}),
         task_type="worker",
@@ -56,9 +79,12 @@ def make_strategy(name: str, log: Callable[[str], None] = print) -> tf.distribut
     failed = f"worker {worker.index} ({worker.addresses[worker.index]}) could not join the others"
     try:
         with _time_limit(f"{failed} within {JOIN_SECONDS} seconds, though all had started"):
-            return tf.distribute.MultiWorkerMirroredStrategy(resolver)
+            strategy = tf.distribute.MultiWorkerMirroredStrategy(resolver)
     except (tf.errors.OpError, RuntimeError) as error:
         raise RunFailed(f"{failed}: {str(error).splitlines()[0]}") from None
+    # TensorFlow has put a handler of its own, which ends nothing, in the place of Python's.
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
+    return strategy
 
 
 @contextlib.contextmanager
@@ -78,11 +104,11 @@ def _time_limit(message: str) -> Iterator[None]:
 def _meet(worker: Worker) -> None:
     """Wait until all workers have started: TensorFlow's wait hears no signal and names nobody."""
     end = time.monotonic() + WAIT_SECONDS
-    host, port = _host_and_port(worker.addresses[worker.index])
+    host, _, port = worker.addresses[worker.index].rpartition(":")
     if not re.fullmatch(r"localhost|[\d.]+", host):
         host = ""  # a machine may know its own name as a loopback address
     try:
-        listening = socket.create_server((host, port))
+        listening = socket.create_server((host, int(port)))
     except OSError as error:
         where = f"{host or 'all addresses'}, port {port}"
         raise UserError(f"worker {worker.index}: {where}: {error.strerror}; change it") from None
@@ -96,14 +122,9 @@ def _meet(worker: Worker) -> None:
                 time.sleep(0.2)
 
 
-def _host_and_port(address: str) -> tuple[str, int]:
-    host, _, port = address.rpartition(":")
-    return host, int(port)
-
-
 def _answers(address: str) -> bool:
-    with contextlib.suppress(OSError):
-        socket.create_connection(_host_and_port(address), timeout=5).close()
+    host, _, port = address.rpartition(":")
+    with contextlib.suppress(OSError), socket.create_connection((host, port), timeout=5):
         return True
     return False
 
@@ -138,7 +159,7 @@ def together(strategy: tf.distribute.Strategy) -> Iterator[Worker]:
             raise
         silent = open(os.devnull, "w")  # noqa: SIM115 - faulthandler needs it until the end
         faulthandler.dump_traceback_later(EXIT_SECONDS, exit=True, file=silent)
-        gone = _gone(error.message, worker) if isinstance(error, tf.errors.OpError) else None
+        gone = gone_worker(error.message, worker) if isinstance(error, tf.errors.OpError) else None
         if gone is None:
             raise
         if len(worker.others) > 1:
@@ -148,24 +169,18 @@ def together(strategy: tf.distribute.Strategy) -> Iterator[Worker]:
                         "workers, as many or others, with --resume") from None  # fmt: skip
 
 
-def _gone(message: str, worker: Worker) -> int | None:
-    """Return which other worker is gone, None if the error is about none."""
-    named = named_worker(message, worker.index)
-    if named is None:
+def gone_worker(message: str, worker: Worker) -> int | None:
+    """Return the other worker whose end is the cause of TensorFlow's `message`; None if none is."""
+    named = [int(index) for index in re.findall(r"/task:(\d+)", message)]
+    others = [index for index in named if index != worker.index]
+    if not others and "CoordinationService" in message and not worker.chief:
+        others = [0]  # a failing coordination service is that of the chief, whom it does not name
+    if not others:
         return None
-    # The message may name a neighbour that ends for the same reason. That one still listens, and
-    # the one that is gone does not, unless it was stopped: TensorFlow's heartbeat names it then.
+    # The last one that is named may be a neighbour that ends for the same reason. That one still
+    # listens, and the one that is gone does not, unless it was stopped and the heartbeat names it.
     silent = [index for index in worker.others if not _answers(worker.addresses[index])]
-    return named if named in silent or not silent else silent[0]
-
-
-def named_worker(message: str, own: int) -> int | None:
-    """Return the other worker that a message names last, which is the cause; None if none."""
-    others = [int(index) for index in re.findall(r"/task:(\d+)", message) if int(index) != own]
-    if others:
-        return others[-1]
-    # a failing coordination service is that of the chief, whom it does not name
-    return 0 if "CoordinationService" in message and own else None
+    return others[-1] if others[-1] in silent or not silent else silent[0]
 
 
 def total(strategy: tf.distribute.Strategy, values: np.ndarray) -> np.ndarray:
@@ -173,3 +188,52 @@ def total(strategy: tf.distribute.Strategy, values: np.ndarray) -> np.ndarray:
     if not worker_of(strategy).others:
         return values
     return strategy.reduce(tf.distribute.ReduceOp.SUM, tf.constant(values), axis=None).numpy()
+
+
+def from_environment() -> Worker:
+    """Return which worker this process is to be; raise a `UserError` if nothing says so."""
+    if "TF_CONFIG" in os.environ:
+        return _from_tf_config(os.environ["TF_CONFIG"])
+    if "SLURM_PROCID" in os.environ:
+        return _from_slurm()
+    raise UserError(f"strategy multiworker: no TF_CONFIG; {EXAMPLE}, or start it with srun")
+
+
+def _from_tf_config(text: str) -> Worker:
+    """Read who the workers are; a `chief` that is listed apart comes first."""
+    try:
+        parsed = msgspec.json.decode(text, type=TFConfig)
+    except (msgspec.DecodeError, UnicodeEncodeError) as error:
+        raise UserError(f"TF_CONFIG: {error}; {EXAMPLE}") from None
+    tasks = {}
+    for kind in ("chief", "worker"):
+        for index, address in enumerate(parsed.cluster.get(kind, [])):
+            tasks[f"{kind} {index}"] = address
+    if not tasks or not all(re.fullmatch(r".+:\d+", address) for address in tasks.values()):
+        raise UserError(f"TF_CONFIG: no list of workers, each host:port; {EXAMPLE}")
+    own = f"{parsed.task.type} {parsed.task.index}"
+    if own not in tasks:
+        raise UserError(f"TF_CONFIG: its task is {own}, and the cluster has {', '.join(tasks)}; "
+                        "give each worker its own type and index")  # fmt: skip
+    return Worker(tuple(tasks.values()), list(tasks).index(own))
+
+
+def _from_slurm() -> Worker:
+    """Read a Slurm step's variables with TensorFlow's resolver."""
+    resolver = tf.distribute.cluster_resolver.SlurmClusterResolver
+    try:
+        tasks = int(os.environ["SLURM_STEP_NUM_TASKS"])
+        # two jobs may share a machine, and have other numbers
+        port = 20000 + int(os.environ["SLURM_JOB_ID"]) % 10000
+        # the resolver has to be told of a GPU a task, which it may not set
+        gpus = {"gpus_per_node": tasks, "gpus_per_task": 1, "auto_set_gpu": False}
+        addresses = resolver(port_base=port, **gpus).cluster_spec().job_tasks("worker")
+        index = int(os.environ["SLURM_PROCID"])
+    except (KeyError, RuntimeError, ValueError) as error:
+        raise UserError(f"strategy multiworker: not in a Slurm step ({error}); use srun") from None
+    return Worker(tuple(sorted(addresses, key=_natural)), index)
+
+
+def _natural(address: str) -> list:
+    """Return a sorting key by which node9 comes before node10, as for Slurm."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", address)]
