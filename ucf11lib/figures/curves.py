@@ -1,6 +1,5 @@
-"""Numbers over epochs and confidence, and the models side by side."""
+"""Numbers over epochs and over confidence."""
 
-import math
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -8,9 +7,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator
 
-from ucf11lib.figures.style import GREY, SMALL, colours, mark, page, percent_axis
+from ucf11lib.figures.style import GREY, colours, legend, mark, page, percent_axis
 from ucf11lib.text import display_name, percent
 
 MAX_LINEAR_LOSS = 10  # a sound network starts near ln(classes), 2.4
@@ -26,27 +25,28 @@ def history(
     is thin and dashed, validation solid. Lines mark the accuracy `target`, 0..1, and the loss
     `chance_loss`: a guess has ln(classes).
     """
+    dashed = {"linestyle": "--", "linewidth": 0.9}
     with page(9, 3.4, note) as figure:
-        panels = dict(zip(("loss", "accuracy"), figure.subplots(1, 2), strict=True))
-        for title, axes in panels.items():
-            for (name, table), colour in zip(runs.items(), colours(runs), strict=True):
-                axes.plot(table["epoch"], table[title], "--", color=colour, linewidth=0.9)
+        loss, accuracy = figure.subplots(1, 2)
+        for title, axes in (("loss", loss), ("accuracy", accuracy)):
+            for name, colour in colours(runs).items():
+                table = runs[name]
+                axes.plot(table["epoch"], table[title], color=colour, **dashed)
                 solid = {"color": colour, "markersize": 2.5, "label": display_name(name)}
                 axes.plot(table["epoch"], table[f"val_{title}"], "o-", **solid)
             axes.set(title=title, xlabel="epoch")
             axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
             axes.grid(axis="y")
-        _scale_loss(panels["loss"], runs.values())
-        panels["accuracy"].set_ylim(0, 1)
-        percent_axis(panels["accuracy"].yaxis)
+        _scale_loss(loss, runs.values())
+        accuracy.set_ylim(0, 1)
+        percent_axis(accuracy.yaxis)
         if target is not None:
-            mark(panels["accuracy"], target, percent(target))
+            mark(accuracy, target, percent(target))
         if chance_loss is not None:
-            mark(panels["loss"], chance_loss, f"chance\n{chance_loss:.2f}")
-        training = Line2D([], [], color=GREY, linestyle="--", linewidth=0.9, label="training")
+            mark(loss, chance_loss, f"chance\n{chance_loss:.2f}")
+        training = Line2D([], [], color=GREY, label="training", **dashed)
         validation = Line2D([], [], color=GREY, label="validation")
-        handles = [*panels["loss"].get_legend_handles_labels()[0], training, validation]
-        figure.legend(handles=handles, loc="outside upper center", ncols=6)
+        legend(figure, 6, training, validation)
     return figure
 
 
@@ -71,7 +71,8 @@ def reliability(
     with page(4.6, 5, note) as figure:
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
         above.plot([0, 1], [0, 1], color=GREY, linestyle=":", linewidth=1)
-        for (name, table), colour in zip(tables.items(), colours(tables), strict=True):
+        for name, colour in colours(tables).items():
+            table = tables[name]
             filled = table[table["count"] > 0]
             label = f"{display_name(name)}, ECE {percent(eces[name], 1)}"
             line = {"color": colour, "markersize": 3.5, "clip_on": False}  # 100 % is not cut
@@ -84,48 +85,5 @@ def reliability(
             percent_axis(axis)
         for axes in (above, below):
             axes.grid()
-        figure.legend(loc="outside upper center", ncols=3)
+        legend(figure, 3)
     return figure
-
-
-def comparison(table: pd.DataFrame, *, note: str) -> Figure:
-    """Accuracy, training time and size of each model.
-
-    `table` has a row a model, named by the index; columns `accuracy` (0..1), `seconds`,
-    `seconds_to_75` (NaN if never), `parameters`.
-    """
-    y = range(len(table))
-    with page(9, 1.1 + 0.42 * len(table), note) as figure:
-        accuracy, seconds, parameters = figure.subplots(1, 3, sharey=True)
-        _bars(accuracy, table["accuracy"], [percent(v, 1) for v in table["accuracy"]])
-        _bars(seconds, table["seconds"], map(_times, table["seconds"], table["seconds_to_75"]))
-        _bars(parameters, table["parameters"], map(_count, table["parameters"]))
-        accuracy.set(title="validation accuracy", xlim=(0, 1.25), xticks=[0, 0.25, 0.5, 0.75, 1])
-        names = map(display_name, table.index)
-        accuracy.set(ylim=(len(table) - 0.5, -0.5), yticks=y, yticklabels=names)
-        accuracy.axvline(0.75, color=GREY, linestyle=":", linewidth=1)
-        percent_axis(accuracy.xaxis)
-        diamond = {"marker": "D", "markersize": 4.5, "color": "black", "markeredgecolor": "white"}
-        seconds.plot(table["seconds_to_75"], y, linestyle="", **diamond)
-        seconds.set_title("training time, s (mark: at 75 %)")
-        seconds.set_xlim(0, 1.6 * table["seconds"].max())
-        seconds.xaxis.set_major_locator(MaxNLocator(5))
-        lowest = 10 ** math.floor(math.log10(table["parameters"].min()) - 0.3)
-        highest = 8 * table["parameters"].max()
-        parameters.set(title="parameters", xscale="log", xlim=(lowest, highest))
-        parameters.xaxis.set_minor_locator(NullLocator())
-    return figure
-
-
-def _bars(axes: Axes, values: pd.Series, texts: Iterable[str]) -> None:
-    bars = axes.barh(range(len(values)), values, 0.62, color=colours(values.index))
-    axes.bar_label(bars, list(texts), padding=3, fontsize=SMALL)
-    axes.tick_params(axis="y", length=0)
-
-
-def _times(seconds: float, to_75: float) -> str:
-    return f"{seconds:,.0f}\n" + ("never 75 %" if math.isnan(to_75) else f"75 % at {to_75:,.0f}")
-
-
-def _count(number: float) -> str:
-    return f"{number / 1e6:.1f} M" if number >= 1e6 else f"{number / 1e3:.0f} k"

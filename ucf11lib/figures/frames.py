@@ -67,15 +67,15 @@ def picks(length: int, columns: int) -> np.ndarray:
 
 
 def side_by_side(sequence: np.ndarray, columns: int, gap: float = 255) -> np.ndarray:
-    """Return `columns` evenly spaced frames of (T, H, W, C) as one picture, `gap` between them."""
+    """Return `columns` evenly spaced frames of (T, H, W, ...) as one picture, `gap` between."""
     picked = sequence[picks(len(sequence), columns)]
-    padded = np.pad(picked, ((0, 0), (0, 0), (0, GAP), (0, 0)), constant_values=gap)
-    return np.concatenate(padded, axis=1)[:, :-GAP]
+    margins = [(0, 0), (0, 0), (0, GAP), (0, 0)][: picked.ndim]
+    return np.concatenate(np.pad(picked, margins, constant_values=gap), axis=1)[:, :-GAP]
 
 
-def _strip(axes: Axes, sequence: np.ndarray, columns: int) -> None:
-    """Show `columns` evenly spaced frames of (T, H, W, 3) side by side."""
-    axes.imshow(side_by_side(sequence, columns))
+def _strip(axes: Axes, sequence: np.ndarray, columns: int, **look) -> None:
+    """Show `columns` evenly spaced frames of (T, H, W) or (T, H, W, 3) side by side."""
+    axes.imshow(side_by_side(sequence, columns), **look)
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
 
@@ -86,18 +86,11 @@ def saliency(
 ) -> Figure:  # fmt: skip
     """Film strips in grey with Grad-CAM in colour over them, and the gradient's energy below.
 
-    A bar a frame, dark those of the frames that are shown. Each sequence's bars have a scale of
-    their own, of which the line gives the measure.
-
-    Args:
-        frames: uint8 (k, T, H, W, 3), RGB.
-        maps: float (k, T, H, W), 0..1, of `evaluation.saliency.grad_cam`.
-        energies: float (k, T), of `evaluation.saliency.energy`.
-        titles: one a sequence, above it.
-        reference: float (T,), energies of a network with shuffled weights, drawn as the line; by
-            default it is the same for all frames.
-        columns: frames of each strip, as for `figures.film_strips`.
-        note: the data that the figure comes from.
+    `frames` is uint8 (k, T, H, W, 3), `maps` (k, T, H, W), 0..1, and `energies` (k, T) are of
+    `evaluation.explain`; `titles` are one a sequence. Strips have `columns` frames. A bar a frame,
+    dark those of the frames that are shown; each sequence's bars have a scale of their own, of
+    which a line gives the measure: `reference`, (T,), the energies of a network with shuffled
+    weights, or by default the same for all frames.
     """
     even, length = reference is None, frames.shape[1]
     reference = np.full(length, 1 / length) if even else reference
@@ -106,15 +99,12 @@ def saliency(
         rows = figure.subplots(len(frames), 1, squeeze=False)[:, 0]
         parts = zip(rows, frames, maps, energies, titles, strict=True)
         for axes, sequence, heat, energy, title in parts:
-            grey = side_by_side(np.rint(sequence @ LUMA)[..., None], columns)[..., 0]
-            axes.imshow(grey, "gray", vmin=0, vmax=255)
-            heat = side_by_side(heat[..., None], columns, 0)[..., 0]
-            axes.imshow(heat, HEAT, vmin=0, vmax=1, alpha=MAX_OPACITY * heat)
+            _strip(axes, np.rint(sequence @ LUMA), columns, cmap="gray", vmin=0, vmax=255)
+            shown = side_by_side(heat, columns, gap=0)
+            axes.imshow(shown, HEAT, vmin=0, vmax=1, alpha=MAX_OPACITY * shown)
             highest = max(energy.max(), reference.max())
             _energy_bars(axes, energy / highest, reference / highest, columns, frames.shape[2:4])
             axes.set_title(title, loc="left", fontsize=8, pad=2)
-            axes.set(xticks=[], yticks=[])
-            axes.spines[:].set_visible(False)
         scale = ScalarMappable(Normalize(0, 1), HEAT)
         place = {"fraction": 0.03, "pad": 0.02, "shrink": min(1, 2 / len(frames))}
         bar = figure.colorbar(scale, ax=rows, label="Grad-CAM", **place)

@@ -1,12 +1,17 @@
 """The three figures of every study: dots, lines and heat maps over tidy tables, one row a run."""
 
-import numpy as np
+import textwrap
+from collections.abc import Iterator
+
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from ucf11lib.figures.style import BLUE, GREY, colours, heat, legend, page, percent_axis
+from ucf11lib.figures.style import BLUE, GREY, colours, heat, legend, mark, page, percent_axis
 from ucf11lib.text import display_name, percent
+
+TITLE_CHARACTERS = 13  # an inch
 
 
 def dots(
@@ -19,17 +24,15 @@ def dots(
     `group` (colours the dots; by default the panels'), `panel` (a panel a value) and `value`
     (shares, 0..1). `target`, a share, is marked by a line.
     """
-    panels = _panels(table, panel)
     group = group or panel or condition
     groups = list(table[group].unique())
-    shades = [BLUE] * len(groups) if group == condition else colours(groups)
-    colour_of = dict(zip(groups, shades, strict=True))
-    several = table.groupby([condition, *([panel] if panel else [])])[group].nunique().max() > 1
+    colour_of = dict.fromkeys(groups, BLUE) if group == condition else colours(groups)
+    table = _with_panels(table, panel)
+    several = table.groupby([condition, panel])[group].nunique().max() > 1
     highest = max(1.0, 1.05 * float(table[value].max()))
-    most = max(part[condition].nunique() for _, part in panels)
-    with page(9 if len(panels) > 1 else 6, 1.3 + 0.28 * most, note) as figure:
-        every = figure.subplots(1, len(panels), squeeze=False)[0]
-        for axes, (title, part) in zip(every, panels, strict=True):
+    most = table.groupby(panel)[condition].nunique().max()
+    with page(_width(table, panel), 1.3 + 0.28 * most, note) as figure:
+        for axes, part in _panels(figure, table, panel):
             names = list(part[condition].unique())
             for (name, one), rows in part.groupby([condition, group], sort=False):
                 y = names.index(name)
@@ -40,9 +43,9 @@ def dots(
                 axes.plot(rows[value].mean(), y, "|", markersize=11, color="black")
             if target is not None:
                 axes.axvline(target, color=GREY, linestyle=":", linewidth=1)
-            axes.set(title=display_name(title), xlim=(0, highest), ylim=(len(names) - 0.5, -0.5))
+            axes.set(xlim=(0, highest), xticks=[0, 0.25, 0.5, 0.75, 1])
             axes.set_yticks(range(len(names)), map(display_name, names))
-            axes.set_xticks([0, 0.25, 0.5, 0.75, 1])
+            axes.set_ylim(len(names) - 0.5, -0.5)
             percent_axis(axes.xaxis)
             axes.grid(axis="x")
         if group not in (panel, condition):
@@ -60,24 +63,22 @@ def lines(
     `panel` (a panel a value), and `seed` if there are several. `log` names the logarithmic axes:
     "x", "y", "xy" or "". `target`, a height, is marked by a line.
     """
-    panels = _panels(table, panel)
-    names = list(table[line].unique())
-    colour_of = dict(zip(names, colours(names), strict=True))
-    with page(9 if len(panels) > 1 else 6, 3, note) as figure:
-        every = figure.subplots(1, len(panels), squeeze=False)[0]
-        for axes, (title, part) in zip(every, panels, strict=True):
-            keys = [line, "seed"] if "seed" in part else [line]
+    table = _with_panels(table, panel)
+    colour_of = colours(table[line].unique())
+    keys = [line, "seed"] if "seed" in table else [line]
+    with page(_width(table, panel), 3, note) as figure:
+        for axes, part in _panels(figure, table, panel):
             for key, rows in part.groupby(keys, sort=False):
                 style = {"color": colour_of[key[0]], "markersize": 2, "linewidth": 1}
                 axes.plot(rows[x], rows[y], "o-", **style)
             if target is not None:
-                axes.axhline(target, color=GREY, linestyle=":", linewidth=1)
-            axes.set(title=display_name(title), xlabel=x.replace("_", " "))
+                mark(axes, target)
+            axes.set_xlabel(x.replace("_", " "))
             for axis in log:
                 axes.set(**{f"{axis}scale": "log"})
                 getattr(axes, f"{axis}axis").set_minor_locator(NullLocator())
             axes.grid(axis="y")
-        every[0].set_ylabel(y.replace("_", " "))
+        figure.axes[0].set_ylabel(y.replace("_", " "))
         _legend(figure, colour_of)
     return figure
 
@@ -91,29 +92,43 @@ def heat_map(
     `table` has a row a run and the columns `rows` and `columns`, whose values go down and across in
     order of appearance, `value` (shares) and `panel` (a panel a value).
     """
-    panels = _panels(table, panel)
-    down, across = table[rows].nunique(), table[columns].nunique()
-    width = max(6.4, 1.8 + 0.6 * across * len(panels))
-    with page(min(width, 10), 1.5 + 0.4 * down, note) as figure:
-        every = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
-        for axes, (title, part) in zip(every, panels, strict=True):
+    table = _with_panels(table, panel)
+    down, across = table[rows].nunique(), table[columns].nunique() * table[panel].nunique()
+    with page(min(max(6.4, 1.8 + 0.6 * across), 10), 1.5 + 0.4 * down, note) as figure:
+        for axes, part in _panels(figure, table, panel, sharey=True):
             means = part.pivot_table(value, rows, columns, "mean", sort=False)
             means = means.reindex(index=table[rows].unique(), columns=part[columns].unique())
-            values = means.to_numpy(float)
-            texts = [percent(share) if np.isfinite(share) else "" for share in values.flat]
-            heat(axes, values, texts, ~np.isfinite(values), cbar=False)
+            shares = means.to_numpy(float)
+            heat(axes, shares, [percent(share) for share in shares.flat], cbar=False)
             axes.set_xticks(axes.get_xticks(), map(display_name, means.columns))
             axes.set_yticks(axes.get_yticks(), map(display_name, means.index), rotation=0)
-            axes.set(title=display_name(title), xlabel=columns.replace("_", " "), ylabel="")
+            axes.set(xlabel=columns.replace("_", " "), ylabel="")
     return figure
 
 
-def _panels(table: pd.DataFrame, panel: str) -> list[tuple[str, pd.DataFrame]]:
-    return list(table.groupby(panel, sort=False)) if panel else [("", table)]
+def _with_panels(table: pd.DataFrame, panel: str) -> pd.DataFrame:
+    """Return the table with a column `panel`; where that has no name, of one value without text."""
+    return table if panel else table.assign(**{panel: ""})
 
 
-def _legend(figure: Figure, colour_of: dict[str, str]) -> None:
-    first = figure.axes[0]
+def _width(table: pd.DataFrame, panel: str) -> float:
+    return 9 if table[panel].nunique() > 1 else 6
+
+
+def _panels(
+    figure: Figure, table: pd.DataFrame, panel: str, **options
+) -> Iterator[tuple[Axes, pd.DataFrame]]:
+    """Yield the axes and the rows of each panel, side by side, with titles that fit above them."""
+    parts = table.groupby(panel, sort=False)
+    characters = int(TITLE_CHARACTERS * figure.get_figwidth() / len(parts))
+    every = figure.subplots(1, len(parts), squeeze=False, **options)[0]
+    for axes, (title, part) in zip(every, parts, strict=True):
+        axes.set_title(textwrap.fill(display_name(title), characters))
+        yield axes, part
+
+
+def _legend(figure: Figure, colour_of: dict[object, str]) -> None:
     for name, colour in colour_of.items():
-        first.plot([], [], "o-", color=colour, markersize=3, label=display_name(name))
+        style = {"color": colour, "markersize": 3, "label": display_name(name)}
+        figure.axes[0].plot([], [], "o-", **style)
     legend(figure, 5)
