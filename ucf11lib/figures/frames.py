@@ -81,8 +81,8 @@ def _strip(axes: Axes, sequence: np.ndarray, columns: int, **look) -> None:
 
 
 def saliency(
-    frames: np.ndarray, maps: np.ndarray, energies: np.ndarray, titles: Sequence[str], *,
-    reference: np.ndarray | None = None, columns: int = 8, note: str,
+    frames: np.ndarray, maps: np.ndarray, energies: np.ndarray, reference: np.ndarray,
+    titles: Sequence[str], *, columns: int = 8, note: str,
 ) -> Figure:  # fmt: skip
     """Film strips in grey with Grad-CAM in colour over them, and the gradient's energy below.
 
@@ -90,10 +90,8 @@ def saliency(
     `evaluation.explain`; `titles` are one a sequence. Strips have `columns` frames. A bar a frame,
     dark those of the frames that are shown; each sequence's bars have a scale of their own, of
     which a line gives the measure: `reference`, (T,), the energies of a network with shuffled
-    weights, or by default the same for all frames.
+    weights.
     """
-    even, length = reference is None, frames.shape[1]
-    reference = np.full(length, 1 / length) if even else reference
     height = 0.6 + (1.25 + BARS_HEIGHT) * SALIENCY_FRAME * len(frames)
     with page(1 + SALIENCY_FRAME * columns, height, note) as figure:
         rows = figure.subplots(len(frames), 1, squeeze=False)[:, 0]
@@ -109,8 +107,8 @@ def saliency(
         place = {"fraction": 0.03, "pad": 0.02, "shrink": min(1, 2 / len(frames))}
         bar = figure.colorbar(scale, ax=rows, label="Grad-CAM", **place)
         bar.outline.set_visible(False)
-        line = "all frames alike" if even else "the same network with its weights shuffled"
-        title = f"bars: the gradient's energy in each frame; line: {line}"
+        line = "line: the same network with its weights shuffled"
+        title = f"bars: the gradient's energy in each frame; {line}"
         figure.suptitle(title, fontsize=SMALL, color=GREY)
         figure.get_layout_engine().set(h_pad=0.02, hspace=0)
     return figure

@@ -94,10 +94,14 @@ def structure(model: Any, *, note: str) -> Figure:
         for row in range(n_rows):
             per_frame = [stage.per_frame for stage in boxes[row * per_row : (row + 1) * per_row]]
             if any(per_frame):
-                x = per_frame.index(True) * slot + 0.06
-                _draw_panel(axes, x, -ROW * row, sum(per_frame) * slot - 0.12, frames)
-        title = f"{display_name(model.name)}: {model.count_params():,} parameters"
-        axes.set_title(title, loc="left")
+                x, width = per_frame.index(True) * slot + 0.06, sum(per_frame) * slot - 0.12
+                look = {"facecolor": PALE, "edgecolor": "none", "zorder": 0}
+                look["boxstyle"] = "round,pad=0,rounding_size=0.06"
+                axes.add_patch(FancyBboxPatch((x, -ROW * row), width, ROW - 0.08, **look))
+                place = {"x": x + 0.06, "y": 1.43 - ROW * row, "fontsize": SMALL}
+                axes.text(s=f"each of {frames} frames", style="italic", **place)
+        name, parameters = display_name(model.name), model.count_params()
+        axes.set_title(f"{name}: {parameters:,} parameters", loc="left")
         shown = {stage.kind for stage in boxes}
         kinds = [Patch(color=KINDS[kind], label=kind) for kind in KINDS if kind in shown]
         axes.legend(handles=kinds, loc="lower right", bbox_to_anchor=(1, 1), ncols=len(kinds))
@@ -108,8 +112,7 @@ def structure(model: Any, *, note: str) -> Figure:
 
 def _draw_stage(axes: Axes, stage: Stage, centre: float, bottom: float, size: int) -> Ends:
     """Draw a cuboid, or for one vector a rectangle, and its texts around `centre`."""
-    # (T, H, W, C), (H, W, C), (T, F) or (F,)
-    shape = stage.shape
+    shape = stage.shape  # (T, H, W, C), (H, W, C), (T, F) or (F,)
     depth = 0.035 * math.sqrt(shape[0]) if len(shape) in (2, 4) else 0.0
     width, height = 0.1, BOX * min(1.0, math.log2(shape[-1]) / 14)
     if len(shape) >= 3:
@@ -142,11 +145,3 @@ def _connect(axes: Axes, before: Ends, after: Ends) -> None:
         points[1:1] = [(WIDE - 0.02, y), (WIDE - 0.02, between), (0.02, between), (0.02, below)]
     style = {"arrowstyle": "-|>", "mutation_scale": 7, "color": GREY, "linewidth": 0.8}
     axes.add_patch(FancyArrowPatch(path=Path(points), **style))
-
-
-def _draw_panel(axes: Axes, x: float, y: float, width: float, frames: int) -> None:
-    """Draw a grey panel behind the neighbouring stages that see one frame at a time."""
-    look = {"boxstyle": "round,pad=0,rounding_size=0.06", "edgecolor": "none", "zorder": 0}
-    axes.add_patch(FancyBboxPatch((x, y), width, ROW - 0.08, facecolor=PALE, **look))
-    text = f"each of {frames} frames"
-    axes.text(x + 0.06, y + 1.43, text, fontsize=SMALL, style="italic")
