@@ -1,7 +1,7 @@
 """How good trained models are: over epochs, by class, by condition, by confidence, side by side."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 from ucf11lib.figures.style import GREY, SMALL, colours, heat, legend, mark, page, percent_axis
 from ucf11lib.text import display_name, percent
 
-MAX_LINEAR_LOSS = 10  # a sound network starts near ln(classes), 2.4
+MAX_LINEAR_LOSS = 10  # a run that blew up would press all others flat
 
 
 def history(runs: Mapping[str, pd.DataFrame], *, chance_loss: float, note: str) -> Figure:
@@ -36,7 +36,11 @@ def history(runs: Mapping[str, pd.DataFrame], *, chance_loss: float, note: str) 
             axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
             axes.grid(axis="y")
         mark(loss, chance_loss, f"chance\n{chance_loss:.2f}")
-        _scale_loss(loss, runs.values())
+        values = pd.concat(runs.values())[["loss", "val_loss"]].to_numpy(float)
+        if np.max(values[np.isfinite(values)], initial=0) > MAX_LINEAR_LOSS:
+            loss.set_yscale("log")
+        else:
+            loss.set_ylim(bottom=0)
         accuracy.set_ylim(0, 1)
         percent_axis(accuracy.yaxis)
         mark(accuracy, 0.75, "75 %")
@@ -44,15 +48,6 @@ def history(runs: Mapping[str, pd.DataFrame], *, chance_loss: float, note: str) 
         validation = Line2D([], [], color=GREY, label="validation")
         legend(figure, 6, training, validation)
     return figure
-
-
-def _scale_loss(axes: Axes, tables: Iterable[pd.DataFrame]) -> None:
-    """Start at zero, or use decades where a run that blew up would press all others flat."""
-    values = pd.concat(tables)[["loss", "val_loss"]].to_numpy(float)
-    if np.max(values[np.isfinite(values)], initial=0) > MAX_LINEAR_LOSS:
-        axes.set_yscale("log")
-    else:
-        axes.set_ylim(bottom=0)
 
 
 def confusion(counts: np.ndarray, classes: Sequence[str], *, note: str, title: str = "") -> Figure:
@@ -183,9 +178,10 @@ def comparison(table: pd.DataFrame, *, note: str) -> Figure:
     """
     y = range(len(table))
     sizes = table["parameters"]
+    to_75 = ["never 75 %" if math.isnan(t) else f"75 % at {t:,.0f}" for t in table["seconds_to_75"]]
     texts = {
         "accuracy": [percent(share, 1) for share in table["accuracy"]],
-        "seconds": list(map(_times, table["seconds"], table["seconds_to_75"])),
+        "seconds": [f"{t:,.0f}\n{when}" for t, when in zip(table["seconds"], to_75, strict=True)],
         "parameters": [f"{n / 1e6:.1f} M" if n >= 1e6 else f"{n / 1e3:.0f} k" for n in sizes],
     }
     with page(9, 1.1 + 0.42 * len(table), note) as figure:
@@ -210,7 +206,3 @@ def comparison(table: pd.DataFrame, *, note: str) -> Figure:
         parameters.set(title="parameters", xscale="log", xlim=(lowest, 8 * sizes.max()))
         parameters.xaxis.set_minor_locator(NullLocator())
     return figure
-
-
-def _times(seconds: float, to_75: float) -> str:
-    return f"{seconds:,.0f}\n" + ("never 75 %" if math.isnan(to_75) else f"75 % at {to_75:,.0f}")

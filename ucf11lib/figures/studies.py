@@ -42,7 +42,7 @@ def dots(
     several = table.groupby([condition, panel])[group].nunique().max() > 1
     highest = max(1.0, 1.05 * float(table[value].max()))
     most = table.groupby(panel)[condition].nunique().max()
-    with page(_width(table, panel), 1.3 + 0.28 * most, note) as figure:
+    with page(9 if table[panel].nunique() > 1 else 6, 1.3 + 0.28 * most, note) as figure:
         for axes, part in _panels(figure, table, panel):
             names = list(part[condition].unique())
             for (name, one), rows in part.groupby([condition, group], sort=False):
@@ -77,7 +77,7 @@ def lines(
     table = _with_panels(table, panel)
     colour_of = colours(table[line].unique())
     keys = [line, "seed"] if "seed" in table else [line]
-    with page(_width(table, panel), 3, note) as figure:
+    with page(9 if table[panel].nunique() > 1 else 6, 3, note) as figure:
         for axes, part in _panels(figure, table, panel):
             for key, rows in part.groupby(keys, sort=False):
                 look = {"color": colour_of[key[0]], "markersize": 2, "linewidth": 1}
@@ -117,10 +117,6 @@ def heat_map(
 def _with_panels(table: pd.DataFrame, panel: str) -> pd.DataFrame:
     """Return the table with a column `panel`; where that has no name, of one value without text."""
     return table if panel else table.assign(**{panel: ""})
-
-
-def _width(table: pd.DataFrame, panel: str) -> float:
-    return 9 if table[panel].nunique() > 1 else 6
 
 
 def _panels(
