@@ -20,7 +20,7 @@ def test_film_strips_show_the_frames_of_their_numbers(inputs, texts):
 
 def test_examples_mark_right_and_wrong_by_word_and_colour(inputs):
     titles = ["a -> a", "a -> b", "b -> b"]
-    rows = inputs.draw("examples", inputs.FRAMES, titles, [True, False, True]).axes
+    rows = inputs.draw("examples", titles=titles).axes
     marked = ["right: a -> a", "wrong: a -> b", "right: b -> b"]
     assert [axes.get_title(loc="left") for axes in rows] == marked
     shown = [text for axes in rows for text in axes.findobj(Text) if "->" in text.get_text()]

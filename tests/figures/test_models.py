@@ -8,7 +8,7 @@ from ucf11lib.figures import style
 def test_history_draws_training_dashed_validation_solid_and_marks(inputs, texts):
     figure = inputs.draw("history")
     loss, accuracy = figure.axes
-    table = inputs.RUNS["cnn_lstm"]
+    table = inputs.INPUTS["history"]["runs"]["cnn_lstm"]
     for axes, column in ((loss, "loss"), (accuracy, "accuracy")):
         lines = [line for line in axes.get_lines() if len(line.get_xdata()) > 2]
         assert [line.get_linestyle() for line in lines] == ["--", "-", "--", "-"]
@@ -25,7 +25,7 @@ def test_history_draws_training_dashed_validation_solid_and_marks(inputs, texts)
     ("scale", "kind"), [(1.0, "linear"), (1e5, "log"), (0.1, "linear"), (np.nan, "linear")]
 )
 def test_history_scales_the_loss(inputs, scale, kind):
-    loss, accuracy = inputs.draw("history", {"vgg9": inputs.history(1, scale)}).axes
+    loss, accuracy = inputs.draw("history", runs={"vgg9": inputs.history(1, scale)}).axes
     assert loss.get_yscale() == kind
     low, high = loss.get_ylim()
     assert low < np.log(11) < high  # the guess's loss is in sight
@@ -48,7 +48,8 @@ def test_confusion_counts_and_shares(inputs, texts):
 def test_per_class_has_a_bar_a_model_in_every_row(inputs, texts):
     figure = inputs.draw("per_class")
     (axes,) = figure.axes
-    for bars, values in zip(axes.containers, inputs.PER_CLASS.values(), strict=True):
+    accuracies = inputs.INPUTS["per_class"]["accuracies"].values()
+    for bars, values in zip(axes.containers, accuracies, strict=True):
         np.testing.assert_allclose([bar.get_width() for bar in bars], np.nan_to_num(values))
     assert texts(axes.texts)[:6] == ["100 %", "50 %", "not in validation", "0 %", "20 %", "30 %"]
     assert texts(axes.get_yticklabels()) == list(inputs.CLASSES)

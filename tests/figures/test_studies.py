@@ -11,7 +11,7 @@ def dots_of(axes):
 
 def test_dots_have_a_panel_a_value_a_dot_a_run_and_a_bar_at_the_mean(inputs, texts):
     table = inputs.STUDY[inputs.STUDY["epoch"] == 2]
-    figure = inputs.draw("dots", table, target=0.75)
+    figure = inputs.draw("dots", table=table, target=0.75)
     assert [axes.get_title() for axes in figure.axes] == ["C3D", "VGG9", "resnet"]
     c3d, *_, unknown = figure.axes
     assert texts(c3d.get_yticklabels()) == ["2019", "He"]
@@ -44,7 +44,7 @@ def test_lines_have_a_line_a_run_in_the_colour_of_its_kind(inputs, texts):
 @pytest.mark.parametrize("name", ["dots", "lines", "heat_map"])
 def test_long_titles_of_panels_do_not_overlap(name, inputs):
     table = inputs.STUDY.assign(panel="a network with a long name " + inputs.STUDY["model"])
-    figure = inputs.draw(name, table, panel="panel")
+    figure = inputs.draw(name, table=table, panel="panel")
     boxes = [axes.title.get_window_extent() for axes in figure.axes]
     assert boxes[0].x1 < boxes[1].x0 < boxes[1].x1 < boxes[2].x0
 
@@ -53,7 +53,7 @@ def test_heat_map_has_means_and_stays_grey_where_runs_are_missing(inputs, texts)
     table = inputs.STUDY[inputs.STUDY["epoch"] == 2].copy()
     table.loc[(table["model"] == "vgg9") & (table["change"] == "He"), "accuracy"] = np.nan
     table.loc[table["model"] == "resnet", "accuracy"] = np.nan
-    (axes,) = inputs.draw("heat_map", table).axes
+    (axes,) = inputs.draw("heat_map", table=table).axes
     assert texts(axes.get_xticklabels()) == ["C3D", "VGG9", "resnet"]
     assert texts(axes.get_yticklabels()) == ["2019", "He"]
     shares = axes.collections[0].get_array().reshape(2, 3)
@@ -90,7 +90,7 @@ def test_lattice_draws_steps_over_points_and_dead_ones_in_red(inputs, texts):
 
 @pytest.mark.parametrize("cells", [1, 4, 6])
 def test_gradients_of_any_cells_mark_where_they_vanish(cells, inputs, texts):
-    left, right = inputs.draw("gradients", inputs.GAPS, (2 * inputs.CELLS)[:cells]).axes
+    left, right = inputs.draw("gradients", cells=(2 * inputs.CELLS)[:cells]).axes
     assert "from 100 on" in texts(left.texts)[0]
     lines = right.get_lines()
     np.testing.assert_array_equal(lines[0].get_ydata(), [0.3, ZERO, ZERO])
@@ -101,7 +101,7 @@ def test_gradients_of_any_cells_mark_where_they_vanish(cells, inputs, texts):
 @pytest.mark.parametrize("rows", [1, 5, 6])
 def test_signal_has_a_panel_a_model_and_a_line_for_each_of_its_recipes(rows, inputs, texts):
     more = [row | {"recipe": row["recipe"] + " wide"} for row in inputs.SIGNAL]
-    figure = inputs.draw("signal", inputs.SIGNAL[-rows:] + more)
+    figure = inputs.draw("signal", rows=inputs.SIGNAL[-rows:] + more)
     assert {axes.get_title() for axes in figure.axes} == {"C3D", "resnet"}
     axes = next(axes for axes in figure.axes if axes.get_title() == "resnet")
     assert texts(axes.get_xticklabels()) == ["conv1", "logits"]

@@ -64,8 +64,7 @@ def test_save_leaves_one_complete_file_or_none(inputs, tmp_path):
 def test_save_keeps_the_colours_of_a_map_in_a_small_file(inputs, tmp_path):
     frames = np.random.default_rng(0).normal(128, 5, (3, 30, 64, 64, 3)).astype(np.uint8)
     heat = inputs.HEAT.repeat(4, 2).repeat(4, 3)
-    arguments = (frames, heat, inputs.ENERGIES, inputs.ENERGIES[0], inputs.CLASSES)
-    path = style.save(inputs.draw("saliency", *arguments), tmp_path / "a.png")
+    path = style.save(inputs.draw("saliency", frames=frames, maps=heat), tmp_path / "a.png")
     pixels = np.asarray(matplotlib.image.imread(path))[..., :3]
     brightest = matplotlib.colormaps["plasma"](1.0)[:3]
     assert np.any(np.all(np.abs(pixels - brightest) < 0.05, axis=2))
