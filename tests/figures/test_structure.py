@@ -41,20 +41,15 @@ def test_stages_of_c3d_are_the_reports():
     assert not any(stage.per_frame for stage in result)
 
 
-@pytest.mark.parametrize("name", ["vgg9", "cnn_lstm"])
-def test_stages_see_single_frames_from_the_first_convolution_to_the_last_dense(name):
-    result = stages(build(name))
-    single = [i for i, stage in enumerate(result) if stage.per_frame]
-    assert single == list(range(1, single[-1] + 1))
-    assert result[single[-1]].title == "dense"
-
-
 def test_stages_have_words_for_layers_of_the_same_shape(texts):
     result = stages(build("vgg9", norm="batch", dropout=0.3, inputs="sequence"))
     words = [["normalise: sequence"], ["batch norm"], ["relu"]]
     assert [stage.words for stage in result[:3]] == words
     assert {stage.title: stage.words for stage in result}["flatten"] == ["dropout 0.3"]
     model = build("cnn_lstm", norm="group")
-    assert stages(model)[1].words == ["group norm"]
+    result = stages(model)
+    assert result[1].words == ["group norm"]
+    assert [stage.per_frame for stage in result] == [False, *[True] * 8, False, False, False]
+    assert result[8].title == "dense"
     legend = texts(figures.structure(model, note="").axes[0].get_legend().get_texts())
     assert legend == ["input", "convolution", "max-pool", "flatten", "dense", "LSTM", "output"]

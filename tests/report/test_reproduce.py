@@ -108,7 +108,7 @@ def test_reproduce_waits_for_another_one(notebooks):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"only": ["07_more"]}, "unknown notebook 07_more"),
+        ({"only": ["07_more"]}, "unknown notebook 07_more; known are 00_data, "),
         ({"profile": "huge"}, "unknown profile 'huge'"),
         ({"source": "videos"}, "source videos reads a folder"),
         ({"split": "logo"}, "split logo"),
