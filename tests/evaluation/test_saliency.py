@@ -107,13 +107,6 @@ def test_maps_of_a_constant_answer_are_zero():
     assert not any(method(model, noise(1)).any() for method in METHODS)
 
 
-def test_stretched_cells_lie_over_what_was_pooled_into_them():
-    line = saliency.stretched(np.array([[0.0, 1.0, 0.0, 0, 0, 0, 2.0]]), 1, 30)[0]
-    assert line[[5, 6]] == pytest.approx([0.875, 0.875])  # cell 1 of 7 is frames 4 to 7
-    assert line[26:] == pytest.approx([2, 2, 2, 2])  # the rest of the pools joins the last cell
-    assert line[:2] == pytest.approx([0, 0])
-
-
 def test_explain_returns_maps_and_the_reference_of_shuffled_weights():
     model = network("cnn_lstm")
     before = [w.copy() for w in model.get_weights()]

@@ -78,13 +78,6 @@ def test_build_same_seed_same_weights_other_layers_other_weights():
     assert not np.array_equal(conv3.ravel()[:50], conv4.ravel()[:50])
 
 
-@pytest.mark.parametrize("norm", ["batch", "group"])
-def test_build_norm_follows_each_convolution(norm):
-    model = models.build("c3d", replace(REPAIRED["c3d"], norm=norm), width=0.125)
-    names = [layer.name for layer in model.layers if layer.name.endswith("_norm")]
-    assert names == [f"conv{i}_norm" for i in range(1, 7)]
-
-
 def test_build_dropout_acts_in_training_only():
     model = models.build("c3d", replace(REPAIRED["c3d"], dropout=0.5), width=0.0625)
     for training in (False, True):
