@@ -43,7 +43,8 @@ def test_lines_have_a_line_a_run_in_the_colour_of_its_kind(inputs, texts):
 
 @pytest.mark.parametrize("name", ["dots", "lines", "heat_map"])
 def test_long_titles_of_panels_do_not_overlap(name, inputs):
-    table = inputs.STUDY.assign(panel="a network with a long name " + inputs.STUDY["model"])
+    long = "a network with a long name that also says what it was trained on "
+    table = inputs.STUDY.assign(panel=long + inputs.STUDY["model"])
     figure = inputs.draw(name, table=table, panel="panel")
     boxes = [axes.title.get_window_extent() for axes in figure.axes]
     assert boxes[0].x1 < boxes[1].x0 < boxes[1].x1 < boxes[2].x0
