@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
+from ucf11lib.errors import UserError
 from ucf11lib.evaluation import metrics
 
 
@@ -33,16 +34,12 @@ def test_measure_predictions_equals_scikit_learn(occurring):
     assert result["confusion"] == reference.confusion_matrix(y_true, y_pred, labels=every).tolist()
 
 
-def test_measure_predictions_batch_mean_weights_batches_equally():
+def test_measure_predictions_batch_mean_and_not_finite():
     result = measured([0] * 5, np.eye(2)[[0, 0, 1, 1, 0]], batch_size=4)
     assert result["accuracy"] == pytest.approx(3 / 5)
     assert result["accuracy_batch_mean"] == pytest.approx((1 / 2 + 1) / 2)
-
-
-def test_measure_predictions_not_finite():
     result = measured([1, 2], np.array([[np.nan] * 3, [0.2, 0.3, 0.5]]))
-    assert result["ece"] is None
-    assert result["accuracy"] == 0.5
+    assert (result["ece"], result["accuracy"]) == (None, 0.5)
 
 
 def test_measure_predictions_by_clip_and_group():
@@ -77,3 +74,52 @@ def test_pick_examples_most_confident_of_different_classes():
     assert index.tolist() == [100, 102, 104, 103]
     assert titles == ["a -> a 90%", "b -> b 60%", "c -> b 95%", "b -> a 70%"]
     assert right == [True, True, False, False]
+
+
+def held_out(right, per_clip=2):
+    """Sequences of clips of class 0, each right or wrong; four clips a group."""
+    clips = np.arange(len(right))
+    sides = {
+        "y_true": np.zeros(len(right), int),
+        "y_prob": np.eye(2)[np.where(right, 0, 1)],
+        "clips": np.array([f"clip{i:02d}" for i in clips]),
+        "groups": np.array([f"group{i // 4}" for i in clips]),
+    }
+    return {key: np.repeat(values, per_clip, axis=0) for key, values in sides.items()}
+
+
+def test_compare_pair_by_hand():
+    a = [True] * 8 + [True] * 9 + [False] * 2 + [False] * 1
+    b = [True] * 8 + [False] * 9 + [True] * 2 + [False] * 1
+    one, other = held_out(a), held_out(b, per_clip=3)
+    result = metrics.compare_pair(one, other)
+    counts = [result[key] for key in ("clips", "both_right", "only_a", "only_b", "neither")]
+    assert counts == [20, 8, 9, 2, 1]
+    # two or fewer heads of 11, either way
+    assert result["p_value"] == pytest.approx(2 * (1 + 11 + 55) / 2**11)
+    assert result["difference"] == pytest.approx(7 / 20)
+    assert result["interval"][0] < 7 / 20 < result["interval"][1]
+    order = np.random.default_rng(0).permutation(40)
+    assert metrics.compare_pair({key: one[key][order] for key in one}, other) == result
+    swapped = metrics.compare_pair(other, one)
+    assert (swapped["p_value"], swapped["difference"]) == (result["p_value"], -7 / 20)
+
+
+def test_compare_pair_other_clips_or_labels():
+    with pytest.raises(UserError, match="differ in 2 of their held-out clips; compare runs of one"):
+        metrics.compare_pair(held_out([True] * 6), held_out([True] * 8))
+    other = held_out([True] * 6)
+    with pytest.raises(UserError, match="different labels"):
+        metrics.compare_pair(held_out([True] * 6), other | {"y_true": 1 - other["y_true"]})
+
+
+def test_pairs_table_every_two():
+    rights = {"a": [True] * 8, "b": [False] * 8, "c": [True] * 4 + [False] * 4, "d": [False] * 8}
+    table = metrics.pairs_table({name: held_out(right) for name, right in rights.items()})
+    assert (table["a"] + table["b"]).tolist() == ["ab", "ac", "ad", "bc", "bd", "cd"]
+    assert table["difference"].tolist() == [1, 0.5, 1, -0.5, 0, 0.5]
+    assert np.all((table["low"] <= table["difference"]) & (table["difference"] <= table["high"]))
+    unseen = 1 - 0.025 ** (1 / 2)  # of two that never differ, over two groups
+    assert table.loc[4, ["p_value", "low", "high"]].tolist() == pytest.approx([1, -unseen, unseen])
+    one_group = {name: held_out([True] * 4) for name in ("a", "b")}
+    assert metrics.pairs_table(one_group)[["low", "high"]].isna().all(axis=None)

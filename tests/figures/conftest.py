@@ -1,5 +1,6 @@
 """Small inputs for each figure of the package, and one figure of each."""
 
+import itertools
 import sys
 
 import numpy as np
@@ -33,80 +34,69 @@ def conditions(accuracies, answers):
     return pd.DataFrame(rows, index=["as they are", "frames shuffled", "one frame"])
 
 
-RUNS = {"c3d": history(), "cnn_lstm": history(5)}
-COUNTS = np.array([[3, 1, 0], [0, 0, 0], [0, 0, 2]])
-PER_CLASS = {"c3d": [1, 0.5, np.nan], "vgg9": [0, 0.2, 0.3], "resnet": [0.1, 0.1, 0.1]}
 FRAMES = np.random.default_rng(0).integers(0, 256, (3, 30, 16, 16, 3), dtype=np.uint8)
 HEAT = np.zeros((3, 30, 16, 16), np.float32)
 HEAT[:, -1, :8, :8] = 1  # one corner of the last frame
 ENERGIES = np.tile(np.arange(1, 31) / 465, (3, 1))
 CALIBRATION = {"c3d": calibration([0.9, 0.91, 0.3]), "vgg9": calibration([0.6, 1.0])}
-ECES = {name: expected_calibration_error(table) for name, table in CALIBRATION.items()}
 SIZES = {"accuracy": [0.9, 0.5], "seconds": [100.0, 1500.0], "seconds_to_75": [40.0, np.nan]}
-COMPARISON = pd.DataFrame(SIZES | {"parameters": [412_000, 78_000_000]}, ["c3d", "vgg9"])
-CONDITIONS = {
-    "c3d": conditions([0.9, 0.5, 0.1], [3, 3, 1]),
-    "cnn_lstm": conditions([0.8, 0.3, 0.2], 3),
-}
+CONDITIONS = {"c3d": conditions([0.9, 0.5, 0.1], [3, 3, 1])}
+CONDITIONS["cnn_lstm"] = conditions([0.8, 0.3, 0.2], 3)
 TRACE = {"step": [1, 2, 3], "loss": [2.4, 2.043, 2.543], "gradient_norm": [0.3, 0.0, 0.0]}
-POINTS = {2: [1.543, 2.043, 2.543], 16: np.linspace(1.543, 2.543, 17)}
-LATTICE = [
-    {"data": "synthetic", "classes": 11, "batch_size": size, "width": 1.0}
-    | {"points": points, "trace": TRACE}
-    for size, points in POINTS.items()
-]
-GAPS = pd.DataFrame({"gap": [0.0, 50, 100], "once": [0.9, 1, 1], "twice": [0.1, 1e-20, 0]})
+ROW = {"data": "synthetic", "classes": 11, "width": 1.0, "trace": TRACE}
+LATTICE = [ROW | {"batch_size": 2, "points": [1.543, 2.043, 2.543]}]
+LATTICE += [ROW | {"batch_size": 16, "points": np.linspace(1.543, 2.543, 17)}]
 CELLS = [
     {"head": head, "init": init, "trace": TRACE}
-    for head in ("softmax", "logits")
-    for init in ("normal", "he")
+    for head, init in itertools.product(("softmax", "logits"), ("normal", "he"))
 ]
 SIGNAL = [
     {"model": model, "recipe": recipe, "layer": ["conv1", "logits"], "std": [1.0, 1e5]}
-    for model in ("c3d", "resnet")
-    for recipe in ("2019", "2019 + He", "repaired")
+    for model, recipe in itertools.product(("c3d", "resnet"), ("2019", "2019 + He", "repaired"))
 ]
 STUDY = pd.DataFrame(
-    [
-        (model, change, seed, epoch, first + more + 0.1 * seed * (epoch - 1))
-        for model, first in (("c3d", 0.1), ("vgg9", 0.3), ("resnet", 0.5))
-        for change, more in (("2019", 0), ("He", 0.2))
-        for seed in (0, 1)
-        for epoch in (1, 2)
-    ],
-    columns=["model", "change", "seed", "epoch", "accuracy"],
+    itertools.product(("c3d", "vgg9", "resnet"), ("2019", "He"), (0, 1), (1, 2)),
+    columns=["model", "change", "seed", "epoch"],
 )
-ARGUMENTS = {
-    "comparison": [COMPARISON],
-    "conditions": [CONDITIONS],
-    "confusion": [COUNTS, CLASSES],
-    "examples": [FRAMES, CLASSES, [True, False, True]],
-    "film_strips": [FRAMES, CLASSES],
-    "gradients": [GAPS, CELLS],
-    "history": [RUNS],
-    "lattice": [LATTICE],
-    "per_class": [PER_CLASS, CLASSES],
-    "reliability": [CALIBRATION, ECES],
-    "saliency": [FRAMES, HEAT, ENERGIES, CLASSES],
-    "signal": [SIGNAL],
-    "dots": [STUDY],
-    "lines": [STUDY],
-    "heat_map": [STUDY],
-}
-OPTIONS = {
-    "dots": {"condition": "change", "panel": "model"},
-    "lines": {"x": "epoch", "y": "accuracy", "line": "model", "panel": "change"},
-    "heat_map": {"rows": "change", "columns": "model"},
+STUDY["accuracy"] = STUDY["model"].map({"c3d": 0.1, "vgg9": 0.3, "resnet": 0.5})
+STUDY["accuracy"] += 0.2 * (STUDY["change"] == "He") + 0.1 * STUDY["seed"] * (STUDY["epoch"] - 1)
+INPUTS = {
+    "comparison": {
+        "table": pd.DataFrame(SIZES | {"parameters": [412_000, 78_000_000]}, ["c3d", "vgg9"])
+    },
+    "conditions": {"tables": CONDITIONS, "chance": 1 / 3},
+    "confusion": {"counts": [[3, 1, 0], [0, 0, 0], [0, 0, 2]], "classes": CLASSES},
+    "examples": {"frames": FRAMES, "titles": CLASSES, "right": [True, False, True]},
+    "film_strips": {"frames": FRAMES, "titles": CLASSES},
+    "gradients": {
+        "gaps": pd.DataFrame({"gap": [0.0, 50, 100], "once": 1.0, "twice": [0.1, 1e-20, 0]}),
+        "cells": CELLS,
+    },
+    "history": {"runs": {"c3d": history(), "cnn_lstm": history(5)}, "chance_loss": np.log(11)},
+    "lattice": {"rows": LATTICE},
+    "per_class": {
+        "accuracies": {"c3d": [1, 0.5, np.nan], "vgg9": [0, 0.2, 0.3], "resnet": [0.1, 0.1, 0.1]},
+        "classes": CLASSES,
+    },
+    "reliability": {
+        "tables": CALIBRATION,
+        "eces": {name: expected_calibration_error(table) for name, table in CALIBRATION.items()},
+    },
+    "saliency": {"frames": FRAMES, "maps": HEAT, "energies": ENERGIES, "titles": CLASSES}
+    | {"reference": ENERGIES[0]},
+    "signal": {"rows": SIGNAL},
+    "structure": {
+        "model": models.build("cnn_lstm", RunConfig.of(model="cnn_lstm").recipe, width=0.125)
+    },
+    "dots": {"table": STUDY, "condition": "change", "panel": "model"},
+    "lines": {"table": STUDY, "x": "epoch", "y": "accuracy", "line": "model", "panel": "change"},
+    "heat_map": {"table": STUDY, "rows": "change", "columns": "model"},
 }
 
 
-def draw(name, *positional, **options):
-    """Draw a figure of the package; without arguments from those above."""
-    if name == "structure" and not positional:
-        recipe = RunConfig.of(model="cnn_lstm").recipe
-        positional = [models.build("cnn_lstm", recipe, width=0.125)]
-    options = OPTIONS.get(name, {}) | {"note": NOTE} | options
-    return getattr(figures, name)(*(positional or ARGUMENTS[name]), **options)
+def draw(name, **changes):
+    """Draw a figure of the package from the inputs above, apart from `changes`."""
+    return getattr(figures, name)(**{"note": NOTE} | INPUTS[name] | changes)
 
 
 @pytest.fixture(scope="session")

@@ -4,12 +4,11 @@ import pytest
 
 from ucf11lib import figures, models
 from ucf11lib.figures.structure import stages
-from ucf11lib.runs import REPORTED, RunConfig
+from ucf11lib.runs import REPORTED, named_recipe
 
 
 def build(name, **fields):
-    recipe = RunConfig.of(model=name, recipe="2019").recipe
-    return models.build(name, replace(recipe, **fields), width=0.125)
+    return models.build(name, replace(named_recipe("2019", name), **fields), width=0.125)
 
 
 @pytest.mark.parametrize("norm", ["none", "batch"])
@@ -19,9 +18,9 @@ def test_structure_shows_every_stage_and_no_two_texts_overlap(name, norm, texts)
     figure = figures.structure(model, note="")
     (axes,) = figure.axes
     for stage in stages(model):
-        assert stage.title in texts(axes.texts)
-        assert "x".join(map(str, stage.shape)) in texts(axes.texts)
+        assert {stage.title, "x".join(map(str, stage.shape))} <= set(texts(axes.texts))
     assert f"{model.count_params():,} parameters" in axes.get_title(loc="left")
+    assert texts(axes.texts).count("each of 30 frames") == (0 if name == "c3d" else 2)
     boxes = [text.get_window_extent() for text in axes.texts if text.get_text()]
     for i, box in enumerate(boxes):
         assert box.x0 >= 0
@@ -33,36 +32,24 @@ def test_structure_shows_every_stage_and_no_two_texts_overlap(name, norm, texts)
 
 def test_stages_of_c3d_are_the_reports():
     result = stages(build("c3d"))
-    conv = "conv 3x3x3"
-    pool = "max-pool 2x2x2"
+    conv, pool = "conv 3x3x3", "max-pool 2x2x2"
     assert [stage.title for stage in result] == [
         *("frames", conv, "max-pool 1x2x2", conv, pool, conv, conv, pool, conv, conv, pool),
         *("flatten", "dense", "dense", "logits", "softmax"),
     ]
-    assert result[0].shape == (30, 64, 64, 3)
-    assert result[2].shape == (30, 32, 32, 8)
+    assert [result[i].shape for i in (0, 2)] == [(30, 64, 64, 3), (30, 32, 32, 8)]
     assert not any(stage.per_frame for stage in result)
 
 
-@pytest.mark.parametrize("name", ["vgg9", "cnn_lstm"])
-def test_stages_see_single_frames_from_the_first_convolution_to_the_last_dense(name, texts):
-    model = build(name)
-    result = stages(model)
-    single = [i for i, stage in enumerate(result) if stage.per_frame]
-    assert single == list(range(1, single[-1] + 1))
-    assert result[single[-1]].title == "dense"
-    axes = figures.structure(model, note="").axes[0]
-    assert texts(axes.texts).count("each of 30 frames") == 2
-
-
-def test_stages_have_words_for_layers_of_the_same_shape():
+def test_stages_have_words_for_layers_of_the_same_shape(texts):
     result = stages(build("vgg9", norm="batch", dropout=0.3, inputs="sequence"))
-    assert result[0].words == ["normalise: sequence"]
-    assert (result[1].words, result[2].words) == (["batch norm"], ["relu"])
+    words = [["normalise: sequence"], ["batch norm"], ["relu"]]
+    assert [stage.words for stage in result[:3]] == words
     assert {stage.title: stage.words for stage in result}["flatten"] == ["dropout 0.3"]
-    result = stages(build("cnn_lstm", norm="group"))
+    model = build("cnn_lstm", norm="group")
+    result = stages(model)
     assert result[1].words == ["group norm"]
-    assert next(stage for stage in result if stage.kind == "LSTM").shape == (30, 128)
-    axes = figures.structure(build("cnn_lstm"), note="").axes[0]
-    legend = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert [stage.per_frame for stage in result] == [False, *[True] * 8, False, False, False]
+    assert result[8].title == "dense"
+    legend = texts(figures.structure(model, note="").axes[0].get_legend().get_texts())
     assert legend == ["input", "convolution", "max-pool", "flatten", "dense", "LSTM", "output"]

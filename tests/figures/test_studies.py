@@ -2,73 +2,112 @@ import numpy as np
 import pytest
 
 from ucf11lib.figures import style
+from ucf11lib.figures.studies import ZERO
 
 
 def dots_of(axes):
-    return [list(line.get_xdata()) for line in axes.lines if line.get_marker() == "o"]
+    return [line for line in axes.lines if line.get_marker() == "o"]
 
 
 def test_dots_have_a_panel_a_value_a_dot_a_run_and_a_bar_at_the_mean(inputs, texts):
     table = inputs.STUDY[inputs.STUDY["epoch"] == 2]
-    figure = inputs.draw("dots", table, target=0.75)
+    figure = inputs.draw("dots", table=table, target=0.75)
     assert [axes.get_title() for axes in figure.axes] == ["C3D", "VGG9", "resnet"]
     c3d, *_, unknown = figure.axes
     assert texts(c3d.get_yticklabels()) == ["2019", "He"]
-    np.testing.assert_allclose(dots_of(c3d), [[0.1, 0.2], [0.3, 0.4]])
+    np.testing.assert_allclose([d.get_xdata() for d in dots_of(c3d)], [[0.1, 0.2], [0.3, 0.4]])
     means = [line.get_xdata()[0] for line in c3d.lines if line.get_marker() == "|"]
     assert means == pytest.approx([0.15, 0.35])
     assert list(c3d.lines[-1].get_xdata()) == [0.75, 0.75]
-    assert unknown.lines[0].get_color() not in (style.MODELS["c3d"], style.MODELS["vgg9"])
+    assert unknown.lines[0].get_color() not in style.MODELS.values()
     assert not figure.legends
 
 
 def test_dots_of_groups_are_apart_and_in_the_legend(inputs, texts):
     figure = inputs.draw("dots", panel="", group="model")
-    heights = [line.get_ydata() for line in figure.axes[0].lines if line.get_marker() == "o"]
+    heights = [dot.get_ydata() for dot in dots_of(figure.axes[0])]
     assert len(np.unique(np.concatenate(heights))) == 6  # two conditions of three models
     assert texts(figure.legends[0].get_texts()) == ["C3D", "VGG9", "resnet"]
 
 
 def test_lines_have_a_line_a_run_in_the_colour_of_its_kind(inputs, texts):
-    figure = inputs.draw("lines", target=0.75, log="x")
+    figure = inputs.draw("lines", target=0.75)
     assert [axes.get_title() for axes in figure.axes] == ["2019", "He"]
-    lines = [line for line in figure.axes[1].lines if line.get_marker() == "o"]
+    lines = dots_of(figure.axes[1])
     assert len(lines) == 6
     assert lines[0].get_color() == lines[1].get_color() == style.MODELS["c3d"]
     np.testing.assert_allclose(lines[1].get_xydata(), [[1, 0.3], [2, 0.4]])
-    assert (figure.axes[1].get_xscale(), figure.axes[1].get_yscale()) == ("log", "linear")
     assert figure.axes[0].get_ylabel() == "accuracy"
     assert texts(figure.legends[0].get_texts()) == ["C3D", "VGG9", "resnet"]
 
 
-def test_heat_map_has_means_in_their_cells_and_none_where_a_run_is_missing(inputs, texts):
+@pytest.mark.parametrize("name", ["dots", "lines", "heat_map"])
+def test_long_titles_of_panels_do_not_overlap(name, inputs):
+    long = "a network with a long name that also says what it was trained on "
+    table = inputs.STUDY.assign(panel=long + inputs.STUDY["model"])
+    figure = inputs.draw(name, table=table, panel="panel")
+    boxes = [axes.title.get_window_extent() for axes in figure.axes]
+    assert boxes[0].x1 < boxes[1].x0 < boxes[1].x1 < boxes[2].x0
+
+
+def test_heat_map_has_means_and_stays_grey_where_runs_are_missing(inputs, texts):
     table = inputs.STUDY[inputs.STUDY["epoch"] == 2].copy()
     table.loc[(table["model"] == "vgg9") & (table["change"] == "He"), "accuracy"] = np.nan
-    (axes,) = inputs.draw("heat_map", table).axes
+    table.loc[table["model"] == "resnet", "accuracy"] = np.nan
+    (axes,) = inputs.draw("heat_map", table=table).axes
     assert texts(axes.get_xticklabels()) == ["C3D", "VGG9", "resnet"]
     assert texts(axes.get_yticklabels()) == ["2019", "He"]
     shares = axes.collections[0].get_array().reshape(2, 3)
-    np.testing.assert_allclose(shares[0], [0.15, 0.35, 0.55])
-    np.testing.assert_array_equal(np.ma.getmaskarray(shares)[1], [False, True, False])
-    assert len([text for text in texts(axes.texts) if text]) == 5
+    np.testing.assert_allclose(shares[0, :2], [0.15, 0.35])
+    missing = np.ma.getmaskarray(shares)
+    np.testing.assert_array_equal(missing, [[False, False, True], [False, True, True]])
+    assert texts(axes.texts) == ["15 %", "35 %", "35 %"]
 
 
-def test_heat_map_column_without_any_value_stays_grey(inputs, texts):
-    table = inputs.STUDY.copy()
-    table.loc[table["model"] == "vgg9", "accuracy"] = np.nan
-    (axes,) = inputs.draw("heat_map", table).axes
-    assert texts(axes.get_xticklabels()) == ["C3D", "VGG9", "resnet"]
-    empty = np.ma.getmaskarray(axes.collections[0].get_array()).reshape(2, 3).all(axis=0)
-    np.testing.assert_array_equal(empty, [False, True, False])
+def test_numbers_are_labels_too(inputs, texts):
+    figures = [
+        inputs.draw("dots", condition="epoch", panel="seed"),
+        inputs.draw("heat_map", rows="seed", columns="epoch", panel="epoch"),
+        inputs.draw("lines", line="seed", panel="epoch"),
+    ]
+    titles = [[axes.get_title() for axes in figure.axes] for figure in figures]
+    assert titles == [["0", "1"], ["1", "2"], ["1", "2"]]
+    assert texts(figures[2].legends[0].get_texts()) == ["0", "1"]
 
 
-@pytest.mark.parametrize(
-    ("name", "options"),
-    [
-        ("dots", {"condition": "epoch", "panel": "seed"}),
-        ("lines", {"line": "seed", "panel": "epoch"}),
-        ("heat_map", {"rows": "seed", "columns": "epoch", "panel": "epoch"}),
-    ],
-)
-def test_numbers_are_labels_too(name, options, inputs):
-    inputs.draw(name, **options)
+def test_lattice_draws_steps_over_points_and_dead_ones_in_red(inputs, texts):
+    figure = inputs.draw("lattice")
+    coarse, fine = figure.axes
+    assert texts(coarse.texts) == ["1.5430", "2.0430", "2.5430"]
+    assert texts(fine.texts) == []
+    alive, dead = (line for line in coarse.lines if line.get_linestyle() == "None")
+    np.testing.assert_array_equal(alive.get_xydata(), [[1, 2.4]])
+    np.testing.assert_array_equal(dead.get_xydata(), [[2, 2.043], [3, 2.543]])
+    legend = texts(figure.legends[0].get_texts())
+    assert legend == ["gradient not zero", "gradient exactly 0"]
+    assert "n = 11, B = 2, width 1" in coarse.get_title()
+
+
+@pytest.mark.parametrize("cells", [1, 4, 6])
+def test_gradients_of_any_cells_mark_where_they_vanish(cells, inputs, texts):
+    left, right = inputs.draw("gradients", cells=(2 * inputs.CELLS)[:cells]).axes
+    assert "from 100 on" in texts(left.texts)[0]
+    lines = right.get_lines()
+    np.testing.assert_array_equal(lines[0].get_ydata(), [0.3, ZERO, ZERO])
+    assert len({line.get_color() for line in lines}) == len(lines) == cells
+    assert texts(right.get_legend().get_texts())[0] == "softmax, N(0, 0.1)"
+
+
+@pytest.mark.parametrize("rows", [1, 5, 6])
+def test_signal_has_a_panel_a_model_and_a_line_for_each_of_its_recipes(rows, inputs, texts):
+    more = [row | {"recipe": row["recipe"] + " wide"} for row in inputs.SIGNAL]
+    figure = inputs.draw("signal", rows=inputs.SIGNAL[-rows:] + more)
+    assert {axes.get_title() for axes in figure.axes} == {"C3D", "resnet"}
+    axes = next(axes for axes in figure.axes if axes.get_title() == "resnet")
+    assert texts(axes.get_xticklabels()) == ["conv1", "logits"]
+    assert list(axes.lines[0].get_ydata()) == [1.0, 1e5]
+    drawn = {line.get_label(): line.get_color() for line in axes.lines[:-1]}
+    for other in figure.axes:
+        assert all(drawn[line.get_label()] == line.get_color() for line in other.lines[:-1])
+    legend = texts(figure.legends[0].get_texts())
+    assert sorted(legend) == sorted(drawn)

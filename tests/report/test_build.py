@@ -26,17 +26,12 @@ def change(path, **values):
     path.write_text(json.dumps(json.loads(path.read_text()) | values))
 
 
-def test_build_same_runs_same_bytes(folder, figures_dir, tmp_path):
-    first = report.build(folder, figures_dir=figures_dir, to=tmp_path / "a")
-    second = report.build(folder, figures_dir=figures_dir, to=tmp_path / "b")
-    assert [path.name for path in first] == ["report.html", "report.pdf", "models.md"]
-    for a, b in zip(first, second, strict=True):
-        assert a.read_bytes() == b.read_bytes()
-
-
-def test_build_shows_the_numbers_of_the_runs(folder, figures_dir, tmp_path):
-    html, pdf, cards = report.build(folder, figures_dir=figures_dir, to=tmp_path)
-    page, text = html.read_text(), cards.read_text()
+def test_build_shows_and_numbers_everything_and_repeats_its_bytes(folder, figures_dir, tmp_path):
+    files = report.build(folder, figures_dir=figures_dir, to=tmp_path / "a")
+    assert [path.name for path in files] == ["report.html", "report.pdf", "models.md"]
+    for path in report.build(folder, figures_dir=figures_dir, to=tmp_path / "b"):
+        assert path.read_bytes() == (tmp_path / "a" / path.name).read_bytes()
+    page, text = files[0].read_text(), files[2].read_text()
     titles = [line for line in text.splitlines() if line.startswith("## ")]
     assert titles == ["## C3D", "## VGG9", "## CNN+LSTM"]
     for run in list_runs(folder):
@@ -48,11 +43,7 @@ def test_build_shows_the_numbers_of_the_runs(folder, figures_dir, tmp_path):
     assert text.count("The data are drawn; no number here") == 3
     assert "<!-- film_strips.png: python -m ucf11lib" in page
     assert "<<" not in page
-    assert pdf.read_bytes().startswith(b"%PDF")
-
-
-def test_build_numbers_every_figure_and_table(folder, figures_dir, tmp_path):
-    page = report.build(folder, figures_dir=figures_dir, to=tmp_path)[0].read_text()
+    assert files[1].read_bytes().startswith(b"%PDF")
     for mark, kind in (("<figcaption", "Figure"), ("<table", "Table")):
         numbers = [int(n) for n in re.findall(rf"<strong>{kind} (\d+)\.</strong>", page)]
         assert numbers == list(range(1, len(numbers) + 1))
@@ -86,7 +77,13 @@ def test_build_unreadable_run_is_one_line(folder, figures_dir, tmp_path, name):
     assert not (tmp_path / "out").exists()
 
 
-def test_build_undefined_number_fails(folder, figures_dir, tmp_path, monkeypatch):
+def test_build_undefined_number_or_missing_figure_or_runs(
+    folder, figures_dir, tmp_path, monkeypatch
+):
+    with pytest.raises(UserError, match=r"film_strips.png: no such figure; make it with 'make r"):
+        report.build(folder, figures_dir=tmp_path, to=tmp_path / "out")
+    with pytest.raises(UserError, match="make them with 'make report'"):
+        report.build(tmp_path, to=tmp_path / "out")
     shutil.copytree(paths.REPORT, tmp_path / "report")
     template = tmp_path / "report" / "report.md"
     template.write_text(template.read_text() + "\n<< runs.c3d.metrics.luck >>\n")
@@ -96,14 +93,7 @@ def test_build_undefined_number_fails(folder, figures_dir, tmp_path, monkeypatch
     assert not (tmp_path / "out").exists()
 
 
-def test_build_missing_figure_or_runs(folder, tmp_path):
-    with pytest.raises(UserError, match=r"film_strips.png: no such figure; make it with 'make r"):
-        report.build(folder, figures_dir=tmp_path, to=tmp_path / "out")
-    with pytest.raises(UserError, match="make them with 'make report'"):
-        report.build(tmp_path, to=tmp_path / "out")
-
-
-def test_select_runs_ignores_overrides_and_unreadable_folders(folder, plant):
+def test_select_runs_ignores_overrides_and_unreadable_folders_and_prefers_data(folder, plant):
     for flat in ({"epochs": 1}, {"health": False}, {"recipe": "2019"}, {"precision": "bfloat16"}):
         plant(folder, "c3d", **flat)
     (folder / "of_an_old_version").mkdir()
@@ -112,9 +102,6 @@ def test_select_runs_ignores_overrides_and_unreadable_folders(folder, plant):
     runs = select_runs(list_runs(folder))
     assert list(runs) == list(REPORTED)
     assert runs["c3d"].path.name == "c3d-repaired-smoke-synthetic-group-seed0"
-
-
-def test_select_runs_prefers_the_given_data(folder, plant):
     for model in REPORTED:
         plant(folder, model, split="random")
     for split in ("group", "random"):

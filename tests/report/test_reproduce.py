@@ -8,7 +8,7 @@ import pytest
 from ucf11lib import paths
 from ucf11lib.errors import RunFailed, UserError
 from ucf11lib.report.notebooks import select_notebooks
-from ucf11lib.report.reproduce import DEFAULT, Target, reproduce
+from ucf11lib.report.reproduce import DEFAULT, reproduce, targets
 
 job = importlib.import_module("ucf11lib.report.reproduce")  # the function has the same name
 STEMS = [path.stem for path in select_notebooks()]
@@ -41,20 +41,23 @@ def notebooks(monkeypatch):
 
 
 def contents():
-    """All that is under runs/, but for the lock file."""
-    folder = paths.runs_dir()
-    names = [str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()]
-    return sorted(name for name in names if name != ".reproduce.lock")
+    """All files under runs/ with their text, but for the lock file."""
+    files = [path for path in paths.runs_dir().rglob("*") if path.is_file()]
+    names = {str(path.relative_to(paths.runs_dir())): path.read_text() for path in files}
+    return {name: names[name] for name in sorted(names) if name != ".reproduce.lock"}
 
 
 def test_reproduce_runs_all_in_order_and_moves_the_results(notebooks, capsys):
+    left = paths.runs_dir() / ".partial-report-abc" / "figures" / "a.svg"  # of a killed one
+    left.parent.mkdir(parents=True)
+    left.write_text("half")
     folder = reproduce(profile="smoke")
     assert folder == paths.runs_dir() / "report-smoke-synthetic-group" / "notebooks"
     assert notebooks.ran == STEMS
     assert notebooks.parameters == DEFAULT | {"profile": "smoke"}
     own = folder.parent.name
     expected = [f"{own}/figures/{stem}.svg" for stem in STEMS]
-    assert contents() == expected + [f"{own}/notebooks/{stem}.html" for stem in STEMS]
+    assert list(contents()) == expected + [f"{own}/notebooks/{stem}.html" for stem in STEMS]
     text = capsys.readouterr().out
     assert text.startswith("[1/7] 00_data ... 0 s\n[2/7] 01_c3d ... 0 s\n")
     assert "report: " in text
@@ -63,8 +66,8 @@ def test_reproduce_runs_all_in_order_and_moves_the_results(notebooks, capsys):
     assert "report: " not in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("error", [RunFailed("broken"), KeyboardInterrupt()])
-def test_reproduce_that_ends_early_changes_nothing(notebooks, error):
+@pytest.mark.parametrize("error", [RunFailed("broken"), KeyboardInterrupt(), "no report"])
+def test_reproduce_that_ends_early_changes_nothing(notebooks, monkeypatch, error):
     reproduce(profile="smoke")
     mine = paths.runs_dir() / "c3d-repaired-smoke-synthetic-group-seed0" / "notes.txt"
     mine.parent.mkdir()
@@ -72,38 +75,23 @@ def test_reproduce_that_ends_early_changes_nothing(notebooks, error):
     figure = paths.runs_dir() / "report-smoke-synthetic-group" / "figures" / "00_data.svg"
     figure.write_text("old")
     before = contents()
-    notebooks.error["04_comparison"] = error
-    with pytest.raises(type(error)):
-        reproduce(profile="smoke")
-    assert contents() == before
-    assert figure.read_text() == "old"
-    notebooks.error = {}
-    reproduce(profile="smoke")
-    assert figure.read_text() == "new"
-    assert mine.read_text() == "mine"
-
-
-def test_reproduce_report_that_cannot_be_built_changes_nothing(notebooks, monkeypatch):
-    reproduce(profile="smoke")
-    figure = paths.runs_dir() / "report-smoke-synthetic-group" / "figures" / "00_data.svg"
-    figure.write_text("old")
 
     def build(runs, **options):
         assert (options["figures_dir"] / "00_data.svg").read_text() == "new"
         raise RunFailed("a number is undefined")
 
-    monkeypatch.setattr(job, "build", build)
-    with pytest.raises(RunFailed, match="undefined"):
-        reproduce(profile="smoke")
-    assert figure.read_text() == "old"
-
-
-def test_reproduce_removes_what_a_killed_one_left(notebooks):
-    left = paths.runs_dir() / ".partial-report-abc" / "figures" / "a.svg"
-    left.parent.mkdir(parents=True)
-    left.write_text("half")
+    with monkeypatch.context() as patch:
+        if error == "no report":
+            patch.setattr(job, "build", build)
+            error = RunFailed()
+        else:
+            notebooks.error["04_comparison"] = error
+        with pytest.raises(type(error)):
+            reproduce(profile="smoke")
+    assert contents() == before
+    notebooks.error = {}
     reproduce(profile="smoke")
-    assert not left.parent.parent.exists()
+    assert (figure.read_text(), mine.read_text()) == ("new", "mine")
 
 
 def test_reproduce_waits_for_another_one(notebooks):
@@ -120,7 +108,7 @@ def test_reproduce_waits_for_another_one(notebooks):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"only": ["07_more"]}, "unknown notebook 07_more"),
+        ({"only": ["07_more"]}, "unknown notebook 07_more; known are 00_data, "),
         ({"profile": "huge"}, "unknown profile 'huge'"),
         ({"source": "videos"}, "source videos reads a folder"),
         ({"split": "logo"}, "split logo"),
@@ -132,11 +120,11 @@ def test_reproduce_checks_arguments_before_anything_runs(notebooks, arguments, m
     assert notebooks.ran == []
 
 
-def test_target_of_default_parameters_is_the_checkout():
-    assert Target.of(DEFAULT).figures == paths.FIGURES
-    for change in ({"profile": "smoke"}, {"source": "videos", "data": "/v"}, {"split": "random"}):
-        target = Target.of(DEFAULT | change)
-        assert target.report.parent == paths.runs_dir()
-        assert target.figures == target.report / "figures"
-    other = Target.of(DEFAULT | {"source": "videos", "data": "/w/v"})
-    assert other.report != Target.of(DEFAULT | {"source": "videos", "data": "/v"}).report
+def test_targets_of_default_parameters_are_the_checkout():
+    assert targets(DEFAULT) == (paths.FIGURES, paths.REPORT / "notebooks", None)
+    videos = {"source": "videos", "data": "/v"}
+    changes = ({"profile": "smoke"}, {"split": "random"}, videos, videos | {"data": "/w/v"})
+    folders = [targets(DEFAULT | change) for change in changes]
+    assert {report.parent for _, _, report in folders} == {paths.runs_dir()}
+    assert all(figures == report / "figures" for figures, _, report in folders)
+    assert len(set(folders)) == 4

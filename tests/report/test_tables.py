@@ -13,9 +13,6 @@ def test_pipe_table_formats_each_row():
         "| C3D | 50.0 % to 50 % | yes |",
         "| VGG9 | none | **no** |",
     ]
-
-
-def test_pipe_table_of_all_columns():
     rows = pd.DataFrame({"95 % interval": ["70.1 to 81.2"], "n": [3]})
     assert tables.pipe_table(rows).splitlines()[-1] == "| 70.1 to 81.2 | 3 |"
 

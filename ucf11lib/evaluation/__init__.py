@@ -2,11 +2,11 @@
 
 # ruff: noqa: F401 - names for outsiders
 from ucf11lib.evaluation.baselines import baselines_table
-from ucf11lib.evaluation.comparison import pairs_table
 from ucf11lib.evaluation.metrics import (
     chance_loss,
     expected_calibration_error,
     measure_predictions,
+    pairs_table,
     pick_examples,
     reliability_table,
 )

@@ -28,8 +28,7 @@ def majority(store: ClipStore, split: Split) -> np.ndarray:
 def colour_histogram_regression(store: ClipStore, split: Split) -> np.ndarray:
     """Return answers by logistic regression on one frame's colour histogram: int (n_val,)."""
     model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=2000))
-    model.fit(colour_histograms(store, split.train), store.labels[split.train])
-    return model.predict(colour_histograms(store, split.validation))
+    return _answers(model, colour_histograms, store, split)
 
 
 def nearest_neighbour(store: ClipStore, split: Split) -> np.ndarray:
@@ -38,37 +37,32 @@ def nearest_neighbour(store: ClipStore, split: Split) -> np.ndarray:
     A high accuracy shows that validation sequences have near copies in the training part.
     """
     model = KNeighborsClassifier(n_neighbors=1, algorithm="brute")
-    model.fit(thumbnails(store, split.train), store.labels[split.train])
-    return model.predict(thumbnails(store, split.validation))
+    return _answers(model, thumbnails, store, split)
 
 
-def colour_histograms(store: ClipStore, indices: np.ndarray) -> np.ndarray:
+def _answers(model, features: Callable, store: ClipStore, split: Split) -> np.ndarray:
+    """Fit a scikit-learn model to features, with few sequences in memory at a time; predict."""
+    parts = []
+    for indices in (split.train, split.validation):
+        starts = range(0, len(indices), READ_SEQUENCES)
+        read = [features(store.take(indices[i : i + READ_SEQUENCES])) for i in starts]
+        parts.append(np.concatenate(read))
+    return model.fit(parts[0], store.labels[split.train]).predict(parts[1])
+
+
+def colour_histograms(frames: np.ndarray) -> np.ndarray:
     """Return the square root of the middle frame's colour histogram: float (n, 512)."""
-
-    def histograms(frames: np.ndarray) -> np.ndarray:
-        middle = frames[:, frames.shape[1] // 2].astype(int) * HISTOGRAM_BINS // 256
-        rows = (middle @ [HISTOGRAM_BINS**2, HISTOGRAM_BINS, 1]).reshape(len(frames), -1)
-        counts = [np.bincount(row, minlength=HISTOGRAM_BINS**3) for row in rows]
-        return np.sqrt(np.stack(counts) / rows.shape[1])
-
-    return _features(store, indices, histograms)
+    middle = frames[:, frames.shape[1] // 2].astype(int) * HISTOGRAM_BINS // 256
+    rows = (middle @ [HISTOGRAM_BINS**2, HISTOGRAM_BINS, 1]).reshape(len(frames), -1)
+    counts = [np.bincount(row, minlength=HISTOGRAM_BINS**3) for row in rows]
+    return np.sqrt(np.stack(counts) / rows.shape[1])
 
 
-def thumbnails(store: ClipStore, indices: np.ndarray) -> np.ndarray:
+def thumbnails(frames: np.ndarray) -> np.ndarray:
     """Return 8 evenly spaced frames as 16 x 16 means of R, G and B: float32 (n, 6144)."""
-
-    def reduced(frames: np.ndarray) -> np.ndarray:
-        numbers = np.linspace(0, frames.shape[1] - 1, THUMBNAIL_FRAMES).round().astype(int)
-        flat = frames[:, numbers].reshape(-1, *frames.shape[2:])
-        return tf.image.resize(flat, THUMBNAIL, method="area").numpy().reshape(len(frames), -1)
-
-    return _features(store, indices, reduced)
-
-
-def _features(store: ClipStore, indices: np.ndarray, function: Callable) -> np.ndarray:
-    """Return `function` of the frames of `indices`, with few sequences in memory at a time."""
-    starts = range(0, len(indices), READ_SEQUENCES)
-    return np.concatenate([function(store.take(indices[i : i + READ_SEQUENCES])) for i in starts])
+    numbers = np.linspace(0, frames.shape[1] - 1, THUMBNAIL_FRAMES).round().astype(int)
+    flat = frames[:, numbers].reshape(-1, *frames.shape[2:])
+    return tf.image.resize(flat, THUMBNAIL, method="area").numpy().reshape(len(frames), -1)
 
 
 BASELINES = {

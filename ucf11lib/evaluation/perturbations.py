@@ -19,11 +19,6 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # of R, G and B: ITU-R BT.60
 MID_GREY = 128
 
 
-def unchanged(frames: np.ndarray, indices: np.ndarray) -> np.ndarray:
-    """Return the frames themselves."""
-    return frames
-
-
 def shuffled(frames: np.ndarray, indices: np.ndarray) -> np.ndarray:
     """Shuffle the frames of each sequence, in an order that depends on its number only."""
     orders = [np.random.default_rng([7, int(i)]).permutation(frames.shape[1]) for i in indices]
@@ -63,12 +58,8 @@ def background_removed(frames: np.ndarray, indices: np.ndarray) -> np.ndarray:
 
 def _median(frames: np.ndarray) -> np.ndarray:
     """Return the median frames, uint8 (n, H, W, 3); the upper one of an even number of frames."""
-    median = np.zeros_like(frames[:, 0])
-    for bit in 1 << np.arange(7, -1, -1, dtype=np.uint8):  # four times as fast as np.partition
-        higher = median | bit
-        below = (frames < higher[:, None]).sum(axis=1, dtype=np.uint16)
-        median = np.where(below <= frames.shape[1] // 2, higher, median)
-    return median
+    middle = frames.shape[1] // 2
+    return np.partition(frames, middle, axis=1)[:, middle]
 
 
 def _repeated(pictures: np.ndarray, frames: np.ndarray) -> np.ndarray:
@@ -76,8 +67,8 @@ def _repeated(pictures: np.ndarray, frames: np.ndarray) -> np.ndarray:
     return np.repeat(pictures[:, None], frames.shape[1], axis=1).astype(np.uint8)
 
 
-PERTURBATIONS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
-    "unchanged": unchanged,
+PERTURBATIONS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray] | None] = {
+    "unchanged": None,
     "frames shuffled": shuffled,
     "time reversed": time_reversed,
     "one frame repeated": one_frame,

@@ -1,6 +1,6 @@
 """Answers of a trained model: on a store, on a run's own held-out part, on a video file."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,11 +69,15 @@ def evaluate(run: Run, model: keras.Model, store_path: Path | str | None = None)
 
 def formatted(result: dict) -> str:
     """Return a line on what `evaluate` returned, then one with the accuracy of each class."""
-    lines = [f"{result['n']} sequences of {result['store']}: accuracy "
-             f"{percent(result['accuracy'], 1)}, macro F1 {result['macro_f1']:.3f}"]  # fmt: skip
-    for name, share in zip(result["classes"], result["per_class_accuracy"], strict=True):
-        lines.append(f"  {name:20s} {'none' if share is None else percent(share, 1):>7s}")
-    return "\n".join(lines)
+    accuracy = f"accuracy {percent(result['accuracy'], 1)}, macro F1 {result['macro_f1']:.3f}"
+    shares = zip(result["classes"], result["per_class_accuracy"], strict=True)
+    return _lines(f"{result['n']} sequences of {result['store']}: {accuracy}", shares)
+
+
+def _lines(title: str, shares: Iterable[tuple[str, float | None]]) -> str:
+    """Return a title, then a line for each class and its share."""
+    texts = [(name, "none" if share is None else percent(share, 1)) for name, share in shares]
+    return "\n".join([title, *(f"  {name:20s} {text:>7s}" for name, text in texts)])
 
 
 @dataclass(frozen=True)
@@ -87,15 +91,11 @@ class Prediction:
     starts: np.ndarray  # first frame of each window of consecutive frames, int (windows,)
     track: np.ndarray  # probabilities of each window, (windows, classes)
 
-    @property
-    def probabilities(self) -> np.ndarray:
-        """The mean over the windows, float (classes,)."""
-        return self.track.mean(axis=0)
-
     def ranking(self) -> list[tuple[str, float]]:
-        """Return classes and probabilities, the likeliest first."""
-        order = np.argsort(-self.probabilities, kind="stable")
-        return [(self.run.data.classes[i], float(self.probabilities[i])) for i in order]
+        """Return classes and their mean probabilities over the windows, the likeliest first."""
+        means = self.track.mean(axis=0)
+        order = np.argsort(-means, kind="stable")
+        return [(self.run.data.classes[i], float(means[i])) for i in order]
 
     def as_dict(self) -> dict:
         """Return what `predict --json` prints."""
@@ -117,10 +117,8 @@ class Prediction:
     def formatted(self) -> str:
         """Return a line on the video, then one for each class, the likeliest first."""
         damage = f" ({self.trouble})" if self.trouble else ""
-        title = f"{self.video}: {self.frames} frames{damage}, {len(self.track)} sequences; "
-        title += "trained on "
-        lines = [f"  {name:20s} {percent(share, 1):>7s}" for name, share in self.ranking()]
-        return "\n".join([title + self.run.note, *lines])
+        size = f"{self.frames} frames{damage}, {len(self.track)} sequences"
+        return _lines(f"{self.video}: {size}; trained on {self.run.note}", self.ranking())
 
 
 def predict_video(video: Path | str, run: Run, model: keras.Model) -> Prediction:

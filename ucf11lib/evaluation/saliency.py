@@ -61,14 +61,13 @@ def explain(model: keras.Model, frames: np.ndarray) -> dict[str, np.ndarray]:
     return {"maps": maps, "energies": energy(model, frames), "reference": reference}
 
 
-def shuffled_weights(model: keras.Model, layers: int | None = None) -> keras.Model:
-    """Return a copy in which the weights of the last `layers` layers, or of all, are shuffled."""
+def shuffled_weights(model: keras.Model) -> keras.Model:
+    """Return a copy in which the weights of each layer are shuffled among themselves."""
     copy = keras.models.clone_model(model)
-    copy.set_weights(model.get_weights())
     rng = np.random.default_rng(0)
-    for layer in [one for one in reversed(copy.layers) if one.weights][:layers]:
-        weights = layer.get_weights()
-        layer.set_weights([rng.permutation(w.ravel()).reshape(w.shape) for w in weights])
+    for layer in reversed(model.layers):
+        weights = [rng.permutation(w.ravel()).reshape(w.shape) for w in layer.get_weights()]
+        copy.get_layer(layer.name).set_weights(weights)
     return copy
 
 

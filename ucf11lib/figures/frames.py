@@ -67,60 +67,48 @@ def picks(length: int, columns: int) -> np.ndarray:
 
 
 def side_by_side(sequence: np.ndarray, columns: int, gap: float = 255) -> np.ndarray:
-    """Return `columns` evenly spaced frames of (T, H, W, C) as one picture, `gap` between them."""
+    """Return `columns` evenly spaced frames of (T, H, W, ...) as one picture, `gap` between."""
     picked = sequence[picks(len(sequence), columns)]
-    padded = np.pad(picked, ((0, 0), (0, 0), (0, GAP), (0, 0)), constant_values=gap)
-    return np.concatenate(padded, axis=1)[:, :-GAP]
+    margins = [(0, 0), (0, 0), (0, GAP), (0, 0)][: picked.ndim]
+    return np.concatenate(np.pad(picked, margins, constant_values=gap), axis=1)[:, :-GAP]
 
 
-def _strip(axes: Axes, sequence: np.ndarray, columns: int) -> None:
-    """Show `columns` evenly spaced frames of (T, H, W, 3) side by side."""
-    axes.imshow(side_by_side(sequence, columns))
+def _strip(axes: Axes, sequence: np.ndarray, columns: int, **look) -> None:
+    """Show `columns` evenly spaced frames of (T, H, W) or (T, H, W, 3) side by side."""
+    axes.imshow(side_by_side(sequence, columns), **look)
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
 
 
 def saliency(
-    frames: np.ndarray, maps: np.ndarray, energies: np.ndarray, titles: Sequence[str], *,
-    reference: np.ndarray | None = None, columns: int = 8, note: str,
+    frames: np.ndarray, maps: np.ndarray, energies: np.ndarray, reference: np.ndarray,
+    titles: Sequence[str], *, columns: int = 8, note: str,
 ) -> Figure:  # fmt: skip
     """Film strips in grey with Grad-CAM in colour over them, and the gradient's energy below.
 
-    A bar a frame, dark those of the frames that are shown. Each sequence's bars have a scale of
-    their own, of which the line gives the measure.
-
-    Args:
-        frames: uint8 (k, T, H, W, 3), RGB.
-        maps: float (k, T, H, W), 0..1, of `evaluation.saliency.grad_cam`.
-        energies: float (k, T), of `evaluation.saliency.energy`.
-        titles: one a sequence, above it.
-        reference: float (T,), energies of a network with shuffled weights, drawn as the line; by
-            default it is the same for all frames.
-        columns: frames of each strip, as for `figures.film_strips`.
-        note: the data that the figure comes from.
+    `frames` is uint8 (k, T, H, W, 3), `maps` (k, T, H, W), 0..1, and `energies` (k, T) are of
+    `evaluation.explain`; `titles` are one a sequence. Strips have `columns` frames. A bar a frame,
+    dark those of the frames that are shown; each sequence's bars have a scale of their own, of
+    which a line gives the measure: `reference`, (T,), the energies of a network with shuffled
+    weights.
     """
-    even, length = reference is None, frames.shape[1]
-    reference = np.full(length, 1 / length) if even else reference
     height = 0.6 + (1.25 + BARS_HEIGHT) * SALIENCY_FRAME * len(frames)
     with page(1 + SALIENCY_FRAME * columns, height, note) as figure:
         rows = figure.subplots(len(frames), 1, squeeze=False)[:, 0]
         parts = zip(rows, frames, maps, energies, titles, strict=True)
         for axes, sequence, heat, energy, title in parts:
-            grey = side_by_side(np.rint(sequence @ LUMA)[..., None], columns)[..., 0]
-            axes.imshow(grey, "gray", vmin=0, vmax=255)
-            heat = side_by_side(heat[..., None], columns, 0)[..., 0]
-            axes.imshow(heat, HEAT, vmin=0, vmax=1, alpha=MAX_OPACITY * heat)
+            _strip(axes, np.rint(sequence @ LUMA), columns, cmap="gray", vmin=0, vmax=255)
+            shown = side_by_side(heat, columns, gap=0)
+            axes.imshow(shown, HEAT, vmin=0, vmax=1, alpha=MAX_OPACITY * shown)
             highest = max(energy.max(), reference.max())
             _energy_bars(axes, energy / highest, reference / highest, columns, frames.shape[2:4])
             axes.set_title(title, loc="left", fontsize=8, pad=2)
-            axes.set(xticks=[], yticks=[])
-            axes.spines[:].set_visible(False)
         scale = ScalarMappable(Normalize(0, 1), HEAT)
         place = {"fraction": 0.03, "pad": 0.02, "shrink": min(1, 2 / len(frames))}
         bar = figure.colorbar(scale, ax=rows, label="Grad-CAM", **place)
         bar.outline.set_visible(False)
-        line = "all frames alike" if even else "the same network with its weights shuffled"
-        title = f"bars: the gradient's energy in each frame; line: {line}"
+        line = "line: the same network with its weights shuffled"
+        title = f"bars: the gradient's energy in each frame; {line}"
         figure.suptitle(title, fontsize=SMALL, color=GREY)
         figure.get_layout_engine().set(h_pad=0.02, hspace=0)
     return figure

@@ -1,10 +1,10 @@
 """The structure of a network, as in the 2019 report's figures 1 to 3, drawn from the network."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
@@ -18,31 +18,27 @@ from ucf11lib.text import display_name
 KINDS = {"input": "#BBBBBB", "convolution": style.SKY, "max-pool": style.ORANGE}
 KINDS |= {"flatten": style.YELLOW, "dense": style.GREEN, "LSTM": style.PINK}
 KINDS |= {"output": style.RED, "other": style.BLUE}
-# Layers that keep the shape are a word under the stage that they follow.
+# Layers that keep the shape are words under the stage that they follow.
 WORDS = {
-    "Normalise": lambda layer: f"normalise: {layer.kind}",
-    "BatchNormalization": lambda layer: "batch norm",
-    "GroupNormalization": lambda layer: "group norm",
-    "ReLU": lambda layer: "relu",
-    "Dropout": lambda layer: f"dropout {layer.rate:g}",
+    "Normalise": "normalise: {layer.kind}",
+    "BatchNormalization": "batch norm",
+    "GroupNormalization": "group norm",
+    "ReLU": "relu",
+    "Dropout": "dropout {layer.rate:g}",
 }
 PER_ROW = 9  # stages at most, for their texts to fit
 WIDE, ROW, BOX = 10.0, 1.62, 0.68  # inches: a row's width and height, the highest box
+Ends = tuple[float, float, float]  # a box's left, right and middle
 
 
 @dataclass
 class Stage:
-    """One box of the diagram.
-
-    `kind` is a key of `KINDS`; `title` such as "conv 3x3x3"; `shape` of the output, without the
-    batch; `per_frame`, whether time is folded into the batch; `words` what follows within the
-    stage.
-    """
+    """One box of the diagram; `kind` is a key of `KINDS`, `words` what follows within the stage."""
 
     kind: str
-    title: str
-    shape: tuple[int, ...]
-    per_frame: bool
+    title: str  # such as "conv 3x3x3"
+    shape: tuple[int, ...]  # of the output, without the batch
+    per_frame: bool  # whether time is folded into the batch
     words: list[str] = field(default_factory=list)
 
 
@@ -55,7 +51,7 @@ def stages(model: Any) -> list[Stage]:
         if name == "Reshape":
             per_frame = len(shape) < len(operation.input.shape) - 1
         elif name in WORDS:
-            result[-1].words.append(WORDS[name](operation))
+            result[-1].words.append(WORDS[name].format(layer=operation))
         else:
             result.append(Stage(*_kind(operation), shape, per_frame))
     return result
@@ -96,9 +92,16 @@ def structure(model: Any, *, note: str) -> Figure:
                 _connect(axes, before, ends)
             before = ends
         for row in range(n_rows):
-            _draw_panel(axes, boxes[row * per_row : (row + 1) * per_row], -ROW * row, slot, frames)
-        title = f"{display_name(model.name)}: {model.count_params():,} parameters"
-        axes.set_title(title, loc="left")
+            per_frame = [stage.per_frame for stage in boxes[row * per_row : (row + 1) * per_row]]
+            if any(per_frame):
+                x, width = per_frame.index(True) * slot + 0.06, sum(per_frame) * slot - 0.12
+                look = {"facecolor": PALE, "edgecolor": "none", "zorder": 0}
+                look["boxstyle"] = "round,pad=0,rounding_size=0.06"
+                axes.add_patch(FancyBboxPatch((x, -ROW * row), width, ROW - 0.08, **look))
+                place = {"x": x + 0.06, "y": 1.43 - ROW * row, "fontsize": SMALL}
+                axes.text(s=f"each of {frames} frames", style="italic", **place)
+        name, parameters = display_name(model.name), model.count_params()
+        axes.set_title(f"{name}: {parameters:,} parameters", loc="left")
         shown = {stage.kind for stage in boxes}
         kinds = [Patch(color=KINDS[kind], label=kind) for kind in KINDS if kind in shown]
         axes.legend(handles=kinds, loc="lower right", bbox_to_anchor=(1, 1), ncols=len(kinds))
@@ -107,26 +110,34 @@ def structure(model: Any, *, note: str) -> Figure:
     return figure
 
 
-def _draw_stage(
-    axes: Axes, stage: Stage, centre: float, bottom: float, size: int
-) -> tuple[float, float, float]:
-    """Draw a box and its texts around `centre`; return the box's left, right and middle."""
-    width, height, depth = extent = _extent(stage.shape, size)
+def _draw_stage(axes: Axes, stage: Stage, centre: float, bottom: float, size: int) -> Ends:
+    """Draw a cuboid, or for one vector a rectangle, and its texts around `centre`."""
+    shape = stage.shape  # (T, H, W, C), (H, W, C), (T, F) or (F,)
+    depth = 0.035 * math.sqrt(shape[0]) if len(shape) in (2, 4) else 0.0
+    width, height = 0.1, BOX * min(1.0, math.log2(shape[-1]) / 14)
+    if len(shape) >= 3:
+        width, height = 0.055 * math.log2(shape[-1] + 1), BOX * math.sqrt(shape[-3] / size)
     left, middle = centre - (width + depth) / 2, bottom + 0.59
-    _box(axes, left, middle - height / 2, extent, KINDS[stage.kind])
+    right, foot, top = left + width, middle - height / 2, middle + height / 2
+    colour = KINDS[stage.kind]
+    edge = {"edgecolor": "#333333", "linewidth": 0.6, "joinstyle": "round"}
+    axes.add_patch(Rectangle((left, foot), width, height, facecolor=colour, **edge))
+    if depth:
+        up, far = depth * 0.6, right + depth
+        dark = 0.7 * np.array(to_rgb(colour))
+        roof = [(left, top), (left + depth, top + up), (far, top + up), (right, top)]
+        side = [(right, foot), (far, foot + up), (far, top + up), (right, top)]
+        axes.add_patch(Polygon(roof, facecolor=dark + 0.3, **edge))
+        axes.add_patch(Polygon(side, facecolor=dark, **edge))
     text = {"x": centre, "ha": "center"}
     axes.text(s=stage.title, y=bottom + 1.26, fontsize=SMALL + 1, **text)
     axes.text(s=", ".join(stage.words), y=bottom + 1.13, fontsize=SMALL - 0.5, color=GREY, **text)
-    axes.text(s="x".join(map(str, stage.shape)), y=bottom + 0.07, fontsize=SMALL + 1, **text)
-    return left, left + width + depth, middle
+    axes.text(s="x".join(map(str, shape)), y=bottom + 0.07, fontsize=SMALL + 1, **text)
+    return left, right + depth, middle
 
 
-def _connect(
-    axes: Axes, before: tuple[float, float, float], after: tuple[float, float, float]
-) -> None:
-    """Draw an arrow from box to box; to the next row it goes round the end and back between the
-    rows.
-    """
+def _connect(axes: Axes, before: Ends, after: Ends) -> None:
+    """Draw an arrow from box to box; to the next row it passes between the rows."""
     (_, start, y), (end, _, below) = before, after
     points = [(start + 0.04, y), (end - 0.04, below)]
     if below < y:
@@ -134,41 +145,3 @@ def _connect(
         points[1:1] = [(WIDE - 0.02, y), (WIDE - 0.02, between), (0.02, between), (0.02, below)]
     style = {"arrowstyle": "-|>", "mutation_scale": 7, "color": GREY, "linewidth": 0.8}
     axes.add_patch(FancyArrowPatch(path=Path(points), **style))
-
-
-def _draw_panel(axes: Axes, row: Sequence[Stage], bottom: float, slot: float, frames: int) -> None:
-    """Draw a grey panel behind the neighbouring stages that see one frame at a time."""
-    columns = [i for i, stage in enumerate(row) if stage.per_frame]
-    if columns:
-        x, span = columns[0] * slot + 0.06, len(columns) * slot - 0.12
-        look = {"boxstyle": "round,pad=0,rounding_size=0.06", "facecolor": PALE}
-        look |= {"edgecolor": "none", "zorder": 0}
-        axes.add_patch(FancyBboxPatch((x, bottom), span, ROW - 0.08, **look))
-        text = f"each of {frames} frames"
-        axes.text(x + 0.06, bottom + 1.43, text, fontsize=SMALL, style="italic")
-
-
-def _extent(shape: tuple[int, ...], size: int) -> tuple[float, float, float]:
-    """Return width, height, depth in inches of a (T, H, W, C), (H, W, C), (T, F) or (F,)."""
-    depth = 0.035 * math.sqrt(shape[0]) if len(shape) in (2, 4) else 0.0
-    if len(shape) >= 3:
-        return 0.055 * math.log2(shape[-1] + 1), BOX * math.sqrt(shape[-3] / size), depth
-    return 0.1, BOX * min(1.0, math.log2(shape[-1]) / 14), depth
-
-
-def _box(axes: Axes, x: float, y: float, extent: tuple[float, float, float], colour: str) -> None:
-    """Draw a cuboid whose front's lower left corner is (x, y); without depth, a rectangle."""
-    width, height, depth = extent
-    edge = {"edgecolor": "#333333", "linewidth": 0.6, "joinstyle": "round"}
-    axes.add_patch(Rectangle((x, y), width, height, facecolor=colour, **edge))
-    if depth:
-        up, far, top = depth * 0.6, x + width + depth, y + height
-        roof = [(x, top), (x + depth, top + up), (far, top + up), (x + width, top)]
-        side = [(x + width, y), (far, y + up), (far, top + up), (x + width, top)]
-        axes.add_patch(Polygon(roof, facecolor=_mix(colour, "white"), **edge))
-        axes.add_patch(Polygon(side, facecolor=_mix(colour, "black"), **edge))
-
-
-def _mix(colour: str, other: str, share: float = 0.3) -> tuple[float, ...]:
-    pairs = zip(to_rgb(colour), to_rgb(other), strict=True)
-    return tuple((1 - share) * a + share * b for a, b in pairs)

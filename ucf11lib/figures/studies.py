@@ -1,12 +1,28 @@
-"""The three figures of every study: dots, lines and heat maps over tidy tables, one row a run."""
+"""The figures of studies: dots, lines and heat maps over tidy tables, a row a run, for any study.
+
+Three more are of why C3D of 2019 could not learn: the loss lattice, the gradient, the signal.
+"""
+
+import itertools
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
+from matplotlib.ticker import MaxNLocator, NullLocator
 
-from ucf11lib.figures.style import BLUE, GREY, colours, heat, legend, page, percent_axis
+from ucf11lib.figures import style
+from ucf11lib.figures.style import GREY, SMALL, colours, heat, legend, mark, page, percent_axis
 from ucf11lib.text import display_name, percent
+
+TITLE_CHARACTERS = 13  # an inch
+ZERO = 1e-25  # where a gradient of exactly zero is drawn on a logarithmic axis
+HEADS = (("once", style.GREEN, "one softmax"), ("twice", style.RED, "two softmaxes"))
+CELLS = (style.RED, style.ORANGE, style.BLUE, style.GREEN, style.SKY, style.PINK)
+RECIPES = (style.RED, style.BLUE, style.GREEN, style.ORANGE, style.SKY)
+INITS = {"normal": "N(0, 0.1)", "he": "He"}
 
 
 def dots(
@@ -19,30 +35,28 @@ def dots(
     `group` (colours the dots; by default the panels'), `panel` (a panel a value) and `value`
     (shares, 0..1). `target`, a share, is marked by a line.
     """
-    panels = _panels(table, panel)
     group = group or panel or condition
     groups = list(table[group].unique())
-    shades = [BLUE] * len(groups) if group == condition else colours(groups)
-    colour_of = dict(zip(groups, shades, strict=True))
-    several = table.groupby([condition, *([panel] if panel else [])])[group].nunique().max() > 1
+    colour_of = dict.fromkeys(groups, style.BLUE) if group == condition else colours(groups)
+    table = _with_panels(table, panel)
+    several = table.groupby([condition, panel])[group].nunique().max() > 1
     highest = max(1.0, 1.05 * float(table[value].max()))
-    most = max(part[condition].nunique() for _, part in panels)
-    with page(9 if len(panels) > 1 else 6, 1.3 + 0.28 * most, note) as figure:
-        every = figure.subplots(1, len(panels), squeeze=False)[0]
-        for axes, (title, part) in zip(every, panels, strict=True):
+    most = table.groupby(panel)[condition].nunique().max()
+    with page(9 if table[panel].nunique() > 1 else 6, 1.3 + 0.28 * most, note) as figure:
+        for axes, part in _panels(figure, table, panel):
             names = list(part[condition].unique())
             for (name, one), rows in part.groupby([condition, group], sort=False):
                 y = names.index(name)
                 if several:
                     y += 0.24 * (groups.index(one) - (len(groups) - 1) / 2)
-                style = {"markersize": 3.5, "color": colour_of[one]}
-                axes.plot(rows[value], [y] * len(rows), "o", **style)
+                look = {"markersize": 3.5, "color": colour_of[one]}
+                axes.plot(rows[value], [y] * len(rows), "o", **look)
                 axes.plot(rows[value].mean(), y, "|", markersize=11, color="black")
             if target is not None:
                 axes.axvline(target, color=GREY, linestyle=":", linewidth=1)
-            axes.set(title=display_name(title), xlim=(0, highest), ylim=(len(names) - 0.5, -0.5))
+            axes.set(xlim=(0, highest), xticks=[0, 0.25, 0.5, 0.75, 1])
             axes.set_yticks(range(len(names)), map(display_name, names))
-            axes.set_xticks([0, 0.25, 0.5, 0.75, 1])
+            axes.set_ylim(len(names) - 0.5, -0.5)
             percent_axis(axes.xaxis)
             axes.grid(axis="x")
         if group not in (panel, condition):
@@ -52,32 +66,27 @@ def dots(
 
 def lines(
     table: pd.DataFrame, *, x: str, y: str, line: str, panel: str = "",
-    log: str = "", target: float | None = None, note: str,
+    target: float | None = None, note: str,
 ) -> Figure:  # fmt: skip
     """A line a run; runs that differ in `seed` alone have one colour.
 
     `table` has columns of numbers `x` and `y`, which name the axes too, `line` (colours the lines),
-    `panel` (a panel a value), and `seed` if there are several. `log` names the logarithmic axes:
-    "x", "y", "xy" or "". `target`, a height, is marked by a line.
+    `panel` (a panel a value), and `seed` if there are several. `target`, a height, is marked by a
+    line.
     """
-    panels = _panels(table, panel)
-    names = list(table[line].unique())
-    colour_of = dict(zip(names, colours(names), strict=True))
-    with page(9 if len(panels) > 1 else 6, 3, note) as figure:
-        every = figure.subplots(1, len(panels), squeeze=False)[0]
-        for axes, (title, part) in zip(every, panels, strict=True):
-            keys = [line, "seed"] if "seed" in part else [line]
+    table = _with_panels(table, panel)
+    colour_of = colours(table[line].unique())
+    keys = [line, "seed"] if "seed" in table else [line]
+    with page(9 if table[panel].nunique() > 1 else 6, 3, note) as figure:
+        for axes, part in _panels(figure, table, panel):
             for key, rows in part.groupby(keys, sort=False):
-                style = {"color": colour_of[key[0]], "markersize": 2, "linewidth": 1}
-                axes.plot(rows[x], rows[y], "o-", **style)
+                look = {"color": colour_of[key[0]], "markersize": 2, "linewidth": 1}
+                axes.plot(rows[x], rows[y], "o-", **look)
             if target is not None:
-                axes.axhline(target, color=GREY, linestyle=":", linewidth=1)
-            axes.set(title=display_name(title), xlabel=x.replace("_", " "))
-            for axis in log:
-                axes.set(**{f"{axis}scale": "log"})
-                getattr(axes, f"{axis}axis").set_minor_locator(NullLocator())
+                mark(axes, target)
+            axes.set_xlabel(x.replace("_", " "))
             axes.grid(axis="y")
-        every[0].set_ylabel(y.replace("_", " "))
+        figure.axes[0].set_ylabel(y.replace("_", " "))
         _legend(figure, colour_of)
     return figure
 
@@ -91,29 +100,117 @@ def heat_map(
     `table` has a row a run and the columns `rows` and `columns`, whose values go down and across in
     order of appearance, `value` (shares) and `panel` (a panel a value).
     """
-    panels = _panels(table, panel)
-    down, across = table[rows].nunique(), table[columns].nunique()
-    width = max(6.4, 1.8 + 0.6 * across * len(panels))
-    with page(min(width, 10), 1.5 + 0.4 * down, note) as figure:
-        every = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
-        for axes, (title, part) in zip(every, panels, strict=True):
+    table = _with_panels(table, panel)
+    down, across = table[rows].nunique(), table[columns].nunique() * table[panel].nunique()
+    with page(min(max(6.4, 1.8 + 0.6 * across), 10), 1.5 + 0.4 * down, note) as figure:
+        for axes, part in _panels(figure, table, panel, sharey=True):
             means = part.pivot_table(value, rows, columns, "mean", sort=False)
             means = means.reindex(index=table[rows].unique(), columns=part[columns].unique())
-            values = means.to_numpy(float)
-            texts = [percent(share) if np.isfinite(share) else "" for share in values.flat]
-            heat(axes, values, texts, ~np.isfinite(values), cbar=False)
+            shares = means.to_numpy(float)
+            heat(axes, shares, [percent(share) for share in shares.flat], cbar=False)
             axes.set_xticks(axes.get_xticks(), map(display_name, means.columns))
             axes.set_yticks(axes.get_yticks(), map(display_name, means.index), rotation=0)
-            axes.set(title=display_name(title), xlabel=columns.replace("_", " "), ylabel="")
+            axes.set(xlabel=columns.replace("_", " "), ylabel="")
     return figure
 
 
-def _panels(table: pd.DataFrame, panel: str) -> list[tuple[str, pd.DataFrame]]:
-    return list(table.groupby(panel, sort=False)) if panel else [("", table)]
+def _with_panels(table: pd.DataFrame, panel: str) -> pd.DataFrame:
+    """Return the table with a column `panel`; where that has no name, of one value without text."""
+    return table if panel else table.assign(**{panel: ""})
 
 
-def _legend(figure: Figure, colour_of: dict[str, str]) -> None:
-    first = figure.axes[0]
+def _panels(
+    figure: Figure, table: pd.DataFrame, panel: str, **options
+) -> Iterator[tuple[Axes, pd.DataFrame]]:
+    """Yield the axes and the rows of each panel, side by side, with titles that fit above them."""
+    parts = table.groupby(panel, sort=False)
+    characters = int(TITLE_CHARACTERS * figure.get_figwidth() / len(parts))
+    every = figure.subplots(1, len(parts), squeeze=False, **options)[0]
+    for axes, (title, part) in zip(every, parts, strict=True):
+        axes.set_title(textwrap.fill(display_name(title), characters))
+        yield axes, part
+
+
+def _legend(figure: Figure, colour_of: dict[object, str]) -> None:
     for name, colour in colour_of.items():
-        first.plot([], [], "o-", color=colour, markersize=3, label=display_name(name))
+        look = {"color": colour, "markersize": 3, "label": display_name(name)}
+        figure.axes[0].plot([], [], "o-", **look)
     legend(figure, 5)
+
+
+def lattice(rows: Sequence[Mapping], *, note: str) -> Figure:
+    """The losses of each step against the lattice of a saturated double softmax; a panel a row.
+
+    `rows` have `data` (the title), `classes`, `batch_size`, `width`, `points` (the lattice's
+    losses) and `trace` with the columns `step, loss, gradient_norm`.
+    """
+    with page(9, 2.9, note) as figure:
+        for axes, row in zip(figure.subplots(1, len(rows), squeeze=False)[0], rows, strict=True):
+            trace = pd.DataFrame(row["trace"])
+            points = np.asarray(row["points"])
+            coarse = len(points) <= 5
+            for value in points if coarse else points[points > trace["loss"].min() - 0.1]:
+                mark(axes, value, f"{value:.4f}" if coarse else "", width=0.6)
+            dead = trace["gradient_norm"] == 0
+            alive = {"color": style.BLUE, "label": "gradient not zero"}
+            axes.plot("step", "loss", "o", data=trace[~dead], markersize=2.5, **alive)
+            zero = {"color": style.RED, "label": "gradient exactly 0"}
+            axes.plot("step", "loss", "o", data=trace[dead], markersize=2.5, **zero)
+            size = f"n = {row['classes']}, B = {row['batch_size']}, width {row['width']:g}"
+            axes.set_title(f"{row['data']}\n{size}", fontsize=SMALL)
+            axes.set(xlabel="step", xlim=(0, trace["step"].max() + 1))
+            axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        figure.axes[0].set_ylabel("loss of the batch")
+        legend(figure, 2)
+    return figure
+
+
+def gradients(gaps: pd.DataFrame, cells: Sequence[Mapping], *, note: str) -> Figure:
+    """The loss's gradient through one and two softmaxes, and its norm over the first steps.
+
+    `gaps` has the columns `gap, once, twice` (`studies.autopsy.largest_gradient`); `cells`, a line
+    each, `head`, `init`, and `trace` with the columns `step, gradient_norm`.
+    """
+    with page(9, 3.1, note) as figure:
+        left, right = figure.subplots(1, 2)
+        for name, colour, text in HEADS:
+            left.plot(gaps["gap"], gaps[name].where(gaps[name] > 0), color=colour, label=text)
+        gone = gaps["gap"][gaps["twice"] == 0].min()
+        left.axvline(gone, color=GREY, linestyle=":", linewidth=1)
+        left.text(gone, 1e-18, f" from {gone:.0f} on\n exactly 0", fontsize=SMALL, color=GREY)
+        left.set(title="largest entry of the gradient", xlim=(0, gaps["gap"].max()))
+        left.set(xlabel="lead of a wrong class (logits)", yscale="log")
+        left.legend(loc="lower left")
+        for cell, colour in zip(cells, itertools.cycle(CELLS), strict=False):
+            norms = np.maximum(cell["trace"]["gradient_norm"], ZERO)
+            look = {"color": colour, "label": f"{cell['head']}, {INITS[cell['init']]}"}
+            right.plot(cell["trace"]["step"], norms, linewidth=1.2, alpha=0.8, **look)
+        right.set(title="gradient norm of C3D's first steps", xlabel="step", yscale="log")
+        right.set_yticks([ZERO, 1e-15, 1e-5, 1, 1e5], ["0", "1e-15", "1e-5", "1", "1e5"])
+        right.yaxis.set_minor_locator(NullLocator())
+        right.legend(loc="center right")
+    return figure
+
+
+def signal(rows: Sequence[Mapping], *, note: str) -> Figure:
+    """How large the signal is behind each layer before the first step: a panel a model.
+
+    `rows`, a line each, have `model`, `recipe`, and the lists `layer` and `std` of
+    `studies.signal.layer_gains`.
+    """
+    recipes = dict.fromkeys(row["recipe"] for row in rows)
+    looks = zip(itertools.cycle(RECIPES), itertools.cycle("os^D"), strict=False)
+    look_of = dict(zip(recipes, looks, strict=False))
+    with page(9, 3.1, note) as figure:
+        for axes, part in _panels(figure, pd.DataFrame(rows), "model", sharey=True):
+            for row in part.to_dict("records"):
+                colour, marker = look_of[row["recipe"]]
+                look = {"color": colour, "label": f"recipe {row['recipe']}", "markersize": 3}
+                axes.plot(row["layer"], row["std"], f"-{marker}", **look)
+            mark(axes, 1)
+            axes.set_yscale("log")
+            axes.yaxis.set_minor_locator(NullLocator())
+            axes.tick_params(axis="x", rotation=60)
+        figure.axes[0].set_ylabel("std of the outputs, before ReLU")
+        legend(figure, 3)
+    return figure

@@ -7,9 +7,10 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-import matplotlib
+import matplotlib.style
 import numpy as np
 import seaborn
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -22,22 +23,17 @@ from ucf11lib import paths
 BLUE, SKY, GREEN, YELLOW = "#0072B2", "#56B4E9", "#009E73", "#F0E442"
 RED, ORANGE, PINK = "#D55E00", "#E69F00", "#CC79A7"
 GREY, PALE = "#666666", "#EEEEEE"
-SPARE = (ORANGE, SKY, "black", YELLOW, PINK)
 MODELS = {"c3d": RED, "vgg9": BLUE, "cnn_lstm": GREEN, "frame_cnn": PINK}
+SPARE = (ORANGE, SKY, "black", YELLOW)  # none of a model's own
 SMALL = 7  # points
 NOTE_CHARACTERS = 17  # an inch
-STYLE = {
-    "font.family": "sans-serif",
+STYLE = {  # apart from matplotlib's defaults
     "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib, so text is set alike everywhere
-    "font.size": 8,
-    "axes.titlesize": 9, "axes.labelsize": 8, "axes.edgecolor": GREY, "axes.linewidth": 0.7,
-    "axes.spines.top": False, "axes.spines.right": False,
-    "axes.axisbelow": True, "axes.grid": False, "grid.color": PALE,
-    "xtick.labelsize": SMALL, "ytick.labelsize": SMALL,
-    "legend.fontsize": SMALL, "legend.frameon": False, "lines.linewidth": 1.5,
-    "figure.facecolor": "white", "figure.dpi": 110, "savefig.dpi": "figure", "savefig.bbox": None,
+    "font.size": 8, "axes.titlesize": 9, "axes.edgecolor": GREY, "axes.linewidth": 0.7,
+    "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True,
+    "grid.color": PALE, "legend.frameon": False, "legend.fontsize": SMALL,
+    "xtick.labelsize": SMALL, "ytick.labelsize": SMALL, "figure.dpi": 110, "svg.hashsalt": "ucf11",
     "svg.fonttype": "none",  # text stays text: it can be searched, and the file is small
-    "svg.hashsalt": "ucf11",
 }  # fmt: skip
 TAG = re.compile(r"<[^>]*>")
 LONG_NUMBER = re.compile(r"(\.\d\d)\d+")  # a hundredth of a point is finer than a screen
@@ -47,7 +43,7 @@ COLOURS = 96  # of a figure with video frames: more is noise, and doubles the fi
 @contextlib.contextmanager
 def page(width: float, height: float, note: str) -> Iterator[Figure]:
     """Yield an empty figure of `width` x `height` inches in our style, `note` at lower right."""
-    with matplotlib.rc_context(STYLE):
+    with matplotlib.style.context(["default", STYLE]):
         figure = Figure(figsize=(width, height), layout="constrained")
         lines = textwrap.fill(note, round(NOTE_CHARACTERS * width))
         figure.supxlabel(lines, x=0.99, ha="right", fontsize=SMALL, color=GREY)
@@ -55,11 +51,11 @@ def page(width: float, height: float, note: str) -> Iterator[Figure]:
         figure.draw_without_rendering()  # the first draw makes the ticks
 
 
-def colours(names: Iterable[object]) -> list[str]:
-    """Return a colour a name: a model's own for its first run, spare ones for the others."""
+def colours(names: Iterable[object]) -> dict[object, str]:
+    """Return a colour for each name: a model's own for its first run, spare ones for the others."""
     own = dict(MODELS)
     spare = itertools.cycle(SPARE)
-    return [own.pop(str(name).partition(" ")[0], None) or next(spare) for name in names]
+    return {name: own.pop(str(name).partition(" ")[0], None) or next(spare) for name in names}
 
 
 def percent_axis(axis) -> None:
@@ -74,7 +70,7 @@ def save(figure: Figure, path: Path) -> Path:
     """
     if path.suffix not in (".svg", ".png"):
         raise ValueError(f"{path}: figures are saved as .svg or .png")
-    with matplotlib.rc_context(STYLE), paths.atomic_file(path) as partial:
+    with matplotlib.style.context(["default", STYLE]), paths.atomic_file(path) as partial:
         if path.suffix == ".svg":
             figure.savefig(partial, metadata={"Date": None})
             text = TAG.sub(lambda tag: LONG_NUMBER.sub(r"\1", tag[0]), partial.read_text())
@@ -105,35 +101,27 @@ def _pixels(figure: Figure) -> Image.Image:
     return image.quantize(COLOURS, dither=Image.Dither.NONE) if shown else image
 
 
-def legend(figure: Figure, columns: int) -> None:
-    """Put the first axes' legend above all."""
-    handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=columns)
+def legend(figure: Figure, columns: int, *more: Artist) -> None:
+    """Put a legend above all panels, of the labels of each panel and of `more`."""
+    labelled: dict[str, Artist] = {}
+    for axes in figure.axes:
+        handles, labels = axes.get_legend_handles_labels()
+        labelled |= dict(zip(labels, handles, strict=True))
+    figure.legend(handles=[*labelled.values(), *more], loc="outside upper center", ncols=columns)
 
 
-def label_rows(axes: Axes, names: Sequence[str]) -> None:
-    """Label the rows at heights 0, 1, ... from top to bottom; the x axis has shares, 0..1."""
-    axes.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
-    axes.tick_params(axis="y", length=0)
-    axes.grid(axis="x")
-    percent_axis(axes.xaxis)
-
-
-def heat(axes: Axes, shares: np.ndarray, texts: Sequence[str], mask: np.ndarray, **options) -> None:
-    """Draw shares, 0..1, as colours with a text each; those of `mask` stay grey."""
+def heat(axes: Axes, shares: np.ndarray, texts: Sequence[str], **options) -> None:
+    """Draw shares, 0..1, as colours with a text each; what is NaN stays grey and empty."""
     axes.set_facecolor(PALE)
     look = {"vmin": 0, "vmax": 1, "cmap": "Blues", "linewidths": 0.5, "fmt": "", "ax": axes}
     look |= {"annot": np.reshape(texts, shares.shape), "annot_kws": {"fontsize": SMALL}}
-    seaborn.heatmap(shares, mask=mask, **look, **options)
+    seaborn.heatmap(shares, **look, **options)
 
 
-def mark(axes: Axes, y: float, text: str) -> None:
+def mark(axes: Axes, y: float, text: str = "", width: float = 1) -> None:
     """Draw a dotted horizontal line, and its label right of the axes, where no curve runs."""
-    axes.axhline(y, color=GREY, linestyle=":", linewidth=1)
-    label(axes, y, text)
-
-
-def label(axes: Axes, y: float, text: str) -> None:
-    """Write `text` beside the right end of the axes at height `y`."""
-    place = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "xytext": (4, 0)}
-    axes.annotate(text, (1, y), **place, va="center", color=GREY, fontsize=SMALL)
+    axes.axhline(y, color=GREY, linestyle=":", linewidth=width)
+    if text:
+        where = {"xycoords": ("axes fraction", "data"), "xytext": (4, 0)}
+        where |= {"textcoords": "offset points", "va": "center"}
+        axes.annotate(text, (1, y), **where, color=GREY, fontsize=SMALL)

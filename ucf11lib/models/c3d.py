@@ -6,8 +6,8 @@
 from ucf11lib.backend import keras
 from ucf11lib.models.layers import Builder
 
-# Channels of each block's convolutions, and the pool after it: the first keeps all frames.
-BLOCKS = (((64,), (1, 2, 2)), ((128,), (2, 2, 2)), ((256, 256), (2, 2, 2)), ((512, 512), (2, 2, 2)))
+CHANNELS = (64, 128, 256, 256, 512, 512)  # of the convolutions
+POOLS = ((1, 2, 2), (2, 2, 2), None, (2, 2, 2), None, (2, 2, 2))  # the first keeps all frames
 
 
 def c3d(x, make: Builder, classes: int):
@@ -17,7 +17,8 @@ def c3d(x, make: Builder, classes: int):
     -> (N, 3, 4, 4, 512) -> (N, 1024) -> (N, 1024) -> (N, classes), at width 1. The channels are
     C3D's own; the report does not give them.
     """
-    x = make.conv_blocks(x, BLOCKS, (3, 3, 3))
+    for number, (channels, pool) in enumerate(zip(CHANNELS, POOLS, strict=True), 1):
+        x = make.conv(x, channels, (3, 3, 3), f"conv{number}", pool)
     x = keras.layers.Flatten(name="flatten")(x)
     x = make.dense(x, 1024, "dense1")
     x = make.dense(x, 1024, "dense2")

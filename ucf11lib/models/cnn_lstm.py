@@ -33,7 +33,6 @@ def cnn_lstm(x, make: Builder, classes: int):
 def frame_features(x, make: Builder):
     """The CNN alone: (N, 64, 64, 3) -> (N, LSTM_INPUTS)."""
     for number, (channels, kernel) in enumerate(CONVOLUTIONS, 1):
-        pool = (f"pool{number}", (2, 2))
-        x = make.conv(x, channels, (kernel, kernel), f"conv{number}", pool)
+        x = make.conv(x, channels, (kernel, kernel), f"conv{number}", (2, 2))
     x = keras.layers.Flatten(name="flatten")(x)
     return make.dense(x, LSTM_INPUTS, "lstm_inputs", relu=False, scaled=False)

@@ -19,28 +19,22 @@ def layer_flops(model: keras.Model) -> dict[str, int]:
     """
     counts = {}
     frames = 1  # rows of a layer's batch for one sequence
-    for operation in model.operations:
-        if type(operation).__name__ == "Reshape":
-            before = math.prod(operation.input.shape[1:])
-            frames = frames * before // math.prod(operation.output.shape[1:])
-        counts[operation.name] = frames * _forward(operation)
-    return {name: count for name, count in counts.items() if count}
+    for layer in model.operations[1:]:  # after the input
+        inputs, outputs = layer.input.shape[1:], layer.output.shape[1:]
+        if type(layer).__name__ == "Reshape":
+            frames = frames * math.prod(inputs) // math.prod(outputs)
+        elif isinstance(layer, keras.layers.Conv2D | keras.layers.Conv3D):
+            taps = math.prod(layer.kernel_size) * inputs[-1]
+            counts[layer.name] = frames * 2 * math.prod(outputs) * taps
+        elif isinstance(layer, keras.layers.Dense):
+            counts[layer.name] = frames * 2 * math.prod(inputs) * layer.units
+        elif isinstance(layer, keras.layers.LSTM):
+            steps, features = inputs
+            per_step = 2 * 4 * layer.units * (features + layer.units)
+            counts[layer.name] = frames * steps * per_step
+    return counts
 
 
 def step_flops(model: keras.Model, batch_size: int) -> int:
     """Return the FLOPs of one training step, three times the forward pass."""
     return 3 * batch_size * sum(layer_flops(model).values())
-
-
-def _forward(operation) -> int:
-    """Return a layer's FLOPs for one row of its batch."""
-    if isinstance(operation, keras.layers.Conv2D | keras.layers.Conv3D):
-        *positions, channels = operation.output.shape[1:]
-        taps = math.prod(operation.kernel_size) * operation.input.shape[-1]
-        return 2 * math.prod(positions) * taps * channels
-    if isinstance(operation, keras.layers.Dense):
-        return 2 * math.prod(operation.input.shape[1:]) * operation.units
-    if isinstance(operation, keras.layers.LSTM):
-        steps, inputs = operation.input.shape[1:]
-        return steps * 2 * 4 * operation.units * (inputs + operation.units)
-    return 0

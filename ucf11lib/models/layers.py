@@ -1,13 +1,11 @@
 """What the networks are made of: a builder that knows the recipe, and the input normalisation."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ucf11lib.backend import keras
 from ucf11lib.runs.recipes import Recipe
 
 Window = tuple[int, ...]
-Pool = tuple[str, Window]  # its name first
 NOISE_FLOOR = 4.0  # grey levels: a still sequence is noise, and is not scaled to full contrast
 
 
@@ -27,7 +25,7 @@ class Normalise(keras.layers.Layer):
         self.std = [float(value) for value in std]
 
     def call(self, frames):
-        """Normalise; raises nothing, every uint8 array is valid."""
+        """Normalise any uint8 array."""
         x = keras.ops.cast(frames, "float32")
         if self.kind == "unit":
             x = x / 255.0
@@ -38,10 +36,6 @@ class Normalise(keras.layers.Layer):
             variance = keras.ops.mean(keras.ops.square(x), axis=(1, 2, 3, 4), keepdims=True)
             x = x / (keras.ops.sqrt(variance) + NOISE_FLOOR)
         return keras.ops.cast(x, self.compute_dtype)
-
-    def compute_output_shape(self, input_shape):
-        """Same shape as the input."""
-        return input_shape
 
     def get_config(self):
         """Return the arguments of `__init__`."""
@@ -64,55 +58,43 @@ class Builder:
         """Return `n` at this width, at least 4 and a multiple of 4."""
         return max(4, 4 * round(n * self.width / 4))
 
-    def conv(self, x, channels: int, kernel: Window, name: str, pool: Pool | None = None):
-        """Convolution of stride 1, the recipe's normalisation, ReLU: (..., C) -> (..., channels).
+    def conv(self, x, channels: int, kernel: Window, name: str, pool: Window | None):
+        """Convolution of stride 1, normalisation, max-pool, ReLU: (..., C) -> (..., channels).
 
-        The max-pool comes before the ReLU, which gives the
-        same numbers, since ReLU is monotonic, from a part of the pixels.
+        The pool comes before the ReLU, which gives the same numbers from a part of the pixels.
         """
-        layer = keras.layers.Conv3D if len(kernel) == 3 else keras.layers.Conv2D
+        layers = keras.layers
+        layer, max_pool = layers.Conv2D, layers.MaxPooling2D
+        if len(kernel) == 3:
+            layer, max_pool = layers.Conv3D, layers.MaxPooling3D
         options = {"padding": "same", "kernel_initializer": self.initializer(), "name": name}
         x = layer(self.units(channels), kernel, **options)(x)
         if self.recipe.norm == "batch":
-            x = keras.layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
+            x = layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
         elif self.recipe.norm == "group":
-            groups = min(8, x.shape[-1] // 4)
-            x = keras.layers.GroupNormalization(groups, name=f"{name}_norm")(x)
+            x = layers.GroupNormalization(min(8, x.shape[-1] // 4), name=f"{name}_norm")(x)
         if pool:
-            pool_name, window = pool
-            max_pool = keras.layers.MaxPooling3D if len(kernel) == 3 else keras.layers.MaxPooling2D
-            x = max_pool(window, name=pool_name)(x)
-        return keras.layers.ReLU(name=f"{name}_relu")(x)
-
-    def conv_blocks(self, x, blocks: Sequence[tuple[Sequence[int], Window]], kernel: Window):
-        """For each block's channels a convolution, and its max-pool after the last of them."""
-        number = 0
-        for block, (channels, window) in enumerate(blocks, 1):
-            pools = [None] * (len(channels) - 1) + [(f"pool{block}", window)]
-            for n, pool in zip(channels, pools, strict=True):
-                number += 1
-                x = self.conv(x, n, kernel, f"conv{number}", pool)
-        return x
+            x = max_pool(pool, name=f"{name}_pool")(x)
+        return layers.ReLU(name=f"{name}_relu")(x)
 
     def dense(self, x, n: int, name: str, *, relu: bool = True, scaled: bool = True):
-        """Dropout if the recipe has it, a dense layer of `n` units, ReLU if asked."""
-        if self.recipe.dropout and relu:
-            x = self._dropout(x, name)
+        """Dense layer of `n` units; if asked, after the recipe's dropout and with ReLU."""
+        x = self._dropout(x, name) if relu else x
         units = self.units(n) if scaled else n
         x = keras.layers.Dense(units, kernel_initializer=self.initializer(), name=name)(x)
         return keras.layers.ReLU(name=f"{name}_relu")(x) if relu else x
 
     def head(self, x, classes: int):
         """The last linear layer, always float32; a softmax only if the recipe has that fault."""
-        if self.recipe.dropout:
-            x = self._dropout(x, "logits")
+        x = self._dropout(x, "logits")
         options = {"kernel_initializer": self.initializer(), "dtype": "float32", "name": "logits"}
         x = keras.layers.Dense(classes, **options)(x)
-        if self.recipe.head == "logits":
-            return x
-        return keras.layers.Softmax(dtype="float32", name="softmax")(x)
+        softmax = keras.layers.Softmax(dtype="float32", name="softmax")
+        return x if self.recipe.head == "logits" else softmax(x)
 
     def _dropout(self, x, name: str):
+        if not self.recipe.dropout:
+            return x
         seed = self.next_seed()
         return keras.layers.Dropout(self.recipe.dropout, seed=seed, name=f"{name}_dropout")(x)
 

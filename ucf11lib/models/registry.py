@@ -40,9 +40,8 @@ def build(
     except ValueError as error:
         if "negative" not in str(error) and "zero" not in str(error):
             raise
-        sequences = f"sequences of {window} frames of {size}x{size}"
-        raise UserError(f"{name}: {sequences} are smaller than its pools; give a larger --window "
-                        "or --size") from None  # fmt: skip
+        small = f"sequences of {window} frames of {size}x{size} are smaller than its pools"
+        raise UserError(f"{name}: {small}; give a larger --window or --size") from None
     return keras.Model(frames, logits, name=name)
 
 
@@ -60,6 +59,6 @@ def load(run: Run) -> keras.Model:
     expected = (run.data.window, run.data.size, run.data.size, 3), (len(run.data.classes),)
     if (model.input_shape[1:], model.output_shape[1:]) != expected:
         actual = f"{model.input_shape[1:]} to {model.output_shape[1:]}"
-        raise UserError(f"{path}: maps {actual}, its configuration {expected[0]} to {expected[1]}; "
-                        "train again")  # fmt: skip
+        asked = f"its configuration {expected[0]} to {expected[1]}"
+        raise UserError(f"{path}: maps {actual}, {asked}; train again")
     return model

@@ -8,8 +8,8 @@ channels, doubled at each pool, two dense layers of 2048 and 500 outputs; six co
 from ucf11lib.backend import keras
 from ucf11lib.models.layers import Builder, fold_time, unfold_time
 
-# Channels of each block's convolutions, and the pool after it.
-BLOCKS = (((64,), (2, 2)), ((128,), (2, 2)), ((256, 256), (2, 2)), ((512, 512), (2, 2)))
+CHANNELS = (64, 128, 256, 256, 512, 512)  # of the convolutions
+POOLS = ((2, 2), (2, 2), None, (2, 2), None, (2, 2))
 
 
 def vgg9(x, make: Builder, classes: int):
@@ -20,7 +20,9 @@ def vgg9(x, make: Builder, classes: int):
     -> (N, 15000) -> (N, classes), at width 1.
     """
     window = x.shape[1]
-    x = make.conv_blocks(fold_time(x), BLOCKS, (3, 3))
+    x = fold_time(x)
+    for number, (channels, pool) in enumerate(zip(CHANNELS, POOLS, strict=True), 1):
+        x = make.conv(x, channels, (3, 3), f"conv{number}", pool)
     x = keras.layers.Flatten(name="flatten")(x)
     x = make.dense(x, 2048, "dense1")
     x = make.dense(x, 2048, "dense2")

@@ -9,7 +9,7 @@ import itertools
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import jinja2
@@ -82,21 +82,30 @@ def select_runs(
                 sets.setdefault(key, {})[flat["model"]] = run
     complete = {key: one for key, one in sets.items() if set(one) >= set(REPORTED)}
     if not complete:
-        raise UserError("no finished runs of all three models on the same data; make them with "
-                        "'make report'")  # fmt: skip
+        missing = "no finished runs of all three models on the same data"
+        raise UserError(f"{missing}; make them with 'make report'")
     runs = complete.get((*preferred, 0)) or next(iter(complete.values()))
     return {model: runs[model] for model in REPORTED}
 
 
 def _context(runs: dict[str, Run], figures: Path, work: Path) -> dict:
-    """Return the values and functions that the templates use."""
-    numbers = itertools.count(1)
+    """Return the values and functions that the templates use; they number tables and figures."""
+    table_numbers, figure_numbers = itertools.count(1), itertools.count(1)
 
     def caption(words: str) -> Markdown:
-        return Markdown(f": **Table {next(numbers)}.** {words}")
+        return Markdown(f": **Table {next(table_numbers)}.** {words}")
 
     def table(words: str, *rows_and_columns) -> Markdown:
         return Markdown(f"{tables.pipe_table(*rows_and_columns)}\n\n{caption(words)}")
+
+    def figure(name: str, words: str, source: str, width: str = "100%") -> Markdown:
+        if not (figures / name).exists():
+            path = paths.display(figures / name)
+            raise UserError(f"{path}: no such figure; make it with 'make report'")
+        shutil.copyfile(figures / name, work / name)
+        inline = ".inline-svg " if name.endswith(".svg") else ""
+        image = f"![**Figure {next(figure_numbers)}.** {words}]({name}){{{inline}width={width}}}"
+        return Markdown(f"<!-- {name}: {source} -->\n\n{image}")
 
     first = runs[REPORTED[0]]
     return {
@@ -106,8 +115,8 @@ def _context(runs: dict[str, Run], figures: Path, work: Path) -> dict:
         "synthetic": first.config.data.source == "synthetic",
         "metrics": metrics_table(runs).reset_index(names="model"),
         "pairs": lambda: evaluation.pairs_table({name: run.held_out for name, run in runs.items()}),
-        "figure": _figure_numbers(figures, work), "caption": caption, "table": table,
-        "tables": tables, "cards": cards, "text": text, "vars": vars, "measured": measured,
+        "figure": figure, "caption": caption, "table": table, "measured": measured,
+        "tables": tables, "cards": cards, "text": text, "vars": vars,
         "summary": summary_table, "amplification": amplification, "bars": bars_table,
     }  # fmt: skip
 
@@ -135,7 +144,7 @@ def fill(template: str, context: Mapping) -> str:
     try:
         return environment.get_template(template).render(context)
     except (jinja2.TemplateError, LookupError, TypeError, ValueError) as error:
-        raise RunFailed(f"report/{template}: {' '.join(str(error).split())[:300]}") from None
+        raise RunFailed(f"report/{template}: {_one_line(error)}") from None
 
 
 def _as_text(value: object) -> str:
@@ -158,48 +167,35 @@ def update_readme(runs: Mapping[str, Run]) -> None:
         temporary.write_text(page)
 
 
-def _figure_numbers(figures: Path, work: Path) -> Callable[..., Markdown]:
-    """Return the template's `figure(name, caption, source)`, which counts, and copies its file."""
-    numbers = itertools.count(1)
-
-    def figure(name: str, caption: str, source: str, width: str = "100%") -> Markdown:
-        if not (figures / name).exists():
-            path = paths.display(figures / name)
-            raise UserError(f"{path}: no such figure; make it with 'make report'")
-        shutil.copyfile(figures / name, work / name)
-        inline = ".inline-svg " if name.endswith(".svg") else ""
-        image = f"![**Figure {next(numbers)}.** {caption}]({name}){{{inline}width={width}}}"
-        return Markdown(f"<!-- {name}: {source} -->\n\n{image}")
-
-    return figure
-
-
 def _html(report: str, work: Path) -> Path:
-    path = work / "report.html"
-    options = ["--standalone", "--embed-resources", f"--resource-path={work}", "--mathml", "--toc",
-               "--number-sections", f"--css={paths.REPORT / 'report.css'}"]  # fmt: skip
-    _pandoc(report, "html5", path, options)
-    return path
+    options = ["--standalone", "--embed-resources", f"--resource-path={work}", "--mathml", "--toc"]
+    options += ["--number-sections", f"--css={paths.REPORT / 'report.css'}"]
+    return _pandoc(report, "html5", work / "report.html", options)
 
 
 def _pdf(report: str, work: Path) -> Path:
-    source = work / "report.typ"
-    path = work / "report.pdf"
     options = ["--standalone", f"--include-in-header={paths.REPORT / 'report.typ'}"]
     options += ["--variable=papersize:a4", "--variable=fontsize:10pt"]
-    _pandoc(report, "typst", source, [*options, "--variable=section-numbering:1.1"])
+    options += ["--variable=section-numbering:1.1"]
+    source = _pandoc(report, "typst", work / "report.typ", options)
+    path = work / "report.pdf"
     fonts = [matplotlib.get_data_path() + "/fonts/ttf"]  # the figures' own
+    same_everywhere = {"font_paths": fonts, "ignore_system_fonts": True, "timestamp": 0}
     try:
-        typst.compile(str(source), output=str(path), root=str(work), font_paths=fonts,
-                      ignore_system_fonts=True, timestamp=0)  # fmt: skip
+        typst.compile(str(source), output=str(path), root=str(work), **same_everywhere)
     except typst.TypstError as error:
         raise RunFailed(f"report/report.md: typst: {error}") from None
     return path
 
 
-def _pandoc(report: str, form: str, path: Path, options: list[str]) -> None:
+def _pandoc(report: str, form: str, path: Path, options: list[str]) -> Path:
     arguments = {"format": "markdown-smart", "outputfile": str(path), "extra_args": options}
     try:
         pypandoc.convert_text(report, form, **arguments)
     except (RuntimeError, UnicodeError) as error:
-        raise RunFailed(f"report/report.md: pandoc: {' '.join(str(error).split())[:300]}") from None
+        raise RunFailed(f"report/report.md: pandoc: {_one_line(error)}") from None
+    return path
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]

@@ -49,7 +49,9 @@ def frequent_errors(confusion: np.ndarray, classes: Sequence[str], most: int = 3
     """Return the most frequent confusions, "walking predicted as biking (7 of 50)", or "none"."""
     wrong = confusion * ~np.eye(len(classes), dtype=bool)
     order = np.argsort(-wrong, axis=None, kind="stable")[:most]
-    places = [(*np.unravel_index(place, wrong.shape), int(wrong.flat[place])) for place in order]
-    errors = [f"{classes[true]} predicted as {classes[predicted]} ({n} of {confusion[true].sum()})"
-              for true, predicted, n in places if n]  # fmt: skip
+    errors = []
+    for true, predicted in zip(*np.unravel_index(order, wrong.shape), strict=True):
+        if count := wrong[true, predicted]:
+            share = f"{count} of {confusion[true].sum()}"
+            errors.append(f"{classes[true]} predicted as {classes[predicted]} ({share})")
     return "; ".join(errors) or "none"

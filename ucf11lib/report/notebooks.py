@@ -31,8 +31,8 @@ def check_parameters(path: Path, names: Sequence[str]) -> None:
     """Raise a `UserError` unless the notebook declares all `names`: papermill only logs it."""
     declared = papermill.inspect_notebook(str(path))
     if unknown := [name for name in names if name not in declared]:
-        raise UserError(f"{paths.display(path)}: unknown parameter {', '.join(unknown)}; it "
-                        f"declares {', '.join(declared)}")  # fmt: skip
+        what = f"unknown parameter {', '.join(unknown)}; it declares {', '.join(declared)}"
+        raise UserError(f"{paths.display(path)}: {what}")
 
 
 def run_notebook(path: Path, folder: Path, parameters: dict[str, str]) -> None:
@@ -59,14 +59,14 @@ def run_notebook(path: Path, folder: Path, parameters: dict[str, str]) -> None:
         cells = [cell.source for cell in nbformat.read(path, as_version=4).cells]
         number = cells.index(error.source) + 1
         what = f"{path.name}, cell {number}: {error.ename}: {error.evalue}"
-        raise RunFailed(f"{what}; see {paths.display(failed)}; the old results were not changed; "
-                        "the same command resumes") from None  # fmt: skip
+        remedy = "the old results were not changed; the same command resumes"
+        raise RunFailed(f"{what}; see {paths.display(failed)}; {remedy}") from None
     except KeyboardInterrupt:  # nbclient's task of the cell ends with an error that none awaits
         ensure_event_loop().set_exception_handler(lambda loop, context: None)
         raise
     except DeadKernelError:
-        raise RunFailed(f"{path.name}: its kernel was killed, most often for memory; try --profile "
-                        "smoke") from None  # fmt: skip
+        killed = f"{path.name}: its kernel was killed, most often for memory"
+        raise RunFailed(f"{killed}; try --profile smoke") from None
     body, _ = HTMLExporter(embed_images=True).from_filename(str(executed))
     (folder / "notebooks").mkdir(exist_ok=True)
     (folder / "notebooks" / f"{path.stem}.html").write_text(body)

@@ -9,7 +9,6 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from ucf11lib import paths
@@ -22,22 +21,16 @@ PARTIAL = ".partial-report-"
 DEFAULT = {"profile": "quick", "source": "synthetic", "data": "", "split": "group"}
 
 
-@dataclass(frozen=True)
-class Target:
-    """The folders of the figures, of the executed notebooks, and of the report."""
+def targets(parameters: dict[str, str]) -> tuple[Path, Path, Path | None]:
+    """Return the folders of figures, executed notebooks and report (None: the checkout's own).
 
-    figures: Path
-    notebooks: Path
-    report: Path | None
-
-    @classmethod
-    def of(cls, parameters: dict[str, str]) -> "Target":
-        """The checkout for the default parameters, else a folder of their own under runs/."""
-        if parameters == DEFAULT:
-            return cls(paths.FIGURES, paths.REPORT / "notebooks", None)
-        config = RunConfig.of(model="all", **parameters)
-        own = paths.runs_dir() / config.name.replace("all-repaired", "report").replace("-seed0", "")
-        return cls(own / "figures", own / "notebooks", own)
+    They are in the checkout for the default parameters, else in a folder of their own under runs/.
+    """
+    if parameters == DEFAULT:
+        return paths.FIGURES, paths.REPORT / "notebooks", None
+    config = RunConfig.of(model="all", **parameters)
+    own = paths.runs_dir() / config.name.replace("all-repaired", "report").replace("-seed0", "")
+    return own / "figures", own / "notebooks", own
 
 
 def reproduce(
@@ -57,7 +50,7 @@ def reproduce(
     folder = str(Path(data).resolve()) if data else ""
     parameters = {"profile": profile, "source": source, "data": folder, "split": split}
     notebooks = select_notebooks(only)
-    target = Target.of(parameters)
+    figures, executed, report = targets(parameters)
     for path in notebooks:
         check_parameters(path, [*parameters, "figures_dir"])
     RunConfig.of(model="c3d", **parameters)
@@ -68,13 +61,12 @@ def reproduce(
         for number, path in enumerate(notebooks, 1):
             _run(f"[{number}/{len(notebooks)}] {path.stem}", path, work, parameters)
         if not only:  # built first, so that one that cannot be built changes nothing
-            figures = work / "figures"
-            for path in build(runs, to=target.report, figures_dir=figures, data=parameters):
+            for path in build(runs, to=report, figures_dir=work / "figures", data=parameters):
                 print(f"report: {paths.display(path)}")
-        for kind, place in (("figures", target.figures), ("notebooks", target.notebooks)):
-            _move_files(work / kind, place)
-    print(f"executed notebooks: {paths.display(target.notebooks)}")
-    return target.notebooks
+        _move_files(work / "figures", figures)
+        _move_files(work / "notebooks", executed)
+    print(f"executed notebooks: {paths.display(executed)}")
+    return executed
 
 
 @contextlib.contextmanager

@@ -44,18 +44,16 @@ def pipe_table(rows: pd.DataFrame, columns: Mapping[str, str] | None = None) -> 
     default each column is under its own name.
     """
     columns = columns or {name: f"{{{name}}}" for name in rows}
+    cells = _Cells()
     lines = [list(columns), [":---"] * len(columns)]
     for row in rows.to_dict("records"):
-        lines.append([_cell(template, row) for template in columns.values()])
+        line = []
+        for template in columns.values():
+            names = [name for _, name, _, _ in cells.parse(template) if name]
+            missing = any(pd.isna(row[name]) for name in names)
+            line.append("none" if missing else cells.format(template, **row))
+        lines.append(line)
     return Markdown("\n".join("| " + " | ".join(line) + " |" for line in lines))
-
-
-def _cell(template: str, row: Mapping[str, object]) -> str:
-    cells = _Cells()
-    names = [name for _, name, _, _ in cells.parse(template) if name]
-    if any(pd.isna(row[name]) for name in names):
-        return "none"
-    return cells.vformat(template, (), row)
 
 
 def study_rows(name: str, **equal: object) -> pd.DataFrame:

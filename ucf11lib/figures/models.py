@@ -1,0 +1,208 @@
+"""How good trained models are: over epochs, by class, by condition, by confidence, side by side."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator, NullLocator
+
+from ucf11lib.figures.style import GREY, SMALL, colours, heat, legend, mark, page, percent_axis
+from ucf11lib.text import display_name, percent
+
+MAX_LINEAR_LOSS = 10  # a run that blew up would press all others flat
+
+
+def history(runs: Mapping[str, pd.DataFrame], *, chance_loss: float, note: str) -> Figure:
+    """Loss (left) and accuracy (right) over the epochs, as figure 4 of the report.
+
+    `runs` has for each name the columns `epoch, loss, accuracy, val_loss, val_accuracy`; training
+    is thin and dashed, validation solid. Lines mark the report's 75 %, and `chance_loss`, that of a
+    guess: ln(classes).
+    """
+    dashed = {"linestyle": "--", "linewidth": 0.9}
+    with page(9, 3.4, note) as figure:
+        loss, accuracy = figure.subplots(1, 2)
+        for title, axes in (("loss", loss), ("accuracy", accuracy)):
+            for name, colour in colours(runs).items():
+                table = runs[name]
+                axes.plot(table["epoch"], table[title], color=colour, **dashed)
+                solid = {"color": colour, "markersize": 2.5, "label": display_name(name)}
+                axes.plot(table["epoch"], table[f"val_{title}"], "o-", **solid)
+            axes.set(title=title, xlabel="epoch")
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+            axes.grid(axis="y")
+        mark(loss, chance_loss, f"chance\n{chance_loss:.2f}")
+        values = pd.concat(runs.values())[["loss", "val_loss"]].to_numpy(float)
+        if np.max(values[np.isfinite(values)], initial=0) > MAX_LINEAR_LOSS:
+            loss.set_yscale("log")
+        else:
+            loss.set_ylim(bottom=0)
+        accuracy.set_ylim(0, 1)
+        percent_axis(accuracy.yaxis)
+        mark(accuracy, 0.75, "75 %")
+        training = Line2D([], [], color=GREY, label="training", **dashed)
+        validation = Line2D([], [], color=GREY, label="validation")
+        legend(figure, 6, training, validation)
+    return figure
+
+
+def confusion(counts: np.ndarray, classes: Sequence[str], *, note: str, title: str = "") -> Figure:
+    """Confusion matrix: colour is the share of the true class's sequences, text number and share.
+
+    `counts` is int (classes, classes), rows are true classes; a row without sequences stays grey.
+    `classes` are display names in label order.
+    """
+    table = pd.DataFrame(np.asarray(counts))
+    totals = table.sum(axis=1)
+    shares = table.div(totals, axis=0).to_numpy()
+    pairs = zip(table.to_numpy().flat, shares.flat, strict=True)
+    texts = [f"{count}\n{percent(share)}" if count else "" for count, share in pairs]
+    rows = [f"{name} ({total})" for name, total in zip(classes, totals, strict=True)]
+    side = 0.52 * len(classes)
+    with page(side + 3, side + 1.7, note) as figure:
+        axes = figure.subplots()
+        heat(axes, shares, texts, square=True, cbar_kws={"shrink": 0.6})
+        bar = axes.collections[0].colorbar.ax
+        bar.set_ylabel("share of the true class")
+        percent_axis(bar.yaxis)
+        axes.set_xticks(axes.get_xticks(), classes, rotation=40, ha="right", rotation_mode="anchor")
+        axes.set_yticks(axes.get_yticks(), rows, rotation=0)
+        axes.set(title=title, xlabel="predicted", ylabel="true (sequences)")
+    return figure
+
+
+def per_class(
+    accuracies: Mapping[str, Sequence[float]], classes: Sequence[str], *, note: str
+) -> Figure:
+    """Accuracy of each class, a class a row in label order from top to bottom, a bar a model.
+
+    `accuracies` has for each name one accuracy a class, 0..1; NaN where validation has none of it.
+    """
+    height = 0.8 / len(accuracies)
+    with page(7, 1 + len(classes) * (0.12 + 0.15 * len(accuracies)), note) as figure:
+        axes = figure.subplots()
+        rows = _label_rows(axes, classes, len(accuracies), height)
+        for (name, colour), y in zip(colours(accuracies).items(), rows, strict=True):
+            values = np.asarray(accuracies[name], float)
+            look = {"color": colour, "label": display_name(name)}
+            bars = axes.barh(y, np.nan_to_num(values), height * 0.9, **look)
+            texts = ["not in validation" if np.isnan(v) else percent(v) for v in values]
+            axes.bar_label(bars, texts, padding=2, fontsize=SMALL, color=GREY)
+        axes.set(xlim=(0, 1.08), xlabel="accuracy")
+        legend(figure, 6)
+    return figure
+
+
+def conditions(tables: Mapping[str, pd.DataFrame], *, chance: float, note: str) -> Figure:
+    """Accuracy under each condition, a condition a row, a dot a model, with 95 % intervals.
+
+    `tables` has for each name what `evaluation.conditions_table` returns, the same conditions in
+    all; the intervals are over groups. `chance`, 0..1, is marked by a line. A hollow dot is a model
+    that answered every sequence alike.
+    """
+    names = next(iter(tables.values())).index
+    dot = {"marker": "o", "markersize": 4.5, "linewidth": 1}
+    handles, any_hollow = [], False
+    with page(7, 1.1 + len(names) * (0.16 + 0.12 * len(tables)), note) as figure:
+        axes = figure.subplots()
+        axes.axhline(0.5, color=GREY, linewidth=0.7)
+        rows = _label_rows(axes, names, len(tables), min(0.22, 0.8 / len(tables)))
+        for (name, colour), y in zip(colours(tables).items(), rows, strict=True):
+            table = tables[name]
+            axes.hlines(y, table["low"], table["high"], color=colour, linewidth=1)
+            hollow = table["answers"] == 1
+            style = {"edgecolors": colour, "linewidths": 1, "zorder": 3}
+            axes.scatter(table["accuracy"], y, 22, np.where(hollow, "white", colour), **style)
+            handles.append(Line2D([], [], color=colour, label=display_name(name), **dot))
+            any_hollow |= hollow.any()
+        axes.set(xlim=(0, 1), xlabel="accuracy")
+        axes.axvline(chance, color=GREY, linestyle=":", linewidth=1)
+        place = {"xytext": (0, 3), "textcoords": "offset points", "ha": "center"}
+        place |= {"xycoords": ("data", "axes fraction"), "color": GREY, "fontsize": SMALL}
+        axes.annotate(f"chance {percent(chance)}", (chance, 1), **place)
+        if any_hollow:
+            dot |= {"linestyle": "", "markerfacecolor": "white", "color": GREY}
+            handles.append(Line2D([], [], label="one answer for all", **dot))
+        legend(figure, 4, *handles)
+    return figure
+
+
+def _label_rows(axes: Axes, names: Sequence[str], marks: int, step: float) -> list[np.ndarray]:
+    """Label rows from top to bottom, and x with shares; return the heights of each row's marks."""
+    axes.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x")
+    percent_axis(axes.xaxis)
+    return [np.arange(len(names)) + (mark - (marks - 1) / 2) * step for mark in range(marks)]
+
+
+def reliability(
+    tables: Mapping[str, pd.DataFrame], eces: Mapping[str, float], *, note: str
+) -> Figure:
+    """Accuracy by confidence (above), and how many sequences have that confidence (below).
+
+    A calibrated model is on the diagonal; one below it is overconfident. `tables` has for each name
+    what `evaluation.reliability_table` returns; `eces` the expected calibration error, 0..1: the
+    dots' mean vertical distance from the diagonal, weighted by sequences.
+    """
+    with page(4.6, 5, note) as figure:
+        above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+        above.plot([0, 1], [0, 1], color=GREY, linestyle=":", linewidth=1)
+        for name, colour in colours(tables).items():
+            table = tables[name]
+            filled = table[table["count"] > 0]
+            label = f"{display_name(name)}, ECE {percent(eces[name], 1)}"
+            line = {"color": colour, "markersize": 3.5, "clip_on": False}  # 100 % is not cut
+            above.plot(filled["confidence"], filled["accuracy"], "o-", label=label, **line)
+            edges = [*table["low"], table["high"].iloc[-1]]
+            below.stairs(table["count"] / table["count"].sum(), edges, color=colour, linewidth=1.5)
+        above.set(ylabel="accuracy", xlim=(0, 1), ylim=(0, 1))
+        below.set(xlabel="confidence", ylabel="sequences", ylim=(0, None))
+        for axis in (above.yaxis, below.yaxis, below.xaxis):
+            percent_axis(axis)
+        for axes in (above, below):
+            axes.grid()
+        legend(figure, 3)
+    return figure
+
+
+def comparison(table: pd.DataFrame, *, note: str) -> Figure:
+    """Accuracy, training time and size of each model.
+
+    `table` has a row a model, named by the index; columns `accuracy` (0..1), `seconds`,
+    `seconds_to_75` (NaN if never), `parameters`.
+    """
+    y = range(len(table))
+    sizes = table["parameters"]
+    to_75 = ["never 75 %" if math.isnan(t) else f"75 % at {t:,.0f}" for t in table["seconds_to_75"]]
+    texts = {
+        "accuracy": [percent(share, 1) for share in table["accuracy"]],
+        "seconds": [f"{t:,.0f}\n{when}" for t, when in zip(table["seconds"], to_75, strict=True)],
+        "parameters": [f"{n / 1e6:.1f} M" if n >= 1e6 else f"{n / 1e3:.0f} k" for n in sizes],
+    }
+    with page(9, 1.1 + 0.42 * len(table), note) as figure:
+        panels = figure.subplots(1, 3, sharey=True)
+        for axes, (column, labels) in zip(panels, texts.items(), strict=True):
+            bars = axes.barh(y, table[column], 0.62, color=colours(table.index).values())
+            axes.bar_label(bars, labels, padding=3, fontsize=SMALL)
+            axes.tick_params(axis="y", length=0)
+        accuracy, seconds, parameters = panels
+        names = list(map(display_name, table.index))
+        accuracy.set(ylim=(len(table) - 0.5, -0.5), yticks=y, yticklabels=names)
+        accuracy.set(title="validation accuracy", xlim=(0, 1.25), xticks=[0, 0.25, 0.5, 0.75, 1])
+        accuracy.axvline(0.75, color=GREY, linestyle=":", linewidth=1)
+        percent_axis(accuracy.xaxis)
+        diamond = {"marker": "D", "markersize": 4.5, "color": "black", "markeredgecolor": "white"}
+        seconds.plot(table["seconds_to_75"], y, linestyle="", **diamond)
+        seconds.set(
+            title="training time, s (mark: at 75 %)", xlim=(0, 1.6 * table["seconds"].max())
+        )
+        seconds.xaxis.set_major_locator(MaxNLocator(5))
+        lowest = 10 ** math.floor(math.log10(sizes.min()) - 0.3)
+        parameters.set(title="parameters", xscale="log", xlim=(lowest, 8 * sizes.max()))
+        parameters.xaxis.set_minor_locator(NullLocator())
+    return figure
