@@ -52,7 +52,6 @@ def test_load_yaml_base_holds_for_every_model(grid):
         ("base: {model: c3d}\ngrid: {seed: [x]}", "seed='x'"),
         ("base: {model: c3d}\ngrid: {seed: [0], seed: [1]}", "key 'seed' is repeated"),
         ("grid: {model: [c3d, resnet]}", "unknown model 'resnet'"),
-        ("a: &a [x, x]\ngrid: {seed: *a}", "aliases"),
         ("\x00", "unacceptable character"),
         ("grid: " + 2000 * "[", "grid"),
         (f"base: {{model: c3d}}\ngrid: {HUGE}", "1000000000 runs: more than 10000"),

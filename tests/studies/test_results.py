@@ -45,7 +45,6 @@ def test_load_returns_what_was_written(study, own_results):
     loaded = results.load("s")
     assert loaded == written
     assert loaded.source == ["synthetic data"]
-    assert loaded.axes == {"rate": ["0.1"]}
     assert "trace" not in loaded.formatted()
     assert "0.500" in loaded.formatted()
     assert loaded.note == f"synthetic data; python -m ucf11lib study s, {loaded.date}"

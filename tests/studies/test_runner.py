@@ -41,7 +41,7 @@ def test_run_study_failed_run_does_not_stop_the_others(tmp_path):
     for folder in (own, own.with_name(f"{first.name}-{first.digest}")):
         folder.mkdir(parents=True)
         (folder / "thesis.tex").write_text("x")
-    later = replace(STUDY, then=lambda rows: pytest.fail("not with a run missing"))
+    later = replace(STUDY, then=(lambda rows: pytest.fail("not with a run missing"),))
     with pytest.raises(RunFailed, match=f"1 of 2 runs failed; {first.name}: failed: .*else"):
         run_study(later, "x", file=tmp_path / "r.json", workers=1)
     table = read_json(tmp_path / "r.json", Results, "").table
@@ -52,10 +52,11 @@ def test_run_study_failed_run_does_not_stop_the_others(tmp_path):
 
 def test_run_study_adds_the_rows_of_further_stages(tmp_path):
     second = Study("b", "", SHORT, {"part": {"two": {}}}, (), measure=lambda config: [{"x": 3}])
-    first = replace(second, axes={"part": {"one": {}}}, then=lambda rows: second)
+    third = replace(second, axes={"part": {"three": {}}})
+    first = replace(second, axes={"part": {"one": {}}}, then=(lambda rows: second, third))
     run_study(first, "x", file=tmp_path / "r.json")
     table = read_json(tmp_path / "r.json", Results, "").table
-    rows = {"part": ["one", "two"], "seed": [0, 0], "status": ["ok", "ok"], "x": [3, 3]}
+    rows = {"part": ["one", "two", "three"], "seed": [0] * 3, "status": ["ok"] * 3, "x": [3] * 3}
     assert table.to_dict("list") == rows
 
 

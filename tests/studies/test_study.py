@@ -1,13 +1,12 @@
 from dataclasses import replace
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from ucf11lib.errors import UserError
 from ucf11lib.runs import REPORTED, RunConfig
 from ucf11lib.studies import STUDIES
-from ucf11lib.studies.study import Study, added_up, in_turn, over, repaired, weizmann
+from ucf11lib.studies.study import Study, added_up, over, repaired, weizmann
 
 
 def make(base, axes, seeds=()):
@@ -42,15 +41,6 @@ def test_points_with_an_unknown_model(tiny):
 def test_changes_of_real_video_name_the_folder(tiny):
     (config,) = make(tiny, {"data": {"Weizmann": weizmann}}).points(Path("/videos"))
     assert (config.data.source, config.data.folder) == ("videos", "/videos/weizmann")
-
-
-def test_in_turn_stages_follow_each_other(tiny):
-    a, b, c = (make(tiny, {"part": {name: {}}}) for name in "abc")
-    first = in_turn(a, b, c)
-    second = first.then(pd.DataFrame())
-    third = second.then(pd.DataFrame())
-    assert [dict(s.axes) for s in (first, second, third)] == [dict(s.axes) for s in (a, b, c)]
-    assert third.then is None
 
 
 @pytest.mark.parametrize("model", REPORTED)

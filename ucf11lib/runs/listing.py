@@ -1,5 +1,6 @@
 """Many run folders at once: which there are, how far they are, what they measured."""
 
+import contextlib
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +12,9 @@ from ucf11lib import paths
 from ucf11lib.errors import UserError
 from ucf11lib.runs.folder import Run, lock_file
 from ucf11lib.text import duration
+
+COLUMNS = ["run", "status", "model", "recipe", "profile", "data", "split", "seed", "epoch",
+           "epochs", "accuracy", "age"]  # fmt: skip
 
 
 def list_runs(folder: Path | str | None = None) -> list[Run]:
@@ -29,19 +33,16 @@ def runs_table(folder: Path | str | None = None) -> pd.DataFrame:
     """
     folder = Path(folder) if folder else paths.runs_dir()
     if not folder.is_dir():
-        raise UserError(f"{paths.display(folder)}: no such folder; train a model first, or give "
-                        "another with --runs")  # fmt: skip
-    rows = [_row(path.parent, folder) for path in sorted(folder.glob("[!.]*/config.json"))]
-    columns = ["run", "status", "model", "recipe", "profile", "data", "split", "seed"]
-    columns += ["epoch", "epochs", "accuracy", "age"]
-    return pd.DataFrame(rows, columns=columns, dtype=object)
+        remedy = "train a model first, or give another with --runs"
+        raise UserError(f"{paths.display(folder)}: no such folder; {remedy}")
+    rows = [_row(Run(path.parent)) for path in sorted(folder.glob("[!.]*/config.json"))]
+    return pd.DataFrame(rows, columns=COLUMNS, dtype=object)
 
 
-def _row(path: Path, folder: Path) -> dict:
-    run = Run(path)
-    row = {"run": str(path.relative_to(folder)), "status": "unreadable"}
-    try:
-        config = run.config
+def _row(run: Run) -> dict:
+    row = {"run": run.path.name, "status": "unreadable"}
+    with contextlib.suppress(UserError, OSError):  # a folder may hold anything, and may vanish
+        config, path = run.config, run.path
         row |= {"model": config.model, "recipe": config.recipe.name, "profile": config.profile.name}
         row |= {"data": run.data.data_kind, "split": config.split.kind, "seed": config.seed}
         history = run.history if (path / "history.csv").exists() else pd.DataFrame()
@@ -51,8 +52,6 @@ def _row(path: Path, folder: Path) -> dict:
         unfinished = "running" if paths.is_locked(lock_file(path)) else "interrupted"
         finished = (path / "metrics.json").is_file()
         row["status"] = run.metrics["status"] if finished else unfinished
-    except (UserError, OSError):  # a folder may hold anything, and may vanish in the meantime
-        return row
     return row
 
 
@@ -76,9 +75,7 @@ def metrics_table(runs: Mapping[str, Run]) -> pd.DataFrame:
     """
     keys = ["accuracy_clip", "accuracy_batch_mean", "top2", "macro_f1", "ece", "seconds"]
     keys += ["seconds_to_75", "sequences_per_second", "parameters"]
-    rows = {}
-    for name, run in runs.items():
-        low, high = run.metrics["interval"] or (np.nan, np.nan)
-        values = [np.nan if run.metrics[key] is None else run.metrics[key] for key in keys]
-        rows[name] = [run.metrics["accuracy"], low, high, *values]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=["accuracy", "low", "high", *keys])
+    table = pd.DataFrame([run.metrics for run in runs.values()], index=list(runs))
+    ends = [run.metrics["interval"] or (np.nan, np.nan) for run in runs.values()]
+    table[["low", "high"]] = ends
+    return table[["accuracy", "low", "high", *keys]].apply(pd.to_numeric)  # None becomes NaN

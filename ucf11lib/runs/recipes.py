@@ -1,9 +1,7 @@
 """How to train: recipes (the method) and profiles (the size of network and run).
 
-Recipe `2019` is the report's: all weights from N(0, 0.1), Adam 1e-3, batch 16, stop at 75 %
-validation accuracy; and for C3D the softmax head whose output the loss softmaxes again. Recipe
-`repaired` is the same architectures with `REPAIRS` and `FIXED_LENGTH`. The recipes in `PEERS` are
-for comparison: what others published for UCF-11, on our networks.
+Recipe `2019` is the report's, with C3D's softmax head whose output the loss softmaxes again;
+`repaired` is that with `REPAIRS` and `FIXED_LENGTH`. Those in `PEERS` are for comparison.
 """
 
 from dataclasses import asdict, dataclass, replace
@@ -78,14 +76,13 @@ class Profile:
 
 
 # Changes from the 2019 recipe; measured effects: report/results/repairs.json.
+OF_ALL_MODELS = {"init": "he", "inputs": "sequence", "flip": True, "shift": 4}
+REPAIRS_DEFAULT = OF_ALL_MODELS | {"learning_rate": 2e-3}
 REPAIRS = {
-    "c3d": {"head": "logits", "init": "he", "inputs": "sequence", "flip": True, "shift": 4},
-    "vgg9": {"init": "he", "inputs": "sequence", "flip": True, "shift": 4, "learning_rate": 2e-3},
+    "c3d": OF_ALL_MODELS | {"head": "logits"},
+    # A single frame has no mean frame of its own to subtract.
+    "frame_cnn": REPAIRS_DEFAULT | {"inputs": "dataset"},
 }
-# CNN+LSTM's, and those of a model that has none of its own.
-REPAIRS_DEFAULT = REPAIRS["vgg9"]
-# A single frame has no mean frame of its own to subtract.
-REPAIRS["frame_cnn"] = REPAIRS_DEFAULT | {"inputs": "dataset"}
 # A run that stops on the accuracy that it reports is biased; a repaired run has a fixed length.
 FIXED_LENGTH = {"schedule": "cosine", "warmup": 0.05, "batch_size": 8, "target_accuracy": None}
 
@@ -95,45 +92,40 @@ FIXED_LENGTH = {"schedule": "cosine", "warmup": 0.05, "batch_size": 8, "target_a
 OF_BOTH_PEERS = {"inputs": "unit", "learning_rate": 1e-4, "target_accuracy": None}
 PEERS = {
     # https://github.com/MekkaSiekka/C3D-UCF11-Tensorflow, c3d_UCF11.py
-    "peer_c3dsmall": {"init_std": 0.01, "batch_size": 10},
+    "peer_c3dsmall": OF_BOTH_PEERS | {"init_std": 0.01, "batch_size": 10},
     # https://github.com/nikhilasm/ecse4850, project5/final_project.py; Keras's random_normal has
     # the standard deviation 0.05
-    "peer_cnnlstm": {"init_std": 0.05, "batch_size": 8, "flip": True},
+    "peer_cnnlstm": OF_BOTH_PEERS | {"init_std": 0.05, "batch_size": 8, "flip": True},
 }
 RECIPES = ("repaired", "2019", *PEERS)
-PROFILES = ("smoke", "quick", "full")
 
-# Width and epochs of the quick profile: what two cores do in one to two minutes.
-QUICK = {"c3d": (0.125, 3), "vgg9": (0.125, 4)}
-QUICK_DEFAULT = (0.25, 5)
-QUICK_STEPS = 120
+# Width, epochs and steps an epoch of profile quick: what two cores do in one to two minutes.
+QUICK = {"c3d": (0.125, 3, 120), "vgg9": (0.125, 4, 120)}
+QUICK_DEFAULT = (0.25, 5, 120)
 
 
 def named_recipe(name: str, model: str) -> Recipe:
     """Return the recipe called `name` for `model`; raises `UserError` on an unknown one."""
     check_name(name, RECIPES, "recipe")
     if name in PEERS:
-        return Recipe(name, **OF_BOTH_PEERS, **PEERS[name])
-    original = Recipe("2019", head="softmax" if model == "c3d" else "logits")
+        return Recipe(name, **PEERS[name])
+    original = Recipe(name, head="softmax" if model == "c3d" else "logits")
     if name == "2019":
         return original
-    return replace(original, name=name, **REPAIRS.get(model, REPAIRS_DEFAULT), **FIXED_LENGTH)
+    return replace(original, **REPAIRS.get(model, REPAIRS_DEFAULT), **FIXED_LENGTH)
 
 
 def named_profile(name: str, model: str) -> Profile:
     """Return the profile called `name` for `model`; raises `UserError` on an unknown one."""
-    check_name(name, PROFILES, "profile")
-    if name == "full":
-        return Profile(name, width=1.0, epochs=128, steps_per_epoch=256)
-    if name == "smoke":
-        return Profile(name, width=0.0625, epochs=2, steps_per_epoch=3)
-    width, epochs = QUICK.get(model, QUICK_DEFAULT)
-    return Profile(name, width, epochs, QUICK_STEPS)
+    quick = QUICK.get(model, QUICK_DEFAULT)
+    sizes = {"smoke": (0.0625, 2, 3), "quick": quick, "full": (1.0, 128, 256)}
+    check_name(name, sizes, "profile")
+    return Profile(name, *sizes[name])
 
 
 def recipe_changes(original: Recipe, other: Recipe) -> pd.DataFrame:
     """Return the settings in which two recipes differ: setting, and the value in each."""
-    columns = ["setting", f"recipe {original.name}", f"recipe {other.name}"]
-    pairs = zip(asdict(original).items(), asdict(other).values(), strict=True)
-    rows = [(key.replace("_", " "), str(a), str(b)) for (key, a), b in pairs if a != b]
-    return pd.DataFrame([row for row in rows if row[0] != "name"], columns=columns)
+    settings = {f"recipe {recipe.name}": asdict(recipe) for recipe in (original, other)}
+    table = pd.DataFrame(settings, dtype=object).drop("name").astype(str)
+    table.index = table.index.str.replace("_", " ")
+    return table[table.iloc[:, 0] != table.iloc[:, 1]].reset_index(names="setting")

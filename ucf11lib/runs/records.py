@@ -1,4 +1,4 @@
-"""The JSON files of a run folder, as types."""
+"""What `config.json` and `metrics.json` of a run folder hold, as types."""
 
 from dataclasses import dataclass
 from typing import TypedDict
@@ -58,17 +58,3 @@ class Metrics(TypedDict):
     peak_rss_mb: float
     status: str
     findings: list[str]
-
-
-class Environment(TypedDict):
-    """The contents of `environment.json`, see `ucf11lib.runs.environment`."""
-
-    python: str
-    system: str
-    packages: dict[str, str]
-    devices: list[str]
-    processor: str
-    instruction_sets: list[str]
-    cores: int
-    commit: str | None
-    uncommitted_changes: bool

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from ucf11lib.errors import UserError
-from ucf11lib.runs.parsing import check_name, read_text
+from ucf11lib.runs.parsing import check_name
 from ucf11lib.runs.recipes import Count
 
 SOURCES = ("synthetic", "course", "ucf11", "videos")
@@ -57,33 +57,27 @@ class SplitSpec:
 
 
 def data_spec(profile: str, flat: Mapping[str, Any]) -> DataSpec:
-    """Return the data of a profile, of flat `source` and `data`, with their defaults.
-
-    Raises `UserError` on an unknown source, or a folder that does not go with it.
-    """
+    """Return the data of flat `source` and `data`; raises `UserError` if they do not fit."""
     source = str(flat.get("source", "synthetic"))
     folder = str(flat.get("data", ""))
     check_name(source, SOURCES, "source")
-    if source == "synthetic" and folder:
+    if source != "synthetic":
+        if not folder:
+            raise UserError(f"source {source} reads a folder: say which with --data DIR")
+        return DataSpec(source, str(Path(folder).resolve()))
+    if folder:
         raise UserError(f"source synthetic reads no folder; leave --data {folder} away")
-    if source == "synthetic":
-        return DataSpec(source, "", *SYNTHETIC_SIZES[profile])
-    if not folder:
-        raise UserError(f"source {source} reads a folder: say which with --data DIR")
-    return DataSpec(source, str(Path(folder).resolve()))
+    return DataSpec(source, "", *SYNTHETIC_SIZES[profile])
 
 
 def split_spec(flat: Mapping[str, Any]) -> SplitSpec:
-    """Return the split of flat `split`, `fold` and `inner`.
-
-    Raises `UserError` on an unknown split, or a fold that does not go with it.
-    """
+    """Return the split of flat `split` and `fold`; raises `UserError` if they do not fit."""
     kind = str(flat.get("split", "group"))
     fold = str(flat.get("fold", ""))
     check_name(kind, (*SPLITS, LOGO), "split")
     if kind == LOGO and not fold:
-        raise UserError("split logo holds one group index out: say which with --fold, or run all "
-                        "with crossval")  # fmt: skip
+        remedy = "say which with --fold, or run all with crossval"
+        raise UserError(f"split logo holds one group index out: {remedy}")
     if fold and kind != LOGO:
         raise UserError(f"fold {fold!r} goes with split logo, not with split {kind}")
-    return SplitSpec(kind, fold, bool(read_text("inner", flat.get("inner", False), bool)))
+    return SplitSpec(kind, fold)

@@ -4,7 +4,6 @@ Nested (Varma and Simon, BMC Bioinformatics 2006), each fold gets those of sever
 have the lowest validation loss on an inner split of its training part.
 """
 
-import functools
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -52,35 +51,33 @@ def nested(study: Study, candidates: Sequence[str]) -> Study:
         axes = study.axes | {"candidate": {SELECTED: selected}}
         return replace(study, axes=axes, probes=settings)
 
-    return replace(study, axes=study.axes | {"candidate": inner}, then=outer)
+    return replace(study, axes=study.axes | {"candidate": inner}, then=(outer, *study.then))
 
 
-def pooled(study: Study, rows: pd.DataFrame) -> Study:
-    """Return the stage after `study`: all held-out sequences of its folds together, see `pool`."""
-    held_out = rows[rows["candidate"] == SELECTED] if "candidate" in rows else rows
-
-    def measure(config: RunConfig) -> list[dict]:
-        names = held_out.loc[held_out["model"] == config.model, "run"]
-        return [pool([Run.open(paths.runs_dir() / name) for name in names])]
-
-    axes = {name: axis for name, axis in study.axes.items() if name != "fold"}
-    return replace(study, axes=axes | {"fold": {"all": {}}}, measure=measure, then=None)
-
-
-def pool(runs: Sequence[Run]) -> dict:
-    """Return what was measured on the held-out sequences of all runs together.
+def pooled(study: Study) -> Study:
+    """Return `study` with a further stage: all held-out sequences of a model's folds together.
 
     `low` and `high` are the accuracy's 95 % interval over groups (not over networks),
-    `mean_accuracy` is the mean over the runs.
+    `mean_accuracy` is the mean over the folds.
     """
-    sides = [run.held_out for run in runs]
-    together = {key: np.concatenate([side[key] for side in sides]) for key in sides[0]}
-    measures = measure_predictions(**together)
-    low, high = measures["interval"] or (None, None)
-    mean = float(np.mean([run.metrics["accuracy"] for run in runs]))
-    row = {"n_val": len(together["y_true"]), "mean_accuracy": mean, "low": low, "high": high}
-    keys = ("accuracy", "accuracy_clip", "macro_f1", "confusion")
-    return row | {key: measures[key] for key in keys}
+
+    def all_folds(rows: pd.DataFrame) -> Study:
+        tested = rows[rows["candidate"] == SELECTED] if "candidate" in rows else rows
+
+        def measure(config: RunConfig) -> list[dict]:
+            folds = tested[tested["model"] == config.model]
+            sides = [Run.open(paths.runs_dir() / name).held_out for name in folds["run"]]
+            together = {key: np.concatenate([side[key] for side in sides]) for key in sides[0]}
+            measures = measure_predictions(**together)
+            low, high = measures["interval"] or (None, None)
+            row = {key: measures[key] for key in ("accuracy", "accuracy_clip", "macro_f1")}
+            row |= {"confusion": measures["confusion"], "low": low, "high": high}
+            row["mean_accuracy"] = float(folds["accuracy"].mean())
+            return [row | {"n_val": len(together["y_true"])}]
+
+        return replace(study, axes=study.axes | {"fold": {"all": {}}}, measure=measure)
+
+    return replace(study, then=(all_folds,))
 
 
 def crossval(
@@ -99,8 +96,7 @@ def crossval(
     folds = fold_axis(list_folds(open_or_prepare(config.data)))
     name = f"crossval-{config.name}"
     question = "How accurate is the model where each group index is held out once?"
-    study = Study(name, question, config, {"fold": folds}, (), METRICS)
-    study = replace(study, then=functools.partial(pooled, study))
+    study = pooled(Study(name, question, config, {"fold": folds}, (), METRICS))
     if candidates:
         study = nested(study, candidates)
     file = (Path(out) if out else paths.runs_dir() / name) / "summary.json"

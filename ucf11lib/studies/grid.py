@@ -40,16 +40,9 @@ class Grid(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _Loader(yaml.BaseLoader):
-    """Leaves values text; refuses repeated keys, and aliases, which can grow without limit."""
-
-    def compose_node(self, parent, index):
-        """Return the next node; raise at an alias."""
-        if self.check_event(yaml.AliasEvent):
-            raise UserError("YAML aliases (*name) are not read; write the values out")
-        return super().compose_node(parent, index)
+    """Leaves values text, and refuses repeated keys."""
 
     def construct_mapping(self, node, deep=False):
-        """Return the mapping; raise where a key is repeated."""
         keys = [key.value for key, _ in node.value]
         if repeated := [key for i, key in enumerate(keys) if key in keys[:i]]:
             raise UserError(f"key {repeated[0]!r} is repeated; leave one out")
@@ -78,7 +71,7 @@ def load_yaml(file: Path | str) -> Study:
 
 
 def _study(grid: Grid, name: str) -> Study:
-    if not all(grid.grid.values()) or not grid.grid:
+    if not grid.grid or not all(grid.grid.values()):
         raise UserError(f"no values under grid; {REMEDY}")
     if both := sorted(set(grid.base) & set(grid.grid)):
         raise UserError(f"{both[0]} is in base and in grid; leave one out")
@@ -100,6 +93,5 @@ def _draw(table: pd.DataFrame, note: str) -> Figure | None:
     table = table.dropna(subset=["accuracy"]).astype(dict.fromkeys(axes, str))
     if len(axes) == 1:
         return figures.dots(table, condition=axes[0], note=note)
-    if len(axes) == 2:
-        return figures.heat_map(table, rows=axes[0], columns=axes[1], note=note)
-    return None
+    two = len(axes) == 2
+    return figures.heat_map(table, rows=axes[0], columns=axes[1], note=note) if two else None
