@@ -20,24 +20,21 @@ from ucf11lib.runs.specs import DataSpec, Seed, SplitSpec, data_spec, split_spec
 
 @dataclass(frozen=True)
 class RunConfig:
-    """One training: a `model` of `ucf11lib.models.NETWORKS`, and how, how long and on what.
+    """One training: a network, and how, how long and on what it is trained."""
 
-    `seed` is of the split, the weights, the order, the augmentation and the dropout. `precision` is
-    the type of the matrix products and convolutions (`float16` with loss scaling); weights,
-    normalisation, logits and loss stay float32. `health` stops a training that cannot learn
-    (`ucf11lib.training.health`). `deterministic` allows only operations whose result does not
-    depend on the order in which threads add, from then on in the whole process; slower
-    (https://www.tensorflow.org/api_docs/python/tf/config/experimental/enable_op_determinism).
-    """
-
-    model: str
+    model: str  # of `ucf11lib.models.NETWORKS`
     recipe: Recipe
     profile: Profile
     data: DataSpec = field(default_factory=DataSpec)
     split: SplitSpec = field(default_factory=SplitSpec)
-    seed: Seed = 0
+    seed: Seed = 0  # of the split, the weights, the order, the augmentation and the dropout
+    # The type of the matrix products and convolutions (`float16` with loss scaling); weights,
+    # normalisation, logits and loss stay float32.
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
-    health: bool = True
+    health: bool = True  # stop a training that cannot learn, see `ucf11lib.training.health`
+    # Only operations whose result does not depend on the order in which threads add, from then on
+    # in the whole process; slower
+    # (https://www.tensorflow.org/api_docs/python/tf/config/experimental/enable_op_determinism).
     deterministic: bool = False
 
     @classmethod
@@ -56,8 +53,7 @@ class RunConfig:
         recipe = named_recipe(str(flat.get("recipe", "repaired")), model)
         profile = named_profile(str(flat.get("profile", "quick")), model)
         parts = (recipe, profile, data_spec(profile.name, flat), split_spec(flat))
-        given = {name: read_text(name, flat[name], kind) for name, kind in _TYPES.items()
-                 if name in flat}  # fmt: skip
+        given = {name: read_text(name, flat[name], _TYPES[name]) for name in _TYPES if name in flat}
         return _with_fields(cls(model, *(_with_fields(part, given) for part in parts)), given)
 
     def with_(self, **flat: Any) -> "RunConfig":

@@ -102,15 +102,14 @@ class Run:
     @property
     def note(self) -> str:
         """On what data and how the numbers were obtained, for figures and tables."""
-        c = self.config
-        overrides = ", ".join(f"{key}={value}" for key, value in c.overrides.items())
-        recipe = " with ".join(filter(None, [c.recipe.name, overrides]))
-        split = f"{c.split.kind} split" + (f", fold {c.split.fold}" if c.split.fold else "")
-        inner = "inner part of " if c.split.inner else ""
-        return (
-            f"{self.data.data_kind}, {inner}{split}, recipe {recipe}, profile {c.profile.name}, "
-            f"width {c.profile.width:g}, {c.precision}, seed {c.seed}"
-        )
+        config, split = self.config, self.config.split
+        overrides = ", ".join(f"{key}={value}" for key, value in config.overrides.items())
+        inner = "inner part of " if split.inner else ""
+        parts = [self.data.data_kind, f"{inner}{split.kind} split"]
+        parts += [f"fold {split.fold}"] if split.fold else []
+        parts += [f"recipe {config.recipe.name}" + (f" with {overrides}" if overrides else "")]
+        parts += [f"profile {config.profile.name}", f"width {config.profile.width:g}"]
+        return ", ".join([*parts, config.precision, f"seed {config.seed}"])
 
     @property
     def confusion(self) -> np.ndarray:

@@ -5,16 +5,12 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from ucf11lib import paths
 from ucf11lib.errors import UserError
 from ucf11lib.runs.folder import Run, lock_file
 from ucf11lib.text import duration
-
-COLUMNS = ["run", "status", "model", "recipe", "profile", "data", "split", "seed", "epoch",
-           "epochs", "accuracy", "age"]  # fmt: skip
 
 
 def list_runs(folder: Path | str | None = None) -> list[Run]:
@@ -36,7 +32,9 @@ def runs_table(folder: Path | str | None = None) -> pd.DataFrame:
         remedy = "train a model first, or give another with --runs"
         raise UserError(f"{paths.display(folder)}: no such folder; {remedy}")
     rows = [_row(Run(path.parent)) for path in sorted(folder.glob("[!.]*/config.json"))]
-    return pd.DataFrame(rows, columns=COLUMNS, dtype=object)
+    columns = ["run", "status", "model", "recipe", "profile", "data", "split", "seed"]
+    columns += ["epoch", "epochs", "accuracy", "age"]
+    return pd.DataFrame(rows, columns=columns, dtype=object)
 
 
 def _row(run: Run) -> dict:
@@ -76,6 +74,5 @@ def metrics_table(runs: Mapping[str, Run]) -> pd.DataFrame:
     keys = ["accuracy_clip", "accuracy_batch_mean", "top2", "macro_f1", "ece", "seconds"]
     keys += ["seconds_to_75", "sequences_per_second", "parameters"]
     table = pd.DataFrame([run.metrics for run in runs.values()], index=list(runs))
-    ends = [run.metrics["interval"] or (np.nan, np.nan) for run in runs.values()]
-    table[["low", "high"]] = ends
+    table[["low", "high"]] = [run.metrics["interval"] or (None, None) for run in runs.values()]
     return table[["accuracy", "low", "high", *keys]].apply(pd.to_numeric)  # None becomes NaN

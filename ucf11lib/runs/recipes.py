@@ -21,58 +21,41 @@ Count = Annotated[int, Meta(ge=1, le=10**9)]
 
 @dataclass(frozen=True)
 class Recipe:
-    """A training method.
-
-    Attributes:
-        init: convolution and dense weights: `normal` is N(0, init_std), `he` is He et al., ICCV
-            2015 (arXiv:1502.01852).
-        head: `logits`, or `softmax` for a head whose output the loss softmaxes again.
-        inputs: `dataset` subtracts the training part's mean and divides by its standard deviation,
-            a channel; `sequence` subtracts each sequence's own mean frame and divides by the
-            standard deviation of the rest; `unit` is x / 255; `raw` is grey levels 0..255.
-        norm: after each convolution: `none`, `batch` (momentum 0.9) or `group` (8 groups; Wu and
-            He, ECCV 2018, arXiv:1803.08494).
-        dropout: share of the dense layers' inputs dropped.
-        optimizer: `momentum` is SGD with 0.9.
-        learning_rate: the optimiser's, at its highest; a `cosine` schedule ends at zero.
-        warmup: share of all steps over which the learning rate rises from zero.
-        batch_size: sequences a step, over all replicas.
-        flip, shift, brightness: mirror half of the training sequences, move each by up to this many
-            pixels, scale its grey levels by up to this share, both ways.
-        target_accuracy: stop when the validation accuracy of an epoch reaches it. A run that stops
-            on the accuracy that it reports is biased upwards, so only the 2019 protocol does.
-    """
+    """A training method."""
 
     name: str
+    # Convolution and dense weights: N(0, init_std), or He et al., ICCV 2015 (arXiv:1502.01852).
     init: Literal["normal", "he"] = "normal"
     init_std: Positive = 0.1
-    head: Literal["logits", "softmax"] = "logits"
+    head: Literal["logits", "softmax"] = "logits"  # the loss applies a softmax to either
+    # `dataset` subtracts the training part's mean and divides by its standard deviation, a channel;
+    # `sequence` subtracts each sequence's own mean frame and divides by the standard deviation of
+    # the rest; `unit` is x / 255; `raw` is grey levels 0..255.
     inputs: Literal["dataset", "sequence", "unit", "raw"] = "dataset"
+    # After each convolution: `batch` has momentum 0.9, `group` 8 groups (Wu and He, ECCV 2018,
+    # arXiv:1803.08494).
     norm: Literal["none", "batch", "group"] = "none"
-    dropout: Annotated[float, Meta(ge=0, lt=1)] = 0.0
-    optimizer: Literal["adam", "rmsprop", "momentum", "sgd"] = "adam"
-    learning_rate: Positive = 1e-3
-    schedule: Literal["constant", "cosine"] = "constant"
-    warmup: Share = 0.0
-    batch_size: Annotated[int, Meta(ge=1, le=65536)] = 16
-    flip: bool = False
-    shift: Annotated[int, Meta(ge=0, le=64)] = 0
-    brightness: Share = 0.0
+    dropout: Annotated[float, Meta(ge=0, lt=1)] = 0.0  # share of the dense layers' inputs
+    optimizer: Literal["adam", "rmsprop", "momentum", "sgd"] = "adam"  # `momentum`: SGD with 0.9
+    learning_rate: Positive = 1e-3  # at its highest
+    schedule: Literal["constant", "cosine"] = "constant"  # `cosine` ends at zero
+    warmup: Share = 0.0  # share of all steps over which the learning rate rises from zero
+    batch_size: Annotated[int, Meta(ge=1, le=65536)] = 16  # sequences a step, over all replicas
+    flip: bool = False  # mirror half of the training sequences
+    shift: Annotated[int, Meta(ge=0, le=64)] = 0  # move each by up to this many pixels
+    brightness: Share = 0.0  # scale its grey levels by up to this share, both ways
+    # Stop when an epoch's validation accuracy reaches it; the accuracy is then biased upwards.
     target_accuracy: Share | None = 0.75
 
 
 @dataclass(frozen=True)
 class Profile:
-    """The size of the network and of the run.
-
-    `width` is a factor on the channels of the convolutions and the units of the dense layers; there
-    are at most `epochs`, of `steps_per_epoch` batches each, whatever the size of the data.
-    """
+    """The size of the network and of the run."""
 
     name: str
-    width: Annotated[float, Meta(gt=0, le=16)]
-    epochs: Count
-    steps_per_epoch: Count
+    width: Annotated[float, Meta(gt=0, le=16)]  # factor on channels and units of dense layers
+    epochs: Count  # at most
+    steps_per_epoch: Count  # batches, whatever the size of the data
 
 
 # Changes from the 2019 recipe; measured effects: report/results/repairs.json.

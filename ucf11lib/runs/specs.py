@@ -22,38 +22,28 @@ SYNTHETIC_SIZES = {"smoke": (5, 1, 1), "quick": (25, 10, 1), "full": (25, 6, Non
 
 @dataclass(frozen=True)
 class DataSpec:
-    """Which sequences.
-
-    `folder` is the absolute one that the source reads. Of the synthetic data there are `groups` a
-    class, `clips` a group and `sequences` a clip; None for the course files' numbers, 7272 in all.
-    `window` is frames a sequence, `size` pixels a side. Where videos are decoded, `stride` is
-    frames from one sequence's start to the next's, None for no overlap, and `group_pattern` a
-    regular expression that finds a clip's group in its path, empty for the built-in rules.
-    """
+    """Which sequences."""
 
     source: str = "synthetic"
-    folder: str = ""
-    groups: Annotated[int, Meta(ge=1, le=1000)] = 25
-    clips: Annotated[int, Meta(ge=1, le=1000)] = 10
+    folder: str = ""  # the absolute one that the source reads
+    groups: Annotated[int, Meta(ge=1, le=1000)] = 25  # a class of the synthetic data
+    clips: Annotated[int, Meta(ge=1, le=1000)] = 10  # a group
+    # A clip of the synthetic data; None for the course files' numbers, 7272 in all.
     sequences: Annotated[int, Meta(ge=1, le=1000)] | None = 1
     render_seed: Seed = 0
-    window: Annotated[int, Meta(ge=1, le=10000)] = 30
-    stride: Count | None = None
-    size: Annotated[int, Meta(ge=1, le=4096)] = 64
-    group_pattern: str = ""
+    window: Annotated[int, Meta(ge=1, le=10000)] = 30  # frames a sequence
+    stride: Count | None = None  # frames between decoded sequences' starts; None: no overlap
+    size: Annotated[int, Meta(ge=1, le=4096)] = 64  # pixels a side
+    group_pattern: str = ""  # regular expression that finds a clip's group in its path
 
 
 @dataclass(frozen=True)
 class SplitSpec:
-    """Which of them are held out: `random`, `video`, `group`, or `logo` with its group `fold`.
+    """Which of them are held out."""
 
-    `inner` holds out a fifth of the training part instead, whole groups, to choose settings on; the
-    held-out part itself is not used.
-    """
-
-    kind: str = "group"
-    fold: str = ""
-    inner: bool = False
+    kind: str = "group"  # one of `SPLITS`, or `LOGO`
+    fold: str = ""  # the group index that `LOGO` holds out
+    inner: bool = False  # hold out a fifth of the training part instead, to choose settings on
 
 
 def data_spec(profile: str, flat: Mapping[str, Any]) -> DataSpec:
