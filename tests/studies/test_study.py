@@ -22,6 +22,8 @@ def test_points_are_every_combination_with_every_seed(tiny):
     assert (config.model, config.recipe.learning_rate, config.seed) == ("c3d", 1.0, 1)
     assert config.profile.steps_per_epoch == 1
     assert list(make(tiny.with_(seed=7), {}).points()) == [tiny.with_(seed=7)]
+    with pytest.raises(UserError, match="unknown model 'resnet'"):
+        make(tiny, {"model": over("model", ("c3d", "resnet"))}).points()
 
 
 def test_points_added_up_leave_out_what_changes_nothing():
@@ -31,11 +33,6 @@ def test_points_added_up_leave_out_what_changes_nothing():
     assert [labels["change"] for labels in points.values()] == ["2019", "He", "flip"]
     assert [config.recipe.init for config in points] == ["normal", "he", "he"]
     assert [config.recipe.flip for config in points] == [False, False, True]
-
-
-def test_points_with_an_unknown_model(tiny):
-    with pytest.raises(UserError, match="unknown model 'resnet'"):
-        make(tiny, {"model": over("model", ("c3d", "resnet"))}).points()
 
 
 def test_changes_of_real_video_name_the_folder(tiny):
