@@ -46,7 +46,9 @@ class RunConfig:
         `Profile` or `DataSpec`. Raises `UserError` on unknown names, on values that a field cannot
         have, and on parameters that do not fit each other.
         """
-        check_flat_names(flat)
+        known = {*_NAMED, *_TYPES}
+        if unknown := ", ".join(sorted(set(flat) - known)):
+            raise UserError(f"unknown parameter {unknown}; known are {', '.join(sorted(known))}")
         if "model" not in flat:
             raise UserError("no model given; choose one such as c3d, vgg9 or cnn_lstm")
         model = str(flat["model"])
@@ -107,14 +109,6 @@ class RunConfig:
             self.digest: bool(self.overrides or self.data.folder),
         }
         return "-".join(parts + [mark for mark, holds in marks.items() if holds])
-
-
-def check_flat_names(flat: Mapping[str, object]) -> None:
-    """Raise a `UserError` that lists the known names if `flat` has an unknown one."""
-    known = {*_NAMED, *_TYPES}
-    if unknown := sorted(set(flat) - known):
-        names = ", ".join(unknown)
-        raise UserError(f"unknown parameter {names}; known are {', '.join(sorted(known))}")
 
 
 def _with_fields(part: Any, given: Mapping[str, Any]) -> Any:

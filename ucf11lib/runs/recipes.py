@@ -109,6 +109,6 @@ def named_profile(name: str, model: str) -> Profile:
 def recipe_changes(original: Recipe, other: Recipe) -> pd.DataFrame:
     """Return the settings in which two recipes differ: setting, and the value in each."""
     settings = {f"recipe {recipe.name}": asdict(recipe) for recipe in (original, other)}
-    table = pd.DataFrame(settings, dtype=object).drop("name").astype(str)
+    table = pd.DataFrame(settings, dtype=object).drop("name").map(str)
     table.index = table.index.str.replace("_", " ")
     return table[table.iloc[:, 0] != table.iloc[:, 1]].reset_index(names="setting")

@@ -23,7 +23,6 @@ from matplotlib.figure import Figure
 from ucf11lib import figures
 from ucf11lib.errors import UserError
 from ucf11lib.runs import RunConfig
-from ucf11lib.runs.config import check_flat_names
 from ucf11lib.runs.parsing import convert
 from ucf11lib.studies.study import Study, over
 
@@ -75,7 +74,6 @@ def _study(grid: Grid, name: str) -> Study:
         raise UserError(f"no values under grid; {REMEDY}")
     if both := sorted(set(grid.base) & set(grid.grid)):
         raise UserError(f"{both[0]} is in base and in grid; leave one out")
-    check_flat_names(grid.base | grid.grid)
     if (runs := math.prod(map(len, grid.grid.values()))) > MAX_RUNS:
         raise UserError(f"{runs} runs: more than {MAX_RUNS}; make the grid smaller")
     axes = {key: over(key, values) for key, values in grid.grid.items()}

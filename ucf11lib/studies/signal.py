@@ -79,8 +79,7 @@ def taps_inside(size: Sequence[int], kernel: Sequence[int]) -> float:
     """Return the share of a kernel's taps inside the picture, over all places (padding "same")."""
     share = 1.0
     for length, taps in zip(size, kernel, strict=True):
-        first = np.arange(length) - (taps - 1) // 2
-        inside = np.minimum(first + taps, length) - np.maximum(first, 0)
+        inside = np.convolve(np.ones(length), np.ones(taps))[taps // 2 :][:length]
         share *= float(inside.mean()) / taps
     return share
 

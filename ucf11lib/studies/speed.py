@@ -25,7 +25,7 @@ from ucf11lib.backend import tf
 from ucf11lib.models.flops import step_flops
 from ucf11lib.runs import REPORTED, RunConfig
 from ucf11lib.studies.runner import run_rows
-from ucf11lib.studies.study import Axis, Study, new_trainer, over
+from ucf11lib.studies.study import Study, new_trainer, over
 from ucf11lib.training import Trainer
 
 WARM_UP_STEPS = 5  # the first steps are given memory that the system has yet to provide
@@ -141,7 +141,8 @@ def run_in_process(function: Callable, *arguments: object) -> dict:
 
 def bench(models: Sequence[str], profiles: Sequence[str]) -> pd.DataFrame:
     """Return a row, see `step_row`, for each of the models at each of the profiles' widths."""
-    study = replace(STUDY, axes=_sizes(models, profiles))
+    axes = {"profile": over("profile", profiles), "model": over("model", models)}
+    study = replace(STUDY, axes=STUDY.axes | axes)
     return pd.DataFrame(run_rows(study, study.points()))
 
 
@@ -152,16 +153,15 @@ def draw(table: pd.DataFrame, note: str):
     return figures.dots(steps, condition="network", group="model", value="share", note=note)
 
 
-def _sizes(models: Sequence[str], profiles: Sequence[str]) -> dict[str, Axis]:
-    sizes = {"profile": over("profile", profiles), "model": over("model", models)}
-    return {"part": {"step": {}}} | sizes
-
-
 STUDY = Study(
     name="speed",
     question="How fast is training, compared with the machine's own matrix product?",
     base=RunConfig.of(model="cnn_lstm", batch_size=16),
-    axes=_sizes(REPORTED, ("full", "quick")),
+    axes={
+        "part": {"step": {}},
+        "profile": over("profile", ("full", "quick")),
+        "model": over("model", REPORTED),
+    },
     seeds=(),
     measure=lambda config: [run_in_process(step_row, config)],
     figure=draw,

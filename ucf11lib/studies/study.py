@@ -48,7 +48,7 @@ class Study:
         for labels in itertools.product(*self.axes.values()):
             named = dict(zip(self.axes, labels, strict=True))
             steps = [self.axes[axis][label] for axis, label in named.items()]
-            config = RunConfig.of(**self.base.flat() | _merged(self.base, videos, steps))
+            config = self.base.with_(**_merged(self.base, videos, steps))
             models.check_model(config.model)
             for seed in self.seeds or (config.seed,):
                 points.setdefault(config.with_(seed=seed), named)
