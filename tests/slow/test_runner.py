@@ -78,16 +78,6 @@ def test_run_configs_killed_worker_costs_no_run_and_leaves_no_file(tmp_path):
         assert_same_numbers(Run.open(paths.runs_dir() / config.name), single)
 
 
-def test_run_configs_failed_run_does_not_stop_the_others():
-    first, second = SHORT, SHORT.with_(seed=1)
-    for name in (first.name, f"{first.name}-{first.digest}"):
-        (paths.runs_dir() / name).mkdir()
-        (paths.runs_dir() / name / "thesis.tex").write_text("x")
-    runs = run_configs([first, second], workers=2)
-    assert "holds something else than this run" in runs[first]
-    assert isinstance(runs[second], Run)
-
-
 def test_study_few_file_descriptors_are_one_line(tmp_path):
     (tmp_path / "g.yaml").write_text("base: {profile: smoke, model: c3d}\ngrid: {seed: [0, 1]}\n")
     study = f"{sys.executable} -m ucf11lib study {tmp_path}/g.yaml --workers 2"

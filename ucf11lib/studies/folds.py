@@ -33,8 +33,8 @@ def fold_axis(folds: Sequence[str]) -> Axis:
 def nested(study: Study, candidates: Sequence[str]) -> Study:
     """Return two stages: each candidate on inner splits, then `study` with each fold's best.
 
-    A candidate is settings such as "dropout=0.5,stride=10"; "" for none; a `UserError` where they
-    cannot be read. The study is over folds, with `METRICS`.
+    A candidate is settings such as "dropout=0.5,stride=10"; "" for none. The study is over folds,
+    with `METRICS`.
     """
     changes = {text: parse_settings(filter(None, text.split(","))) for text in candidates}
     inner = {text: settings | {"inner": True} for text, settings in changes.items()}
@@ -86,9 +86,8 @@ def crossval(
     """Run all folds of a configuration; resumes. Return the path of the results, `summary.json`.
 
     Each fold gets the best of `candidates`, see `nested`. The summary is in `out`, by default
-    `runs/crossval-...`: a row a fold, and one, "all", of all held-out sequences. `options` are
-    those of `runner.run_configs`. Raises a `UserError` for data without folds, and a `RunFailed`
-    for a failed fold; the summary then has no row "all".
+    `runs/crossval-...`: a row a fold, and one, "all", of all held-out sequences. Raises as
+    `run_study`, whose `options` it has, and a `UserError` for data without folds.
     """
     if len(candidates) == 1:
         remedy = "nothing to select from; give it twice or more"
@@ -97,7 +96,6 @@ def crossval(
     name = f"crossval-{config.name}"
     question = "How accurate is the model where each group index is held out once?"
     study = pooled(Study(name, question, config, {"fold": folds}, (), METRICS))
-    if candidates:
-        study = nested(study, candidates)
+    study = nested(study, candidates) if candidates else study
     file = (Path(out) if out else paths.runs_dir() / name) / "summary.json"
     return run_study(study, f"python -m ucf11lib crossval {config.model}", file=file, **options)

@@ -51,8 +51,7 @@ class _Loader(yaml.BaseLoader):
 def load_yaml(file: Path | str) -> Study:
     """Return the study of a YAML file; its name has a digest of its content.
 
-    A `UserError` names file, key and value where it cannot be read, is no grid, has too many runs,
-    or a parameter or value that no run has.
+    A `UserError` names file, key and value of what is no grid, too large or no setting of a run.
     """
     path = Path(file)
     try:

@@ -26,17 +26,13 @@ class Overfit:
 
 
 def overfit(
-    config: RunConfig,
-    count: int = 8,
-    *,
-    max_steps: int = 400,
-    store: ClipStore | None = None,
+    config: RunConfig, count: int = 8, *,
+    max_steps: int = 400, store: ClipStore | None = None,
     log: Callable[[str], None] = lambda line: None,
-) -> Overfit:
-    """Train on `count` sequences until their loss is below 0.05: a model that cannot cannot learn.
+) -> Overfit:  # fmt: skip
+    """Train on `count` sequences, a batch of all, until their loss is below 0.05; no run folder.
 
-    No augmentation, no dropout, a constant learning rate, one batch of all; no run folder. Raises a
-    `UserError` for no sequence, or more than there are to train on.
+    Raises a `UserError` for no sequence, or more than there are to train on.
     """
     settings = UNREGULARISED | {"target_accuracy": None, "batch_size": count}
     epochs = math.ceil(max_steps / CHECK_EVERY_STEPS)

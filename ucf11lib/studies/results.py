@@ -108,10 +108,7 @@ def stale(study: Study, results: Results) -> str:
 
 
 def fingerprint(configs: Collection[RunConfig]) -> dict[str, list[float]]:
-    """Return the first losses of each kind of run, at a small width, in float32.
-
-    Runs of one kind have the same model and recipe, apart from learning rate and batch size.
-    """
+    """Return the first losses of each model and recipe, at a small width, in float32."""
     kinds: dict[RunConfig, RunConfig] = {}
     for config in configs:
         recipe = replace(config.recipe, name="", batch_size=4, target_accuracy=None)

@@ -29,9 +29,9 @@ def run_study(
     """Run a study; leave and return its results file, and a figure. The same call resumes.
 
     The file is report/results/<name>.json by default, the figure then figures/<name>.svg; beside
-    any other `file` are accuracy.svg and table.csv. `command` is the command line that asked for
-    it, `videos` holds weizmann/, `log` and `options` are as for `run_configs`. Raises a `UserError`
-    also for missing videos, and a `RunFailed` when a run failed; the others have their rows.
+    any other `file` are accuracy.svg and table.csv. `videos` holds weizmann/; `log` and `options`
+    are of `run_configs`. Raises as it does, a `UserError` also for missing videos, and a
+    `RunFailed` when a run failed; the others have their rows.
     """
     if study.videos and not (videos / "weizmann").is_dir():
         raise UserError(f"{videos / 'weizmann'}: no such folder; give its parent with --videos")
@@ -97,14 +97,11 @@ def run_configs(
 ) -> dict[RunConfig, Run | str]:  # fmt: skip
     """Run all configurations that are not finished; return each one's run, or why it failed.
 
-    Args:
-        configs: what to run, in `runs/`; one that fails does not stop the others.
-        workers: processes, one for two processors by default, one with a GPU; one is this process.
-        scheduler: the address of a Dask cluster whose workers have this code and these folders.
-        log: gets a line for each run that ends.
-
-    Raises a `UserError` before anything runs, for data that cannot be prepared or divided as asked,
-    a wrong number of workers or no usable scheduler; a `RunFailed` if the cluster is lost.
+    `workers` is processes, by default one for two processors, or one with a GPU; one is this
+    process. `scheduler` is the address of a Dask cluster whose workers have this code and these
+    folders. `log` gets a line for each run that ends. Raises a `UserError` before anything runs for
+    data that cannot be prepared or divided, a wrong number of workers or no usable scheduler; a
+    `RunFailed` if the cluster is lost.
     """
     if workers is not None and (workers < 1 or scheduler):
         raise UserError(f"--workers {workers}: give 1 or more, and none with --scheduler")

@@ -38,10 +38,8 @@ READY_BATCHES = 4  # that the input pipeline has prepared: two being read, two w
 def step_row(config: RunConfig) -> dict:
     """Time one network's training step, from memory and from the store, and the matrix product.
 
-    Times are seconds of a step, medians over repeats; ratios are of neighbours in time.
-    `compile_seconds` is the first step less a later one, `ratio` store over memory; `share` and
-    `memory_share` are of the product's rate; `health_ratio` compares a step that returns what the
-    health checks need with one that does not; `inference_1` and `_32` are sequences a second.
+    Times are seconds of a step, medians over repeats; ratios are of neighbours in time; `share` and
+    `memory_share` are of the product's rate.
     """
     trainer = new_trainer(config)
     size = config.recipe.batch_size
@@ -68,10 +66,11 @@ def step_row(config: RunConfig) -> dict:
         "ratio": float(np.median(store / memory)),
         "share": float(np.median(work / store)),
         "memory_share": float(np.median(work / memory)),
+        # A step that returns what the health checks need, over one that does not.
         "health_ratio": float(np.median(memory / seconds["unwatched"])),
         "sequences_per_second": float(size / np.median(store)),
         "peak_mb": peak_kb / 1024,
-        "inference_1": _inference(trainer, 1),
+        "inference_1": _inference(trainer, 1),  # sequences a second
         "inference_32": _inference(trainer, 32),
     }
 
@@ -101,13 +100,9 @@ def _step_seconds(trainer: Trainer, batch: tuple, steps: int) -> dict[str, np.nd
 
 
 def time_interleaved(
-    cases: Mapping[str, Callable[[], object]], repeats: int, setup: Callable[[str], object]
+    cases: Mapping[str, Callable], repeats: int, setup: Callable[[str], object]
 ) -> dict[str, np.ndarray]:
-    """Time each case once a repeat, every other repeat in reverse order, after `setup(name)`.
-
-    Returns:
-        Seconds of each case, (repeats,); those of one repeat are neighbours in time.
-    """
+    """Return each case's seconds, (repeats,), timed after `setup(name)`, in alternating order."""
     seconds = {name: np.zeros(repeats) for name in cases}
     for repeat in range(repeats):
         for name in list(cases) if repeat % 2 == 0 else reversed(cases):

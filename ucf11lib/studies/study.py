@@ -39,10 +39,9 @@ class Study:
     videos: bool = False  # whether it reads real video
 
     def points(self, videos: Path = VIDEOS) -> dict[RunConfig, dict[str, str]]:
-        """Return all runs, each with its label on each axis, in the order of the axes.
+        """Return all runs, without repetitions, each with its label on each axis, in their order.
 
-        A combination that is the same run as one before is left out. Raises a `UserError` at an
-        unknown parameter, value or model.
+        Raises a `UserError` at an unknown parameter, value or model.
         """
         points: dict[RunConfig, dict[str, str]] = {}
         for labels in itertools.product(*self.axes.values()):
