@@ -9,16 +9,16 @@ from ucf11lib.runs.parsing import convert
 from ucf11lib.runs.recipes import FIXED_LENGTH, REPAIRS, REPAIRS_DEFAULT
 
 
-def test_of_2019_is_the_reports_protocol():
-    for model in REPORTED:
-        config = RunConfig.of(model=model, recipe="2019", profile="full")
-        r, p = config.recipe, config.profile
-        assert (r.init, r.init_std, r.inputs, r.learning_rate) == ("normal", 0.1, "dataset", 1e-3)
-        assert (r.batch_size, r.target_accuracy, r.schedule) == (16, 0.75, "constant")
-        assert (p.width, p.epochs, p.steps_per_epoch) == (1.0, 128, 256)
-        assert config.data.sequences is None
-    heads = [RunConfig.of(model=model, recipe="2019").recipe.head for model in REPORTED]
-    assert heads == ["softmax", "logits", "logits"]
+@pytest.mark.parametrize("model", REPORTED)
+def test_of_2019_is_the_reports_protocol(model):
+    config = RunConfig.of(model=model, recipe="2019", profile="full")
+    recipe, profile = config.recipe, config.profile
+    assert (recipe.init, recipe.init_std, recipe.inputs) == ("normal", 0.1, "dataset")
+    assert (recipe.learning_rate, recipe.batch_size, recipe.schedule) == (1e-3, 16, "constant")
+    assert recipe.target_accuracy == 0.75
+    assert recipe.head == ("softmax" if model == "c3d" else "logits")
+    assert (profile.width, profile.epochs, profile.steps_per_epoch) == (1.0, 128, 256)
+    assert config.data.sequences is None
 
 
 @pytest.mark.parametrize("model", REPORTED)
@@ -27,9 +27,10 @@ def test_of_repaired_is_2019_with_its_changes(model):
     after = RunConfig.of(model=model).recipe
     changes = REPAIRS.get(model, REPAIRS_DEFAULT) | FIXED_LENGTH
     assert replace(before, name="repaired", **changes) == after
-    listed = set(recipe_changes(before, after)["setting"])
-    assert listed == {key.replace("_", " ") for key in changes}
-    assert after.target_accuracy is None
+    table = recipe_changes(before, after)
+    assert table.columns.tolist() == ["setting", "recipe 2019", "recipe repaired"]
+    assert set(table["setting"]) == {key.replace("_", " ") for key in changes}
+    assert ["target accuracy", "0.75", "None"] in table.to_numpy().tolist()
 
 
 @pytest.mark.parametrize("model", REPORTED)
@@ -59,18 +60,14 @@ def test_of_peers_is_what_they_published(model):
         ({"precision": "half"}, "precision='half': choose one of float32, bfloat16, float16"),
         ({"learning_rate": "fast"}, "learning_rate='fast': Expected float, got str"),
         ({"learning_rate": -1}, "learning_rate=-1: Expected float > 0"),
-        ({"learning_rate": "nan"}, "learning_rate='nan'"),
         ({"width": "nan"}, "width='nan'"),
         ({"warmup": 9}, "warmup=9"),
-        ({"brightness": "-9"}, "brightness='-9'"),
         ({"shift": 1000000}, "shift=1000000"),
         ({"dropout": 1}, "dropout=1"),
         ({"flip": "perhaps"}, "flip='perhaps': Expected bool"),
         ({"epochs": "1.5"}, "epochs='1.5': Expected int"),
         ({"epochs": 0}, "epochs=0: Expected int >= 1"),
-        ({"batch_size": 0}, "batch_size=0"),
         ({"sequences": "-2"}, "sequences='-2'"),
-        ({"seed": -1}, "seed=-1"),
         ({"seed": 2**32}, "seed=4294967296"),
     ],
 )
@@ -82,57 +79,45 @@ def test_of_bad_parameter_is_one_line(parameters, message):
 
 
 def test_of_reads_text():
-    flat = {"init": "normal", "learning_rate": "0.5", "flip": "False", "target_accuracy": "0.5"}
+    flat = {"init": "normal", "learning_rate": "0.5", "flip": "False", "target_accuracy": "none"}
     config = RunConfig.of(model="c3d", sequences="none", epochs="3", seed="7", **flat)
     recipe = config.recipe
     assert (recipe.init, recipe.learning_rate, recipe.flip) == ("normal", 0.5, False)
-    assert (recipe.target_accuracy, recipe.inputs) == (0.5, "sequence")
+    assert (recipe.target_accuracy, recipe.inputs) == (None, "sequence")
     assert (config.data.sequences, config.profile.epochs, config.seed) == (None, 3, 7)
-    assert RunConfig.of(model="c3d", target_accuracy="none").recipe.target_accuracy is None
 
 
 def test_with_changes_and_keeps_overrides():
-    config = RunConfig.of(model="c3d", learning_rate=1e-2, width=0.5)
+    config = RunConfig.of(model="c3d", learning_rate=1e-2, width=0.5, seed=3)
     assert config.overrides == {"learning_rate": 1e-2, "width": 0.5}
     other = config.with_(recipe="2019", learning_rate=1e-4)
     assert (other.recipe.head, other.recipe.learning_rate) == ("softmax", 1e-4)
     assert other.profile.width == 0.5
     assert config.with_() == config
-    assert RunConfig.of(**other.flat()) == other
 
 
 def test_as_dict_reads_back():
     config = RunConfig.of(model="vgg9", split="logo", fold="03", inner=True, precision="bfloat16")
     assert convert(config.as_dict(), RunConfig, "config.json", "train again") == config
+    assert RunConfig.of(**config.flat()) == config
 
 
 def test_name_differs_for_each_configuration(tmp_path):
-    (tmp_path / "one" / "v").mkdir(parents=True)
-    (tmp_path / "two" / "v").mkdir(parents=True)
+    videos = [{"source": "videos", "data": tmp_path / name / "v"} for name in ("one", "two")]
     flats = [
-        {},
-        {"seed": 1},
-        {"recipe": "2019"},
-        {"split": "random"},
-        {"split": "logo", "fold": "01"},
-        {"split": "logo", "fold": "02"},
-        {"inner": True},
-        {"source": "videos", "data": tmp_path / "one" / "v"},
-        {"source": "videos", "data": tmp_path / "two" / "v"},
-        {"precision": "bfloat16"},
-        {"health": False},
-        {"init": "normal"},
-        {"init": "normal", "width": 0.5},
+        *({}, {"seed": 1}, {"recipe": "2019"}, {"split": "random"}, {"inner": True}, *videos),
+        *({"split": "logo", "fold": "01"}, {"split": "logo", "fold": "02"}, {"health": False}),
+        *({"precision": "bfloat16"}, {"init": "normal"}, {"init": "normal", "width": 0.5}),
     ]
     names = [RunConfig.of(model="c3d", **flat).name for flat in flats]
     assert len(set(names)) == len(names)
     assert names[0] == "c3d-repaired-quick-synthetic-group-seed0"
     spelled = RunConfig.of(model="c3d", source="videos", data=tmp_path / "one" / ".." / "one" / "v")
-    assert spelled.name == names[7]
+    assert spelled.name in names
 
 
 def test_parse_settings_refuses_what_is_no_setting():
     assert parse_settings(["dropout=0.5", "init=he"]) == {"dropout": "0.5", "init": "he"}
-    for item, taken in (("dropout", ()), ("seed=1", ("seed",))):
+    for item, reserved in (("dropout", ()), ("seed=1", ("seed",))):
         with pytest.raises(UserError, match="write FIELD=VALUE"):
-            parse_settings([item], taken)
+            parse_settings([item], reserved)

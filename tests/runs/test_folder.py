@@ -38,14 +38,15 @@ def test_run_reads_what_train_wrote(trained):
     assert table.loc["cnn_lstm", "accuracy"] == run.metrics["accuracy"]
 
 
-@pytest.mark.parametrize("damage", ["", "{", "{}", "[]", '{"model": 3}', "\x00"])
-@pytest.mark.parametrize("name", ["config.json", "metrics.json", "environment.json"])
-def test_run_damaged_json_is_one_line(trained, tmp_path, name, damage):
+@pytest.mark.parametrize("name", ["config", "metrics", "environment"])
+def test_run_damaged_json_is_one_line(trained, tmp_path, name):
     path = shutil.copytree(trained.path, tmp_path / "r")
-    (path / name).write_text(damage)
     run = Run.open(path)
-    with pytest.raises(UserError, match=rf"{name}: unreadable \(.*\); train again"):
-        _ = run.config, run.metrics, run.environment
+    typed = ["{}", '{"model": 3}'] if name != "environment" else []
+    for damage in ("", "{", "[]", "\x00", *typed):
+        (path / f"{name}.json").write_text(damage)
+        with pytest.raises(UserError, match=rf"{name}.json: unreadable \(.*\); train again"):
+            getattr(run, name)
 
 
 @pytest.mark.parametrize("name", ["predictions.npz", "history.csv", "split.csv"])

@@ -59,8 +59,9 @@ def test_reproduce_failed_notebook_is_one_line(tmp_path, monkeypatch, sources, m
     assert "new.svg" in (paths.runs_dir() / OWN / "notebooks" / "00_good.html").read_text()
 
 
-def end_in(stem, begun, number, *words):
+def end_in(stem, number, *words):
     """Send a signal to the smoke tier's main job in a training; return exit code and errors."""
+    begun = paths.runs_dir() / RunConfig.of(model=stem[3:], profile="smoke").name / "config.json"
     command = [sys.executable, "-u", "-m", "ucf11lib", "reproduce", "--profile", "smoke", *words]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     process = subprocess.Popen(command, **pipes, text=True)
@@ -74,9 +75,7 @@ def end_in(stem, begun, number, *words):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_reproduce_interrupted_leaves_no_temporary_folder(number):
-    config = RunConfig.of(model="c3d", profile="smoke")
-    begun = paths.runs_dir() / config.name / "config.json"
-    code, err = end_in("01_c3d", begun, number, "--only", "01_c3d")
+    code, err = end_in("01_c3d", number, "--only", "01_c3d")
     assert code == 128 + number
     assert err.splitlines()[-1].startswith("error: interrupted; resume with: python -m ucf11lib r")
     assert "Traceback" not in err
@@ -84,13 +83,12 @@ def test_reproduce_interrupted_leaves_no_temporary_folder(number):
 
 
 def test_reproduce_killed_resumes_and_builds_the_report():
-    config = RunConfig.of(model="cnn_lstm", profile="smoke")
-    begun = paths.runs_dir() / config.name / "config.json"
-    end_in("03_cnn_lstm", begun, signal.SIGKILL)
+    end_in("03_cnn_lstm", signal.SIGKILL)
     finished = paths.runs_dir() / "c3d-repaired-smoke-synthetic-group-seed0" / "model.keras"
     before = finished.stat().st_mtime_ns
     reproduce(profile="smoke")
     assert finished.stat().st_mtime_ns == before
+    config = RunConfig.of(model="cnn_lstm", profile="smoke")
     undisturbed = training.train(config, paths.runs_dir() / "undisturbed", log=lambda line: None)
     resumed = training.finished_run(config)
     assert np.array_equal(resumed.predictions["y_prob"], undisturbed.predictions["y_prob"])
@@ -100,9 +98,7 @@ def test_reproduce_killed_resumes_and_builds_the_report():
     assert drawn == {path.name for path in paths.FIGURES.iterdir()}
     assert (folder / "report.pdf").read_bytes().startswith(b"%PDF")
     assert "synthetic data" in (folder / "report.html").read_text()
-    assert {path.stem for path in (folder / "notebooks").iterdir()} == {
-        path.stem for path in select_notebooks()
-    }
-    names = sorted(path.name for path in paths.runs_dir().iterdir())
-    trained = [f"{model}-repaired-smoke-synthetic-group-seed0" for model in REPORTED]
-    assert names == sorted([*trained, OWN, "undisturbed"])
+    executed = {path.stem for path in (folder / "notebooks").iterdir()}
+    assert executed == {path.stem for path in select_notebooks()}
+    trained = {f"{model}-repaired-smoke-synthetic-group-seed0" for model in REPORTED}
+    assert {path.name for path in paths.runs_dir().iterdir()} == {*trained, OWN, "undisturbed"}

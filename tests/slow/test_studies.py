@@ -1,5 +1,6 @@
 """Every study from its runs to its figure and its results file, at the smallest size."""
 
+import functools
 from dataclasses import replace
 
 import pytest
@@ -14,13 +15,19 @@ SMOKE = {"profile": "smoke", "width": 0.0625, "epochs": 1, "steps_per_epoch": 2}
 
 def smallest(study):
     """Return a study with one label an axis and one seed, in every stage, at the smoke size."""
-    then = study.then
-    first = {name: dict([next(iter(axis.items()))]) for name, axis in study.axes.items()}
+    axes = {name: dict([next(iter(axis.items()))]) for name, axis in study.axes.items()}
     if study.name == "signal":
-        first["recipe"] = study.axes["recipe"]  # its figure has a line for each
-    first["size"] = {"smallest": SMOKE}
-    later = then and (lambda rows: smallest(then(rows)))
-    return replace(study, axes=first, seeds=study.seeds[:1], then=later)
+        axes["recipe"] = study.axes["recipe"]  # its figure has a line for each
+    axes["size"] = {"smallest": SMOKE}
+    then = tuple(
+        functools.partial(smallest_of, stage) if callable(stage) else smallest(stage)
+        for stage in study.then
+    )
+    return replace(study, axes=axes, seeds=study.seeds[:1], then=then)
+
+
+def smallest_of(stage, rows):
+    return smallest(stage(rows))
 
 
 @pytest.mark.parametrize("name", STUDIES)

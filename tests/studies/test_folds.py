@@ -3,20 +3,14 @@ import pytest
 
 from ucf11lib import evaluation, paths
 from ucf11lib.errors import RunFailed, UserError
-from ucf11lib.runs import Run, RunConfig
+from ucf11lib.runs import Run
 from ucf11lib.runs.parsing import read_json
-from ucf11lib.studies.folds import crossval, fold_axis, nested
+from ucf11lib.studies.folds import crossval
 from ucf11lib.studies.results import Results
-from ucf11lib.studies.study import Study
-
-SHORT = RunConfig.of(
-    model="cnn_lstm", profile="smoke", epochs=1, steps_per_epoch=1, groups=3, health=False
-)
 
 
-def test_crossval_holds_every_sequence_out_once():
-    file = crossval(SHORT, workers=1)
-    table = read_json(file, Results, "").table
+def test_crossval_holds_every_sequence_out_once(tiny):
+    table = read_json(crossval(tiny, workers=1), Results, "").table
     assert table["fold"].tolist() == ["01", "02", "03", "all"]
     runs = [Run.open(paths.runs_dir() / name) for name in table["run"][:3]]
     assert [run.config.split.fold for run in runs] == ["01", "02", "03"]
@@ -32,23 +26,16 @@ def test_crossval_holds_every_sequence_out_once():
     assert last["mean_accuracy"] == pytest.approx(table["accuracy"][:3].mean())
 
 
-def test_crossval_missing_fold_leaves_no_pooled_number(tmp_path):
-    first = SHORT.with_(split="logo", fold="01")
-    for name in (first.name, f"{first.name}-{first.digest}"):
-        (paths.runs_dir() / name).mkdir(parents=True)
-        (paths.runs_dir() / name / "x").touch()
+def test_crossval_missing_fold_leaves_no_pooled_number(tiny, tmp_path, occupied):
+    occupied(tiny.with_(split="logo", fold="01"))
     with pytest.raises(RunFailed, match="1 of 3 runs failed"):
-        crossval(SHORT, workers=1, out=tmp_path)
+        crossval(tiny, workers=1, out=tmp_path)
     table = read_json(tmp_path / "summary.json", Results, "").table
     assert table["fold"].tolist() == ["01", "02", "03"]
 
 
-def test_crossval_one_candidate_is_no_choice():
+def test_crossval_bad_candidates_are_one_line(tiny):
     with pytest.raises(UserError, match="nothing to select from"):
-        crossval(SHORT, candidates=["shift=8"])
-
-
-def test_nested_bad_settings_are_one_line():
-    study = Study("s", "", SHORT, {"fold": fold_axis(["01"])})
+        crossval(tiny, candidates=["shift=8"])
     with pytest.raises(UserError, match="write FIELD=VALUE"):
-        nested(study, ["dropout"])
+        crossval(tiny, candidates=["", "dropout"])

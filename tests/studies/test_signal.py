@@ -47,6 +47,6 @@ def test_amplification_is_last_over_first():
 
 
 def test_committed_results_are_as_predicted():
-    table = load("signal").table
-    assert table["gain"].to_numpy() == pytest.approx(table["predicted"].to_numpy(), rel=0.25)
-    assert len(signal.amplification(table)) == 9
+    table = signal.amplification(load("signal").table)
+    assert len(table) == 9
+    assert table["off"].max() < 0.25

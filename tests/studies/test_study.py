@@ -1,13 +1,12 @@
 from dataclasses import replace
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from ucf11lib.errors import UserError
 from ucf11lib.runs import REPORTED, RunConfig
 from ucf11lib.studies import STUDIES
-from ucf11lib.studies.study import Study, added_up, in_turn, over, repaired, weizmann
+from ucf11lib.studies.study import Study, added_up, over, repaired, weizmann
 
 
 def make(base, axes, seeds=()):
@@ -23,6 +22,8 @@ def test_points_are_every_combination_with_every_seed(tiny):
     assert (config.model, config.recipe.learning_rate, config.seed) == ("c3d", 1.0, 1)
     assert config.profile.steps_per_epoch == 1
     assert list(make(tiny.with_(seed=7), {}).points()) == [tiny.with_(seed=7)]
+    with pytest.raises(UserError, match="unknown model 'resnet'"):
+        make(tiny, {"model": over("model", ("c3d", "resnet"))}).points()
 
 
 def test_points_added_up_leave_out_what_changes_nothing():
@@ -34,23 +35,9 @@ def test_points_added_up_leave_out_what_changes_nothing():
     assert [config.recipe.flip for config in points] == [False, False, True]
 
 
-def test_points_with_an_unknown_model(tiny):
-    with pytest.raises(UserError, match="unknown model 'resnet'"):
-        make(tiny, {"model": over("model", ("c3d", "resnet"))}).points()
-
-
 def test_changes_of_real_video_name_the_folder(tiny):
     (config,) = make(tiny, {"data": {"Weizmann": weizmann}}).points(Path("/videos"))
     assert (config.data.source, config.data.folder) == ("videos", "/videos/weizmann")
-
-
-def test_in_turn_stages_follow_each_other(tiny):
-    a, b, c = (make(tiny, {"part": {name: {}}}) for name in "abc")
-    first = in_turn(a, b, c)
-    second = first.then(pd.DataFrame())
-    third = second.then(pd.DataFrame())
-    assert [dict(s.axes) for s in (first, second, third)] == [dict(s.axes) for s in (a, b, c)]
-    assert third.then is None
 
 
 @pytest.mark.parametrize("model", REPORTED)

@@ -6,41 +6,33 @@ import re
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from ucf11lib import paths
 from ucf11lib.backend import tf
-from ucf11lib.runs.records import Environment
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "av")
 INSTRUCTION_SETS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16")
 
 
-def describe() -> Environment:
+def describe() -> dict[str, Any]:
     """Return what `environment.json` holds."""
-    processor, instruction_sets = processor_of()
+    file = Path("/proc/cpuinfo")
+    cpuinfo = file.read_text() if file.exists() else ""
+    names = re.findall(r"^model name\s*:\s*(.+)$", cpuinfo, re.MULTILINE)
+    flags = re.findall(r"^(?:flags|Features)\s*:\s*(.+)$", cpuinfo, re.MULTILINE)
     commit = _git("rev-parse", "HEAD")
     return {
         "python": platform.python_version(),
         "system": platform.platform(),
         "packages": {name: version(name) for name in PACKAGES},
         "devices": [device.name for device in tf.config.list_logical_devices()],
-        "processor": processor,
-        "instruction_sets": instruction_sets,
+        "processor": (names[0] if names else platform.processor() or platform.machine()).strip(),
+        "instruction_sets": [one for one in INSTRUCTION_SETS if one in " ".join(flags).split()],
         "cores": len(os.sched_getaffinity(0)),
         "commit": commit,
         "uncommitted_changes": bool(commit and _git("status", "--porcelain")),
     }
-
-
-def processor_of() -> tuple[str, list[str]]:
-    """Return the processor's name and those of `INSTRUCTION_SETS` that it has."""
-    info = Path("/proc/cpuinfo")
-    text = info.read_text() if info.exists() else ""
-    names = re.findall(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
-    flags = re.findall(r"^(?:flags|Features)\s*:\s*(.+)$", text, re.MULTILINE)
-    flags = set(" ".join(flags).split())
-    name = next(filter(None, [*names, platform.processor()]), platform.machine())
-    return name.strip(), [one for one in INSTRUCTION_SETS if one in flags]
 
 
 def _git(*arguments: str) -> str | None:

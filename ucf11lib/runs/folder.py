@@ -10,10 +10,13 @@ metrics.json       written last: a folder without it is a run that did not finis
 checkpoint.npz     of such a run, and checkpoint-previous.npz: what `train --resume` starts from
 """
 
+import contextlib
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,7 +24,7 @@ import pandas as pd
 from ucf11lib.errors import UserError
 from ucf11lib.runs.config import RunConfig
 from ucf11lib.runs.parsing import read_json
-from ucf11lib.runs.records import Environment, Metrics, StoreRecord
+from ucf11lib.runs.records import Metrics, StoreRecord
 
 HISTORY = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds"]
 REMEDY = "train again"
@@ -38,11 +41,11 @@ class Run:
         """Open the run at `path`; raises `UserError` for none, or one that did not finish."""
         path = Path(path)
         if not (path / "config.json").is_file():
-            raise UserError(f"{path}: not a run folder (no config.json); make one with "
-                            "'python -m ucf11lib train'")  # fmt: skip
+            remedy = "make one with 'python -m ucf11lib train'"
+            raise UserError(f"{path}: not a run folder (no config.json); {remedy}")
         if not (path / "metrics.json").is_file():
-            raise UserError(f"{path}: this run did not finish; resume it with 'train ... --run "
-                            f"{path} --resume'")  # fmt: skip
+            remedy = f"resume it with 'train ... --run {path} --resume'"
+            raise UserError(f"{path}: this run did not finish; {remedy}")
         return cls(path)
 
     @cached_property
@@ -61,57 +64,52 @@ class Run:
         return read_json(self.path / "metrics.json", Metrics, REMEDY)
 
     @cached_property
-    def environment(self) -> Environment:
-        """The contents of environment.json."""
-        return read_json(self.path / "environment.json", Environment, REMEDY)
+    def environment(self) -> dict[str, Any]:
+        """The contents of environment.json, see `ucf11lib.runs.environment`."""
+        return read_json(self.path / "environment.json", dict[str, Any], REMEDY)
 
     @cached_property
     def history(self) -> pd.DataFrame:
         """One row an epoch, columns `HISTORY`."""
-        table = _read_csv(self.path / "history.csv")
-        if list(table.columns) != HISTORY or not len(table):
-            damage = f"damaged (columns {list(table)[:6]})"
-            raise UserError(f"{self.path}/history.csv: {damage}; {REMEDY}")
+        with _damage_in_one_line(self.path / "history.csv") as path:
+            table = pd.read_csv(path)
+            if list(table.columns) != HISTORY or not len(table):
+                raise ValueError(f"columns {list(table)[:6]}")
         return table
 
     @cached_property
     def predictions(self) -> dict[str, np.ndarray]:
         """Arrays `index`, `y_true` (n,) and `y_prob` (n, classes) of the validation part."""
-        path = self.path / "predictions.npz"
-        try:
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as saved:
+        with _damage_in_one_line(self.path / "predictions.npz") as path, path.open("rb") as file:
+            with np.load(file, allow_pickle=False) as saved:
                 arrays = {key: saved[key] for key in ("index", "y_true", "y_prob")}
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise UserError(f"{path}: damaged ({error}); {REMEDY}") from None
-        n = len(arrays["index"])
-        if arrays["y_true"].shape != (n,) or arrays["y_prob"].shape != (n, len(self.data.classes)):
-            raise UserError(f"{path}: damaged (arrays that do not fit each other); {REMEDY}")
+            n = len(arrays["index"])
+            shapes = (arrays["y_true"].shape, arrays["y_prob"].shape)
+            if shapes != ((n,), (n, len(self.data.classes))):
+                raise ValueError("arrays that do not fit each other")
         return arrays
 
     @cached_property
     def held_out(self) -> dict[str, np.ndarray]:
         """Arrays `y_true`, `y_prob`, `clips` and `groups` of the validation part."""
-        path = self.path / "split.csv"
-        table = _read_csv(path, dtype={"clip": str, "group": str}, keep_default_na=False)
-        try:
+        arrays = {key: self.predictions[key] for key in ("y_true", "y_prob")}
+        with _damage_in_one_line(self.path / "split.csv") as path:
+            table = pd.read_csv(path, dtype={"clip": str, "group": str}, keep_default_na=False)
             rows = table.set_index("index").loc[self.predictions["index"]]
-            units = {"clips": rows["clip"].to_numpy(str), "groups": rows["group"].to_numpy(str)}
-        except KeyError as error:
-            raise UserError(f"{path}: damaged ({error}); {REMEDY}") from None
-        return {key: self.predictions[key] for key in ("y_true", "y_prob")} | units
+            arrays |= {f"{name}s": rows[name].to_numpy(str) for name in ("clip", "group")}
+        return arrays
 
     @property
     def note(self) -> str:
         """On what data and how the numbers were obtained, for figures and tables."""
-        c = self.config
-        overrides = ", ".join(f"{key}={value}" for key, value in c.overrides.items())
-        recipe = " with ".join(filter(None, [c.recipe.name, overrides]))
-        split = f"{c.split.kind} split" + (f", fold {c.split.fold}" if c.split.fold else "")
-        inner = "inner part of " if c.split.inner else ""
-        return (
-            f"{self.data.data_kind}, {inner}{split}, recipe {recipe}, profile {c.profile.name}, "
-            f"width {c.profile.width:g}, {c.precision}, seed {c.seed}"
-        )
+        config, split = self.config, self.config.split
+        overrides = ", ".join(f"{key}={value}" for key, value in config.overrides.items())
+        inner = "inner part of " if split.inner else ""
+        parts = [self.data.data_kind, f"{inner}{split.kind} split"]
+        parts += [f"fold {split.fold}"] if split.fold else []
+        parts += [f"recipe {config.recipe.name}" + (f" with {overrides}" if overrides else "")]
+        parts += [f"profile {config.profile.name}", f"width {config.profile.width:g}"]
+        return ", ".join([*parts, config.precision, f"seed {config.seed}"])
 
     @property
     def confusion(self) -> np.ndarray:
@@ -125,13 +123,13 @@ class Run:
         return [np.nan if value is None else value for value in values]
 
 
-def _read_csv(path: Path, **options) -> pd.DataFrame:
+@contextlib.contextmanager
+def _damage_in_one_line(path: Path) -> Iterator[Path]:
+    """Yield a file to read; what a damaged one raises becomes a `UserError`."""
     try:
-        if not path.is_file():
-            raise UserError(f"{path}: no such file; {REMEDY}")
-        return pd.read_csv(path, **options)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: damaged ({error}); {REMEDY}") from None
+        yield path
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path}: damaged ({' '.join(str(error).split())}); {REMEDY}") from None
 
 
 def lock_file(path: Path) -> Path:

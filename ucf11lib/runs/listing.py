@@ -1,10 +1,10 @@
 """Many run folders at once: which there are, how far they are, what they measured."""
 
+import contextlib
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from ucf11lib import paths
@@ -29,19 +29,18 @@ def runs_table(folder: Path | str | None = None) -> pd.DataFrame:
     """
     folder = Path(folder) if folder else paths.runs_dir()
     if not folder.is_dir():
-        raise UserError(f"{paths.display(folder)}: no such folder; train a model first, or give "
-                        "another with --runs")  # fmt: skip
-    rows = [_row(path.parent, folder) for path in sorted(folder.glob("[!.]*/config.json"))]
+        remedy = "train a model first, or give another with --runs"
+        raise UserError(f"{paths.display(folder)}: no such folder; {remedy}")
+    rows = [_row(Run(path.parent)) for path in sorted(folder.glob("[!.]*/config.json"))]
     columns = ["run", "status", "model", "recipe", "profile", "data", "split", "seed"]
     columns += ["epoch", "epochs", "accuracy", "age"]
     return pd.DataFrame(rows, columns=columns, dtype=object)
 
 
-def _row(path: Path, folder: Path) -> dict:
-    run = Run(path)
-    row = {"run": str(path.relative_to(folder)), "status": "unreadable"}
-    try:
-        config = run.config
+def _row(run: Run) -> dict:
+    row = {"run": run.path.name, "status": "unreadable"}
+    with contextlib.suppress(UserError, OSError):  # a folder may hold anything, and may vanish
+        config, path = run.config, run.path
         row |= {"model": config.model, "recipe": config.recipe.name, "profile": config.profile.name}
         row |= {"data": run.data.data_kind, "split": config.split.kind, "seed": config.seed}
         history = run.history if (path / "history.csv").exists() else pd.DataFrame()
@@ -51,8 +50,6 @@ def _row(path: Path, folder: Path) -> dict:
         unfinished = "running" if paths.is_locked(lock_file(path)) else "interrupted"
         finished = (path / "metrics.json").is_file()
         row["status"] = run.metrics["status"] if finished else unfinished
-    except (UserError, OSError):  # a folder may hold anything, and may vanish in the meantime
-        return row
     return row
 
 
@@ -76,9 +73,6 @@ def metrics_table(runs: Mapping[str, Run]) -> pd.DataFrame:
     """
     keys = ["accuracy_clip", "accuracy_batch_mean", "top2", "macro_f1", "ece", "seconds"]
     keys += ["seconds_to_75", "sequences_per_second", "parameters"]
-    rows = {}
-    for name, run in runs.items():
-        low, high = run.metrics["interval"] or (np.nan, np.nan)
-        values = [np.nan if run.metrics[key] is None else run.metrics[key] for key in keys]
-        rows[name] = [run.metrics["accuracy"], low, high, *values]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=["accuracy", "low", "high", *keys])
+    table = pd.DataFrame([run.metrics for run in runs.values()], index=list(runs))
+    table[["low", "high"]] = [run.metrics["interval"] or (None, None) for run in runs.values()]
+    return table[["accuracy", "low", "high", *keys]].apply(pd.to_numeric)  # None becomes NaN

@@ -4,6 +4,7 @@ Files may be of another version, written by hand, or by a stranger. msgspec read
 dataclasses; what does not fit is a `UserError` of one line: the file, the field and the remedy.
 """
 
+import reprlib
 import typing
 from pathlib import Path
 from typing import Any, TypeVar
@@ -49,16 +50,10 @@ def read_text(name: str, value: object, kind: Any) -> object:
     try:
         return msgspec.convert(value, kind, strict=False)
     except msgspec.ValidationError as error:
-        choices = typing.get_args(kind) if typing.get_origin(kind) is typing.Literal else ()
-        allowed = f"choose one of {', '.join(choices)}" if choices else _message(error)
-        text = repr(value)
-        shown = text if len(text) < 80 else f"{text[:77]}..."
-        raise UserError(f"{name}={shown}: {allowed}") from None
-
-
-def field_types(kind: type) -> dict[str, Any]:
-    """Return the annotations of a dataclass, with `Annotated` limits."""
-    return typing.get_type_hints(kind, include_extras=True)
+        remedy = _message(error)
+        if typing.get_origin(kind) is typing.Literal:
+            remedy = f"choose one of {', '.join(typing.get_args(kind))}"
+        raise UserError(f"{name}={reprlib.repr(value)}: {remedy}") from None
 
 
 def check_name(value: str, known: typing.Iterable[str], what: str) -> None:

@@ -1,9 +1,7 @@
 """How to train: recipes (the method) and profiles (the size of network and run).
 
-Recipe `2019` is the report's: all weights from N(0, 0.1), Adam 1e-3, batch 16, stop at 75 %
-validation accuracy; and for C3D the softmax head whose output the loss softmaxes again. Recipe
-`repaired` is the same architectures with `REPAIRS` and `FIXED_LENGTH`. The recipes in `PEERS` are
-for comparison: what others published for UCF-11, on our networks.
+Recipe `2019` is the report's, with C3D's softmax head whose output the loss softmaxes again;
+`repaired` is that with `REPAIRS` and `FIXED_LENGTH`. Those in `PEERS` are for comparison.
 """
 
 from dataclasses import asdict, dataclass, replace
@@ -23,69 +21,51 @@ Count = Annotated[int, Meta(ge=1, le=10**9)]
 
 @dataclass(frozen=True)
 class Recipe:
-    """A training method.
-
-    Attributes:
-        init: convolution and dense weights: `normal` is N(0, init_std), `he` is He et al., ICCV
-            2015 (arXiv:1502.01852).
-        head: `logits`, or `softmax` for a head whose output the loss softmaxes again.
-        inputs: `dataset` subtracts the training part's mean and divides by its standard deviation,
-            a channel; `sequence` subtracts each sequence's own mean frame and divides by the
-            standard deviation of the rest; `unit` is x / 255; `raw` is grey levels 0..255.
-        norm: after each convolution: `none`, `batch` (momentum 0.9) or `group` (8 groups; Wu and
-            He, ECCV 2018, arXiv:1803.08494).
-        dropout: share of the dense layers' inputs dropped.
-        optimizer: `momentum` is SGD with 0.9.
-        learning_rate: the optimiser's, at its highest; a `cosine` schedule ends at zero.
-        warmup: share of all steps over which the learning rate rises from zero.
-        batch_size: sequences a step, over all replicas.
-        flip, shift, brightness: mirror half of the training sequences, move each by up to this many
-            pixels, scale its grey levels by up to this share, both ways.
-        target_accuracy: stop when the validation accuracy of an epoch reaches it. A run that stops
-            on the accuracy that it reports is biased upwards, so only the 2019 protocol does.
-    """
+    """A training method."""
 
     name: str
+    # Convolution and dense weights: N(0, init_std), or He et al., ICCV 2015 (arXiv:1502.01852).
     init: Literal["normal", "he"] = "normal"
     init_std: Positive = 0.1
-    head: Literal["logits", "softmax"] = "logits"
+    head: Literal["logits", "softmax"] = "logits"  # the loss applies a softmax to either
+    # `dataset` subtracts the training part's mean and divides by its standard deviation, a channel;
+    # `sequence` subtracts each sequence's own mean frame and divides by the standard deviation of
+    # the rest; `unit` is x / 255; `raw` is grey levels 0..255.
     inputs: Literal["dataset", "sequence", "unit", "raw"] = "dataset"
+    # After each convolution: `batch` has momentum 0.9, `group` 8 groups (Wu and He, ECCV 2018,
+    # arXiv:1803.08494).
     norm: Literal["none", "batch", "group"] = "none"
-    dropout: Annotated[float, Meta(ge=0, lt=1)] = 0.0
-    optimizer: Literal["adam", "rmsprop", "momentum", "sgd"] = "adam"
-    learning_rate: Positive = 1e-3
-    schedule: Literal["constant", "cosine"] = "constant"
-    warmup: Share = 0.0
-    batch_size: Annotated[int, Meta(ge=1, le=65536)] = 16
-    flip: bool = False
-    shift: Annotated[int, Meta(ge=0, le=64)] = 0
-    brightness: Share = 0.0
+    dropout: Annotated[float, Meta(ge=0, lt=1)] = 0.0  # share of the dense layers' inputs
+    optimizer: Literal["adam", "rmsprop", "momentum", "sgd"] = "adam"  # `momentum`: SGD with 0.9
+    learning_rate: Positive = 1e-3  # at its highest
+    schedule: Literal["constant", "cosine"] = "constant"  # `cosine` ends at zero
+    warmup: Share = 0.0  # share of all steps over which the learning rate rises from zero
+    batch_size: Annotated[int, Meta(ge=1, le=65536)] = 16  # sequences a step, over all replicas
+    flip: bool = False  # mirror half of the training sequences
+    shift: Annotated[int, Meta(ge=0, le=64)] = 0  # move each by up to this many pixels
+    brightness: Share = 0.0  # scale its grey levels by up to this share, both ways
+    # Stop when an epoch's validation accuracy reaches it; the accuracy is then biased upwards.
     target_accuracy: Share | None = 0.75
 
 
 @dataclass(frozen=True)
 class Profile:
-    """The size of the network and of the run.
-
-    `width` is a factor on the channels of the convolutions and the units of the dense layers; there
-    are at most `epochs`, of `steps_per_epoch` batches each, whatever the size of the data.
-    """
+    """The size of the network and of the run."""
 
     name: str
-    width: Annotated[float, Meta(gt=0, le=16)]
-    epochs: Count
-    steps_per_epoch: Count
+    width: Annotated[float, Meta(gt=0, le=16)]  # factor on channels and units of dense layers
+    epochs: Count  # at most
+    steps_per_epoch: Count  # batches, whatever the size of the data
 
 
 # Changes from the 2019 recipe; measured effects: report/results/repairs.json.
+OF_ALL_MODELS = {"init": "he", "inputs": "sequence", "flip": True, "shift": 4}
+REPAIRS_DEFAULT = OF_ALL_MODELS | {"learning_rate": 2e-3}
 REPAIRS = {
-    "c3d": {"head": "logits", "init": "he", "inputs": "sequence", "flip": True, "shift": 4},
-    "vgg9": {"init": "he", "inputs": "sequence", "flip": True, "shift": 4, "learning_rate": 2e-3},
+    "c3d": OF_ALL_MODELS | {"head": "logits"},
+    # A single frame has no mean frame of its own to subtract.
+    "frame_cnn": REPAIRS_DEFAULT | {"inputs": "dataset"},
 }
-# CNN+LSTM's, and those of a model that has none of its own.
-REPAIRS_DEFAULT = REPAIRS["vgg9"]
-# A single frame has no mean frame of its own to subtract.
-REPAIRS["frame_cnn"] = REPAIRS_DEFAULT | {"inputs": "dataset"}
 # A run that stops on the accuracy that it reports is biased; a repaired run has a fixed length.
 FIXED_LENGTH = {"schedule": "cosine", "warmup": 0.05, "batch_size": 8, "target_accuracy": None}
 
@@ -95,45 +75,40 @@ FIXED_LENGTH = {"schedule": "cosine", "warmup": 0.05, "batch_size": 8, "target_a
 OF_BOTH_PEERS = {"inputs": "unit", "learning_rate": 1e-4, "target_accuracy": None}
 PEERS = {
     # https://github.com/MekkaSiekka/C3D-UCF11-Tensorflow, c3d_UCF11.py
-    "peer_c3dsmall": {"init_std": 0.01, "batch_size": 10},
+    "peer_c3dsmall": OF_BOTH_PEERS | {"init_std": 0.01, "batch_size": 10},
     # https://github.com/nikhilasm/ecse4850, project5/final_project.py; Keras's random_normal has
     # the standard deviation 0.05
-    "peer_cnnlstm": {"init_std": 0.05, "batch_size": 8, "flip": True},
+    "peer_cnnlstm": OF_BOTH_PEERS | {"init_std": 0.05, "batch_size": 8, "flip": True},
 }
 RECIPES = ("repaired", "2019", *PEERS)
-PROFILES = ("smoke", "quick", "full")
 
-# Width and epochs of the quick profile: what two cores do in one to two minutes.
-QUICK = {"c3d": (0.125, 3), "vgg9": (0.125, 4)}
-QUICK_DEFAULT = (0.25, 5)
-QUICK_STEPS = 120
+# Width, epochs and steps an epoch of profile quick: what two cores do in one to two minutes.
+QUICK = {"c3d": (0.125, 3, 120), "vgg9": (0.125, 4, 120)}
+QUICK_DEFAULT = (0.25, 5, 120)
 
 
 def named_recipe(name: str, model: str) -> Recipe:
     """Return the recipe called `name` for `model`; raises `UserError` on an unknown one."""
     check_name(name, RECIPES, "recipe")
     if name in PEERS:
-        return Recipe(name, **OF_BOTH_PEERS, **PEERS[name])
-    original = Recipe("2019", head="softmax" if model == "c3d" else "logits")
+        return Recipe(name, **PEERS[name])
+    original = Recipe(name, head="softmax" if model == "c3d" else "logits")
     if name == "2019":
         return original
-    return replace(original, name=name, **REPAIRS.get(model, REPAIRS_DEFAULT), **FIXED_LENGTH)
+    return replace(original, **REPAIRS.get(model, REPAIRS_DEFAULT), **FIXED_LENGTH)
 
 
 def named_profile(name: str, model: str) -> Profile:
     """Return the profile called `name` for `model`; raises `UserError` on an unknown one."""
-    check_name(name, PROFILES, "profile")
-    if name == "full":
-        return Profile(name, width=1.0, epochs=128, steps_per_epoch=256)
-    if name == "smoke":
-        return Profile(name, width=0.0625, epochs=2, steps_per_epoch=3)
-    width, epochs = QUICK.get(model, QUICK_DEFAULT)
-    return Profile(name, width, epochs, QUICK_STEPS)
+    quick = QUICK.get(model, QUICK_DEFAULT)
+    sizes = {"smoke": (0.0625, 2, 3), "quick": quick, "full": (1.0, 128, 256)}
+    check_name(name, sizes, "profile")
+    return Profile(name, *sizes[name])
 
 
 def recipe_changes(original: Recipe, other: Recipe) -> pd.DataFrame:
     """Return the settings in which two recipes differ: setting, and the value in each."""
-    columns = ["setting", f"recipe {original.name}", f"recipe {other.name}"]
-    pairs = zip(asdict(original).items(), asdict(other).values(), strict=True)
-    rows = [(key.replace("_", " "), str(a), str(b)) for (key, a), b in pairs if a != b]
-    return pd.DataFrame([row for row in rows if row[0] != "name"], columns=columns)
+    settings = {f"recipe {recipe.name}": asdict(recipe) for recipe in (original, other)}
+    table = pd.DataFrame(settings, dtype=object).drop("name").map(str)
+    table.index = table.index.str.replace("_", " ")
+    return table[table.iloc[:, 0] != table.iloc[:, 1]].reset_index(names="setting")

@@ -1,4 +1,4 @@
-"""The JSON files of a run folder, as types."""
+"""What `config.json` and `metrics.json` of a run folder hold, as types."""
 
 from dataclasses import dataclass
 from typing import TypedDict
@@ -6,21 +6,15 @@ from typing import TypedDict
 
 @dataclass(frozen=True)
 class StoreRecord:
-    """What `config.json` says of the data and devices, beside the configuration itself.
+    """What `config.json` says of the data and devices, beside the configuration itself."""
 
-    Of the clip store its folder, the digests of its `frames` and `index`, and `data_kind`,
-    "synthetic data" or which real video, to be beside every number; display names in label order;
-    frames a sequence (`window`), pixels a side (`size`); `one`, `mirrored` or `multiworker`, and
-    how many.
-    """
-
-    store: str
-    store_sha256: dict[str, str]
-    data_kind: str
-    classes: tuple[str, ...]
-    window: int
-    size: int
-    strategy: str = "one"
+    store: str  # folder
+    store_sha256: dict[str, str]  # of `frames` and `index`
+    data_kind: str  # "synthetic data" or which real video, to be beside every number
+    classes: tuple[str, ...]  # display names in label order
+    window: int  # frames a sequence
+    size: int  # pixels a side
+    strategy: str = "one"  # or `mirrored`, `multiworker`
     workers: int = 1
     replicas: int = 1
 
@@ -58,17 +52,3 @@ class Metrics(TypedDict):
     peak_rss_mb: float
     status: str
     findings: list[str]
-
-
-class Environment(TypedDict):
-    """The contents of `environment.json`, see `ucf11lib.runs.environment`."""
-
-    python: str
-    system: str
-    packages: dict[str, str]
-    devices: list[str]
-    processor: str
-    instruction_sets: list[str]
-    cores: int
-    commit: str | None
-    uncommitted_changes: bool

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from ucf11lib.errors import UserError
-from ucf11lib.runs.parsing import check_name, read_text
+from ucf11lib.runs.parsing import check_name
 from ucf11lib.runs.recipes import Count
 
 SOURCES = ("synthetic", "course", "ucf11", "videos")
@@ -22,70 +22,53 @@ SYNTHETIC_SIZES = {"smoke": (5, 1, 1), "quick": (25, 10, 1), "full": (25, 6, Non
 
 @dataclass(frozen=True)
 class DataSpec:
-    """Which sequences.
-
-    `folder` is the absolute one that the source reads. Of the synthetic data there are `groups` a
-    class, `clips` a group and `sequences` a clip; None for the course files' numbers, 7272 in all.
-    `window` is frames a sequence, `size` pixels a side. Where videos are decoded, `stride` is
-    frames from one sequence's start to the next's, None for no overlap, `group_pattern` a regular
-    expression that finds a clip's group in its path, empty for the built-in rules, and `fps` the
-    frames a second that clips are resampled to, None for each clip's own.
-    """
+    """Which sequences."""
 
     source: str = "synthetic"
-    folder: str = ""
-    groups: Annotated[int, Meta(ge=1, le=1000)] = 25
-    clips: Annotated[int, Meta(ge=1, le=1000)] = 10
+    folder: str = ""  # the absolute one that the source reads
+    groups: Annotated[int, Meta(ge=1, le=1000)] = 25  # a class of the synthetic data
+    clips: Annotated[int, Meta(ge=1, le=1000)] = 10  # a group
+    # A clip of the synthetic data; None for the course files' numbers, 7272 in all.
     sequences: Annotated[int, Meta(ge=1, le=1000)] | None = 1
     render_seed: Seed = 0
-    window: Annotated[int, Meta(ge=1, le=10000)] = 30
-    stride: Count | None = None
-    size: Annotated[int, Meta(ge=1, le=4096)] = 64
-    group_pattern: str = ""
-    fps: Annotated[float, Meta(gt=0, le=1000)] | None = None
+    window: Annotated[int, Meta(ge=1, le=10000)] = 30  # frames a sequence
+    stride: Count | None = None  # frames between decoded sequences' starts; None: no overlap
+    size: Annotated[int, Meta(ge=1, le=4096)] = 64  # pixels a side
+    group_pattern: str = ""  # regular expression that finds a clip's group in its path
+    fps: Annotated[float, Meta(gt=0, le=1000)] | None = None  # clips are resampled to; None: as is
 
 
 @dataclass(frozen=True)
 class SplitSpec:
-    """Which of them are held out: `random`, `video`, `group`, or `logo` with its group `fold`.
+    """Which of them are held out."""
 
-    `inner` holds out a fifth of the training part instead, whole groups, to choose settings on; the
-    held-out part itself is not used.
-    """
-
-    kind: str = "group"
-    fold: str = ""
-    inner: bool = False
+    kind: str = "group"  # one of `SPLITS`, or `LOGO`
+    fold: str = ""  # the group index that `LOGO` holds out
+    inner: bool = False  # hold out a fifth of the training part instead, to choose settings on
 
 
 def data_spec(profile: str, flat: Mapping[str, Any]) -> DataSpec:
-    """Return the data of a profile, of flat `source` and `data`, with their defaults.
-
-    Raises `UserError` on an unknown source, or a folder that does not go with it.
-    """
+    """Return the data of flat `source` and `data`; raises `UserError` if they do not fit."""
     source = str(flat.get("source", "synthetic"))
     folder = str(flat.get("data", ""))
     check_name(source, SOURCES, "source")
-    if source == "synthetic" and folder:
+    if source != "synthetic":
+        if not folder:
+            raise UserError(f"source {source} reads a folder: say which with --data DIR")
+        return DataSpec(source, str(Path(folder).resolve()))
+    if folder:
         raise UserError(f"source synthetic reads no folder; leave --data {folder} away")
-    if source == "synthetic":
-        return DataSpec(source, "", *SYNTHETIC_SIZES[profile])
-    if not folder:
-        raise UserError(f"source {source} reads a folder: say which with --data DIR")
-    return DataSpec(source, str(Path(folder).resolve()))
+    return DataSpec(source, "", *SYNTHETIC_SIZES[profile])
 
 
 def split_spec(flat: Mapping[str, Any]) -> SplitSpec:
-    """Return the split of flat `split`, `fold` and `inner`.
-
-    Raises `UserError` on an unknown split, or a fold that does not go with it.
-    """
+    """Return the split of flat `split` and `fold`; raises `UserError` if they do not fit."""
     kind = str(flat.get("split", "group"))
     fold = str(flat.get("fold", ""))
     check_name(kind, (*SPLITS, LOGO), "split")
     if kind == LOGO and not fold:
-        raise UserError("split logo holds one group index out: say which with --fold, or run all "
-                        "with crossval")  # fmt: skip
+        remedy = "say which with --fold, or run all with crossval"
+        raise UserError(f"split logo holds one group index out: {remedy}")
     if fold and kind != LOGO:
         raise UserError(f"fold {fold!r} goes with split logo, not with split {kind}")
-    return SplitSpec(kind, fold, bool(read_text("inner", flat.get("inner", False), bool)))
+    return SplitSpec(kind, fold)

@@ -28,9 +28,8 @@ def run_studies(
 
     The results of a YAML file are in runs/study-<name>-<digest>/. `videos` is the folder that holds
     weizmann/, by default `../shared/videos` beside the checkout; `force` runs again what has
-    results, without repeating finished trainings; `options` are those of `run_configs`. Raises a
-    `UserError` for an unknown name, an unreadable grid or missing videos; a `RunFailed` if a run
-    failed, after the others.
+    results, without repeating finished trainings. Raises as `run_study`, whose `options` it has,
+    and a `UserError` for an unknown name or an unreadable grid.
     """
     grids = {name: load_yaml(name) for name in names if name.endswith((".yaml", ".yml"))}
     for name in names:
@@ -65,15 +64,14 @@ def check(names: Sequence[str] = ()) -> None:
         check_name(name, STUDIES, "study")
     old = []
     for name in names or STUDIES:
-        if not results_file(name).exists():
-            print(f"{name}: never run")
-            continue
-        try:
-            reason = stale(STUDIES[name], load(name))
-        except UserError as error:
-            reason = str(error)
-        print(f"{name}: {f'stale: {reason}' if reason else 'fresh'}", flush=True)
-        if reason:
-            old.append(name)
+        state = "never run"
+        if results_file(name).exists():
+            try:
+                reason = stale(STUDIES[name], load(name))
+            except UserError as error:
+                reason = str(error)
+            state = f"stale: {reason}" if reason else "fresh"
+            old += [name] if reason else []
+        print(f"{name}: {state}", flush=True)
     if old:
         raise RunFailed(f"stale results: {', '.join(old)}; run 'study NAME --force'")

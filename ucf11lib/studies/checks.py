@@ -22,7 +22,7 @@ from ucf11lib.evaluation.baselines import colour_histogram_regression
 from ucf11lib.evaluation.perturbations import accuracy_under
 from ucf11lib.evaluation.predict import own_store
 from ucf11lib.runs import REPORTED, Run, RunConfig
-from ucf11lib.studies.study import Study, in_turn, over, weizmann
+from ucf11lib.studies.study import Study, over, weizmann
 from ucf11lib.text import display_name
 
 FRAME_CNN = "frame_cnn"
@@ -63,23 +63,21 @@ def bars_table(table: pd.DataFrame) -> pd.DataFrame:
     """Return a row a check: check, value (mean over seeds), its bar (low, high), and `holds`."""
     means = table.groupby(["model", "split"], sort=False).mean(numeric_only=True)
     group, random = means.xs("group", level="split"), means.xs("random", level="split")
-    accuracy = group["accuracy"]
-    below_lstm = accuracy["cnn_lstm"] - 0.1
     rows = [("colour histogram of one frame", group["colour_histogram"].max(), 0.0, 0.25)]
-    for model, value in accuracy.items():
+    for model, value in group["accuracy"].items():
         name = display_name(model)
         if FRAME_CNN in model:
-            rows.append((f"{name}, group split", value, 0.0, below_lstm))
+            bar = group["accuracy"]["cnn_lstm"] - 0.1
+            rows.append((f"{name}, group split", value, 0.0, bar))
             continue
         rows.append((f"{name}, group split", value, 0.9, 0.995))
-        if model != "vgg9":  # it has no bar: it averages nothing, but its frames are independent
+        if model != "vgg9":  # it has no bar: its frames are independent
             shuffled = group["shuffled"][model]
             rows.append((f"{name}, frames shuffled", shuffled, 0.0, value - 0.1))
         leak = random["accuracy"][model] - value
         rows.append((f"{name}, random split minus group split", leak, 0.0, 1.0))
     bars = pd.DataFrame(rows, columns=["check", "value", "low", "high"])
-    bars["holds"] = bars["value"].between(bars["low"], bars["high"])
-    return bars
+    return bars.assign(holds=bars["value"].between(bars["low"], bars["high"]))
 
 
 def ucf101(_: RunConfig, videos: Path) -> dict[str, str]:
@@ -93,21 +91,20 @@ def draw(table: pd.DataFrame, note: str):
     return figures.dots(rows, condition="model", group="split", note=note)
 
 
-FRAMES_OF_SEQUENCE = {"model": FRAME_CNN, "inputs": "sequence"}
+SEQUENCE_INPUT = {"frame_cnn sequence input": {"model": FRAME_CNN, "inputs": "sequence"}}
 TRAININGS = Study(
     name="checks",
     question="Is the synthetic data neither trivial nor hopeless, and hard because of motion?",
     base=RunConfig.of(model="c3d"),
     axes={
-        "model": over("model", (*REPORTED, FRAME_CNN))
-        | {"frame_cnn sequence input": FRAMES_OF_SEQUENCE},
+        "model": over("model", (*REPORTED, FRAME_CNN)) | SEQUENCE_INPUT,
         "split": over("split", ("group", "random")),
     },
     probes={"shuffled": shuffled_frames, "colour_histogram": colour_histogram},
     figure=draw,
     videos=True,
 )
-SOURCES = {"Weizmann": weizmann, "UCF-101, eleven clips": ucf101,
-           "synthetic, the course's size": {"profile": "full"}}  # fmt: skip
+SOURCES = {"Weizmann": weizmann, "UCF-101, eleven clips": ucf101}
+SOURCES |= {"synthetic, the course's size": {"profile": "full"}}
 BOUNDARIES = replace(TRAININGS, axes={"boundaries_of": SOURCES}, seeds=(), measure=boundaries)
-STUDY = in_turn(TRAININGS, BOUNDARIES)
+STUDY = replace(TRAININGS, then=(BOUNDARIES,))

@@ -1,7 +1,7 @@
 """Many trainings in processes of this machine, or on any Dask cluster.
 
-Threads change the order of a training's sums, and so its last digits. So each worker has as many as
-a single training has here, and a run's numbers, apart from its seconds, are those of `train`.
+Each worker has as many threads as a single training has here, since their number changes the order
+of a training's sums; so a run's numbers, apart from its seconds, are those of `train`.
 """
 
 import contextlib
@@ -23,7 +23,6 @@ from ucf11lib.errors import RunFailed, UserError
 from ucf11lib.runs import RunConfig
 from ucf11lib.training import train_or_load
 
-CORES_A_RUN = 2
 THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 SETTINGS = {
     "distributed.scheduler.allowed-failures": 2,  # a third death of a run's worker is no accident
@@ -44,7 +43,8 @@ def run_on_cluster(
     Raises a `UserError` for no scheduler at the address, or none with workers of one thread, and a
     `RunFailed` when the connection is lost.
     """
-    environment = {name: os.environ.get(name, str(_cores())) for name in THREADS}
+    cores = str(len(os.sched_getaffinity(0)))
+    environment = {name: os.environ.get(name, cores) for name in THREADS}
     environment |= {"UCF11_DATA": str(paths.data_dir()), "UCF11_RUNS": str(paths.runs_dir())}
     errors: dict[RunConfig, str] = {}
     with _connected(workers, scheduler) as client:
@@ -70,15 +70,6 @@ def run_here(config: RunConfig, log: Callable[[str], None] = lambda line: None) 
     return ""
 
 
-def default_workers() -> int:
-    """Return one worker for two of the processors that this process may use; one with a GPU."""
-    return 1 if tf.config.list_physical_devices("GPU") else max(1, _cores() // CORES_A_RUN)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0))
-
-
 def _task(config: RunConfig, environment: dict[str, str]) -> str:
     """Make one run in a worker; a lost worker may still hold the folder, which is waited for."""
     os.environ.update(environment)
@@ -94,31 +85,29 @@ def _error(future: Future) -> str:
         times = error.allowed_failures + 1
         return f"its worker died {times} times (killed, or out of memory: give fewer --workers)"
     except CancelledError:
-        remedy = "the same command resumes"
-        raise RunFailed(f"the connection to the Dask cluster was lost; {remedy}") from None
+        lost = "the connection to the Dask cluster was lost; the same command resumes"
+        raise RunFailed(lost) from None
     except Exception as error:  # whatever a run fails of, the others continue
         return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 @contextlib.contextmanager
 def _connected(workers: int, scheduler: str) -> Iterator[Client]:
-    """Yield a client of the cluster at `scheduler`, or of one of this machine for the block.
-
-    Local workers are forked from a process that has loaded TensorFlow; CUDA survives no fork.
-    """
+    """Yield a client of the cluster at `scheduler`, or of one that ends with the block."""
+    # Local workers are forked from a process that has loaded TensorFlow; CUDA survives no fork.
     method = "spawn" if tf.config.list_physical_devices("GPU") else "forkserver"
     multiprocessing.set_forkserver_preload(["distributed", __name__])
     # Killed workers leave semaphores, which Python removes with a warning.
     os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker")
     scratch = tempfile.TemporaryDirectory(prefix="ucf11-", ignore_cleanup_errors=True)
-    forked = {"distributed.worker.multiprocessing-method": method}
-    with scratch as folder, dask.config.set(SETTINGS | forked | {"temporary-directory": folder}):
+    with scratch as folder, contextlib.ExitStack() as stack:
+        own = {"distributed.worker.multiprocessing-method": method, "temporary-directory": folder}
+        stack.enter_context(dask.config.set(SETTINGS | own))
         if scheduler:
-            with _client_of(scheduler) as client:
-                yield client
+            client = _client_of(scheduler)
         else:
-            with _local_cluster(workers, folder) as cluster, Client(cluster) as client:
-                yield client
+            client = Client(stack.enter_context(_local_cluster(workers, folder)))
+        yield stack.enter_context(client)
 
 
 def _local_cluster(workers: int, folder: str) -> LocalCluster:

@@ -4,7 +4,6 @@ Nested (Varma and Simon, BMC Bioinformatics 2006), each fold gets those of sever
 have the lowest validation loss on an inner split of its training part.
 """
 
-import functools
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -34,8 +33,8 @@ def fold_axis(folds: Sequence[str]) -> Axis:
 def nested(study: Study, candidates: Sequence[str]) -> Study:
     """Return two stages: each candidate on inner splits, then `study` with each fold's best.
 
-    A candidate is settings such as "dropout=0.5,stride=10"; "" for none; a `UserError` where they
-    cannot be read. The study is over folds, with `METRICS`.
+    A candidate is settings such as "dropout=0.5,stride=10"; "" for none. The study is over folds,
+    with `METRICS`.
     """
     changes = {text: parse_settings(filter(None, text.split(","))) for text in candidates}
     inner = {text: settings | {"inner": True} for text, settings in changes.items()}
@@ -52,35 +51,33 @@ def nested(study: Study, candidates: Sequence[str]) -> Study:
         axes = study.axes | {"candidate": {SELECTED: selected}}
         return replace(study, axes=axes, probes=settings)
 
-    return replace(study, axes=study.axes | {"candidate": inner}, then=outer)
+    return replace(study, axes=study.axes | {"candidate": inner}, then=(outer, *study.then))
 
 
-def pooled(study: Study, rows: pd.DataFrame) -> Study:
-    """Return the stage after `study`: all held-out sequences of its folds together, see `pool`."""
-    held_out = rows[rows["candidate"] == SELECTED] if "candidate" in rows else rows
-
-    def measure(config: RunConfig) -> list[dict]:
-        names = held_out.loc[held_out["model"] == config.model, "run"]
-        return [pool([Run.open(paths.runs_dir() / name) for name in names])]
-
-    axes = {name: axis for name, axis in study.axes.items() if name != "fold"}
-    return replace(study, axes=axes | {"fold": {"all": {}}}, measure=measure, then=None)
-
-
-def pool(runs: Sequence[Run]) -> dict:
-    """Return what was measured on the held-out sequences of all runs together.
+def pooled(study: Study) -> Study:
+    """Return `study` with a further stage: all held-out sequences of a model's folds together.
 
     `low` and `high` are the accuracy's 95 % interval over groups (not over networks),
-    `mean_accuracy` is the mean over the runs.
+    `mean_accuracy` is the mean over the folds.
     """
-    sides = [run.held_out for run in runs]
-    together = {key: np.concatenate([side[key] for side in sides]) for key in sides[0]}
-    measures = measure_predictions(**together)
-    low, high = measures["interval"] or (None, None)
-    mean = float(np.mean([run.metrics["accuracy"] for run in runs]))
-    row = {"n_val": len(together["y_true"]), "mean_accuracy": mean, "low": low, "high": high}
-    keys = ("accuracy", "accuracy_clip", "macro_f1", "confusion")
-    return row | {key: measures[key] for key in keys}
+
+    def all_folds(rows: pd.DataFrame) -> Study:
+        tested = rows[rows["candidate"] == SELECTED] if "candidate" in rows else rows
+
+        def measure(config: RunConfig) -> list[dict]:
+            folds = tested[tested["model"] == config.model]
+            sides = [Run.open(paths.runs_dir() / name).held_out for name in folds["run"]]
+            together = {key: np.concatenate([side[key] for side in sides]) for key in sides[0]}
+            measures = measure_predictions(**together)
+            low, high = measures["interval"] or (None, None)
+            row = {key: measures[key] for key in ("accuracy", "accuracy_clip", "macro_f1")}
+            row |= {"confusion": measures["confusion"], "low": low, "high": high}
+            row["mean_accuracy"] = float(folds["accuracy"].mean())
+            return [row | {"n_val": len(together["y_true"])}]
+
+        return replace(study, axes=study.axes | {"fold": {"all": {}}}, measure=measure)
+
+    return replace(study, then=(all_folds,))
 
 
 def crossval(
@@ -89,9 +86,8 @@ def crossval(
     """Run all folds of a configuration; resumes. Return the path of the results, `summary.json`.
 
     Each fold gets the best of `candidates`, see `nested`. The summary is in `out`, by default
-    `runs/crossval-...`: a row a fold, and one, "all", of all held-out sequences. `options` are
-    those of `runner.run_configs`. Raises a `UserError` for data without folds, and a `RunFailed`
-    for a failed fold; the summary then has no row "all".
+    `runs/crossval-...`: a row a fold, and one, "all", of all held-out sequences. Raises as
+    `run_study`, whose `options` it has, and a `UserError` for data without folds.
     """
     if len(candidates) == 1:
         remedy = "nothing to select from; give it twice or more"
@@ -99,9 +95,7 @@ def crossval(
     folds = fold_axis(list_folds(open_or_prepare(config.data)))
     name = f"crossval-{config.name}"
     question = "How accurate is the model where each group index is held out once?"
-    study = Study(name, question, config, {"fold": folds}, (), METRICS)
-    study = replace(study, then=functools.partial(pooled, study))
-    if candidates:
-        study = nested(study, candidates)
+    study = pooled(Study(name, question, config, {"fold": folds}, (), METRICS))
+    study = nested(study, candidates) if candidates else study
     file = (Path(out) if out else paths.runs_dir() / name) / "summary.json"
     return run_study(study, f"python -m ucf11lib crossval {config.model}", file=file, **options)

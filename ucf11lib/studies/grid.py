@@ -23,7 +23,6 @@ from matplotlib.figure import Figure
 from ucf11lib import figures
 from ucf11lib.errors import UserError
 from ucf11lib.runs import RunConfig
-from ucf11lib.runs.config import check_flat_names
 from ucf11lib.runs.parsing import convert
 from ucf11lib.studies.study import Study, over
 
@@ -40,16 +39,9 @@ class Grid(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _Loader(yaml.BaseLoader):
-    """Leaves values text; refuses repeated keys, and aliases, which can grow without limit."""
-
-    def compose_node(self, parent, index):
-        """Return the next node; raise at an alias."""
-        if self.check_event(yaml.AliasEvent):
-            raise UserError("YAML aliases (*name) are not read; write the values out")
-        return super().compose_node(parent, index)
+    """Leaves values text, and refuses repeated keys."""
 
     def construct_mapping(self, node, deep=False):
-        """Return the mapping; raise where a key is repeated."""
         keys = [key.value for key, _ in node.value]
         if repeated := [key for i, key in enumerate(keys) if key in keys[:i]]:
             raise UserError(f"key {repeated[0]!r} is repeated; leave one out")
@@ -59,8 +51,7 @@ class _Loader(yaml.BaseLoader):
 def load_yaml(file: Path | str) -> Study:
     """Return the study of a YAML file; its name has a digest of its content.
 
-    A `UserError` names file, key and value where it cannot be read, is no grid, has too many runs,
-    or a parameter or value that no run has.
+    A `UserError` names file, key and value of what is no grid, too large or no setting of a run.
     """
     path = Path(file)
     try:
@@ -78,11 +69,10 @@ def load_yaml(file: Path | str) -> Study:
 
 
 def _study(grid: Grid, name: str) -> Study:
-    if not all(grid.grid.values()) or not grid.grid:
+    if not grid.grid or not all(grid.grid.values()):
         raise UserError(f"no values under grid; {REMEDY}")
     if both := sorted(set(grid.base) & set(grid.grid)):
         raise UserError(f"{both[0]} is in base and in grid; leave one out")
-    check_flat_names(grid.base | grid.grid)
     if (runs := math.prod(map(len, grid.grid.values()))) > MAX_RUNS:
         raise UserError(f"{runs} runs: more than {MAX_RUNS}; make the grid smaller")
     axes = {key: over(key, values) for key, values in grid.grid.items()}
@@ -100,6 +90,5 @@ def _draw(table: pd.DataFrame, note: str) -> Figure | None:
     table = table.dropna(subset=["accuracy"]).astype(dict.fromkeys(axes, str))
     if len(axes) == 1:
         return figures.dots(table, condition=axes[0], note=note)
-    if len(axes) == 2:
-        return figures.heat_map(table, rows=axes[0], columns=axes[1], note=note)
-    return None
+    two = len(axes) == 2
+    return figures.heat_map(table, rows=axes[0], columns=axes[1], note=note) if two else None

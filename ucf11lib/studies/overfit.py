@@ -1,5 +1,6 @@
 """The shortest question about a model: can it memorise a few sequences?"""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,9 +11,7 @@ from ucf11lib.training import Trainer
 from ucf11lib.training.health import MEMORISED_LOSS
 
 CHECK_EVERY_STEPS = 10
-# Nothing that keeps a network from memorising, and nothing that ends the training.
-UNREGULARISED = {"flip": False, "shift": 0, "brightness": 0, "dropout": 0, "schedule": "constant",
-                 "warmup": 0, "target_accuracy": None}  # fmt: skip
+UNREGULARISED = {"flip": False, "shift": 0, "brightness": 0, "dropout": 0, "schedule": "constant"}
 
 
 @dataclass(frozen=True)
@@ -27,26 +26,23 @@ class Overfit:
 
 
 def overfit(
-    config: RunConfig,
-    count: int = 8,
-    *,
-    max_steps: int = 400,
-    store: ClipStore | None = None,
+    config: RunConfig, count: int = 8, *,
+    max_steps: int = 400, store: ClipStore | None = None,
     log: Callable[[str], None] = lambda line: None,
-) -> Overfit:
-    """Train on `count` sequences until their loss is below 0.05: a model that cannot cannot learn.
+) -> Overfit:  # fmt: skip
+    """Train on `count` sequences, a batch of all, until their loss is below 0.05; no run folder.
 
-    No augmentation, no dropout, a constant learning rate, one batch of all; no run folder. Raises a
-    `UserError` for no sequence, or more than there are to train on.
+    Raises a `UserError` for no sequence, or more than there are to train on.
     """
-    epochs = -(-max_steps // CHECK_EVERY_STEPS)
-    length = {"batch_size": count, "steps_per_epoch": CHECK_EVERY_STEPS, "epochs": epochs}
+    settings = UNREGULARISED | {"target_accuracy": None, "batch_size": count}
+    epochs = math.ceil(max_steps / CHECK_EVERY_STEPS)
+    settings |= {"steps_per_epoch": CHECK_EVERY_STEPS, "epochs": epochs}
     store = store or open_or_prepare(config.data)
     train = split(store, config).train
     if not 1 <= count <= len(train):
         raise UserError(f"--overfit {count}: give 1 to {len(train)}, the training sequences")
     few = first_of_each_class(store, train, count)
-    trainer = Trainer.of(config.with_(**UNREGULARISED, **length), store, Split(few, few), log=log)
+    trainer = Trainer.of(config.with_(**settings), store, Split(few, few), log=log)
     for epoch in trainer.epochs():
         steps = epoch.epoch * CHECK_EVERY_STEPS
         log(f"step {steps:4d}  loss {epoch.val_loss:.4f}")

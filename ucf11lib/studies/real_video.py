@@ -9,7 +9,6 @@ Expect: CNN+LSTM about 90 % by clip; C3D and VGG9 less.
     python -m ucf11lib study real_video --videos DIR  # 165 trainings, estimated 100 min on 2 cores
 """
 
-import functools
 from dataclasses import replace
 
 import pandas as pd
@@ -17,7 +16,7 @@ import pandas as pd
 from ucf11lib import figures
 from ucf11lib.runs import REPORTED, RunConfig
 from ucf11lib.studies.folds import METRICS, SELECTED, fold_axis, nested, pooled
-from ucf11lib.studies.study import Study, in_turn, over, weizmann
+from ucf11lib.studies.study import Study, over, weizmann
 
 SUBJECTS = ("daria", "denis", "eli", "ido", "ira", "lena", "lyova", "moshe", "shahar")
 CANDIDATES = ("", "stride=10", "stride=10,dropout=0.25", "stride=10,dropout=0.5",
@@ -44,6 +43,6 @@ ONE_SPLIT = Study(
     figure=draw,
     videos=True,
 )
-SUBJECTS_OUT = replace(ONE_SPLIT, axes=ONE_SPLIT.axes | {"fold": fold_axis(SUBJECTS)})
-SUBJECTS_OUT = replace(SUBJECTS_OUT, then=functools.partial(pooled, SUBJECTS_OUT))
-STUDY = in_turn(ONE_SPLIT, nested(SUBJECTS_OUT, CANDIDATES))
+SUBJECTS_OUT = pooled(replace(ONE_SPLIT, axes=ONE_SPLIT.axes | {"fold": fold_axis(SUBJECTS)}))
+INNER = nested(SUBJECTS_OUT, CANDIDATES)
+STUDY = replace(ONE_SPLIT, then=(INNER, *INNER.then))

@@ -2,9 +2,7 @@
 
 import datetime
 import functools
-import hashlib
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,18 +11,18 @@ import numpy as np
 import pandas as pd
 
 from ucf11lib import paths
-from ucf11lib.data import open_or_prepare, split
+from ucf11lib.data import open_or_prepare
 from ucf11lib.runs import RunConfig
 from ucf11lib.runs.environment import describe
 from ucf11lib.runs.parsing import read_json
-from ucf11lib.studies.study import Study
+from ucf11lib.studies.study import Study, new_trainer
 from ucf11lib.text import mean_and_range
-from ucf11lib.training import Trainer
 
 TOLERANCE = 1e-3  # of a fingerprint's losses, absolute below 1, else relative
 FINGERPRINT_STEPS = 3
-TINY = RunConfig.of(model="c3d", profile="smoke", groups=2, clips=1, split="random", batch_size=4,
-                    health=False)  # fmt: skip
+TINY = RunConfig.of(
+    model="c3d", profile="smoke", groups=2, clips=1, split="random", batch_size=4, health=False
+)
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,6 @@ class Results:
     source: list[str]  # the kinds of data
     rows: list[dict[str, Any]]  # one a run
     dirty: bool = False  # with uncommitted changes
-    axes: dict[str, list[str]] = field(default_factory=dict)  # the labels of each
     configs: dict[str, dict] = field(default_factory=dict)  # of each run, by digest
     fingerprint: dict[str, list[float]] = field(default_factory=dict)  # see `fingerprint`
     measured_before: str = ""  # the change of the code before which it was measured, if any
@@ -59,8 +56,8 @@ class Results:
     def formatted(self) -> str:
         """Return the rows as text, without columns of lists."""
         lists = self.table.map(lambda value: isinstance(value, list | dict)).any()
-        table = self.table.loc[:, ~lists].astype(object).where(self.table.notna(), "")
-        return table.to_string(index=False, float_format="{:.3f}".format)
+        table = self.table.loc[:, ~lists]
+        return table.to_string(index=False, na_rep="", float_format="{:.3f}".format)
 
 
 def results_file(name: str) -> Path:
@@ -73,24 +70,24 @@ def load(name: str) -> Results:
     return read_json(results_file(name), Results, f"make it with 'python -m ucf11lib study {name}'")
 
 
-def collect(study: Study, command: str, rows: list[dict], configs: Iterable[RunConfig]) -> Results:
+def collect(
+    study: Study, command: str, rows: list[dict], configs: Collection[RunConfig]
+) -> Results:
     """Return the rows of a study with what they came from."""
-    configs = list(configs)
     made_by = describe()
-    machine = {key: made_by[key] for key in ("processor", "instruction_sets", "cores", "devices")}
+    machine = ("processor", "instruction_sets", "cores", "devices")
     return Results(
-        study.name,
-        study.question,
-        command,
-        made_by["commit"] or "",
-        datetime.date.today().isoformat(),
-        machine,
-        sorted({open_or_prepare(data).kind for data in {one.data for one in configs}}),
-        rows,
-        made_by["uncommitted_changes"],
-        {axis: list(labels) for axis, labels in study.axes.items()},
-        _by_digest(configs),
-        fingerprint(configs),
+        study=study.name,
+        question=study.question,
+        command=command,
+        commit=made_by["commit"] or "",
+        date=datetime.date.today().isoformat(),
+        machine={key: made_by[key] for key in machine},
+        source=sorted({open_or_prepare(data).kind for data in {one.data for one in configs}}),
+        rows=rows,
+        dirty=made_by["uncommitted_changes"],
+        configs=_by_digest(configs),
+        fingerprint=fingerprint(configs),
     )
 
 
@@ -98,11 +95,9 @@ def stale(study: Study, results: Results) -> str:
     """Return why results are not those of today's code; empty if they are."""
     if results.measured_before:
         return f"measured before {results.measured_before}"
-    configs = []
-    stage = study
-    while stage:
-        configs += stage.points()
-        stage = stage.then(results.table) if stage.then else None
+    if any(str(row.get("status")).startswith("failed") for row in results.rows):
+        return "some of its runs failed"
+    configs = [config for stage in study.stages(results.rows) for config in stage.points()]
     if changed := set(_by_digest(configs)) ^ set(results.configs):
         return f"{len(changed)} of its configurations have changed"
     for key, losses in fingerprint(configs).items():
@@ -112,24 +107,20 @@ def stale(study: Study, results: Results) -> str:
     return ""
 
 
-def fingerprint(configs: Iterable[RunConfig]) -> dict[str, list[float]]:
-    """Return the first losses of each kind of run, at a small width, in float32.
-
-    Runs of one kind have the same model and recipe, apart from learning rate and batch size.
-    """
-    kinds: dict[tuple, RunConfig] = {}
+def fingerprint(configs: Collection[RunConfig]) -> dict[str, list[float]]:
+    """Return the first losses of each model and recipe, at a small width, in float32."""
+    kinds: dict[RunConfig, RunConfig] = {}
     for config in configs:
         recipe = replace(config.recipe, name="", batch_size=4, target_accuracy=None)
-        kind = (config.model, replace(recipe, learning_rate=1.0))
-        kinds.setdefault(kind, replace(TINY, model=config.model, recipe=recipe))
+        tiny = replace(TINY, model=config.model, recipe=recipe)
+        kinds.setdefault(replace(tiny, recipe=replace(recipe, learning_rate=1.0)), tiny)
     return {f"{one.model} {one.digest}": first_losses(one) for one in kinds.values()}
 
 
 @functools.cache
 def first_losses(config: RunConfig) -> list[float]:
     """Return the losses of the first steps of a training."""
-    store = open_or_prepare(config.data)
-    trainer = Trainer.of(config, store, split(store, config), log=lambda line: None)
+    trainer = new_trainer(config)
     rows = [np.asarray(trainer.step(*one)) for one in trainer.batches(0, FINGERPRINT_STEPS)]
     return [round(float(row[0]) / config.recipe.batch_size, 6) for row in rows]
 
@@ -144,8 +135,7 @@ def summary_table(
     """
     groups = table.dropna(subset=[value]).groupby(list(by), sort=False)[value]
     summary = groups.agg([lambda shares: mean_and_range(list(shares)), "size", "mean"])
-    summary.columns = [value, "runs", "mean"]
-    summary = summary.reset_index()
+    summary = summary.set_axis([value, "runs", "mean"], axis=1).reset_index()
     if against is not None:
         means = summary["mean"].where(summary[by[-1]] == against)
         outer = [summary[name] for name in by[:-1]] or np.zeros(len(summary))
@@ -154,12 +144,8 @@ def summary_table(
     return summary.drop(columns="mean")
 
 
-def _by_digest(configs: Iterable[RunConfig]) -> dict[str, dict[str, Any]]:
+def _by_digest(configs: Collection[RunConfig]) -> dict[str, dict[str, Any]]:
     """Return configurations by a digest that does not depend on where the data folders are."""
-    digests = {}
-    for config in configs:
-        parts = config.as_dict()
-        parts["data"]["folder"] = Path(config.data.folder).name
-        text = json.dumps(parts, sort_keys=True).encode()
-        digests[hashlib.sha256(text).hexdigest()[:8]] = parts
-    return digests
+    names = [replace(one.data, folder=Path(one.data.folder).name) for one in configs]
+    portable = [replace(one, data=data) for one, data in zip(configs, names, strict=True)]
+    return {one.digest: one.as_dict() for one in portable}

@@ -52,8 +52,8 @@ def layer_gains(config: RunConfig) -> list[dict]:
     table["predicted"] = table["s"] * np.sqrt(inside) * table["input_rms"] / before
     table["first_loss"] = np.mean(losses)
     table["width"] = config.profile.width
-    columns = ["layer", "width", "fan_in", "std", "gain", "simple", "predicted", "first_loss"]
-    return table.reset_index(names="layer")[columns].to_dict("records")
+    table = table.drop(columns=["s", "inside", "rectified", "input_rms"])
+    return table.reset_index(names="layer").to_dict("records")
 
 
 def _layers(model: keras.Model, frames: np.ndarray) -> tuple[pd.DataFrame, np.ndarray]:
@@ -79,8 +79,7 @@ def taps_inside(size: Sequence[int], kernel: Sequence[int]) -> float:
     """Return the share of a kernel's taps inside the picture, over all places (padding "same")."""
     share = 1.0
     for length, taps in zip(size, kernel, strict=True):
-        first = np.arange(length) - (taps - 1) // 2
-        inside = np.minimum(first + taps, length) - np.maximum(first, 0)
+        inside = np.convolve(np.ones(length), np.ones(taps))[taps // 2 :][:length]
         share *= float(inside.mean()) / taps
     return share
 
@@ -90,13 +89,14 @@ def amplification(table: pd.DataFrame) -> pd.DataFrame:
 
     `off` and `off_simple` are the largest |gain / predicted - 1| and |gain / simple - 1|.
     """
-    off, off_simple = ((table["gain"] / table[name] - 1).abs() for name in ("predicted", "simple"))
-    table = table.assign(off=off, off_simple=off_simple)
-    groups = table.groupby(["model", "recipe"], sort=False)
-    columns = {"amplification": groups["std"].last() / groups["std"].first()}
-    columns |= {"first_loss": groups["first_loss"].first()}
-    columns |= {name: groups[name].max() for name in ("off", "off_simple")}
-    return pd.DataFrame(columns).reset_index()
+    table = table.assign(
+        off=(table["gain"] / table["predicted"] - 1).abs(),
+        off_simple=(table["gain"] / table["simple"] - 1).abs(),
+        amplification=table["std"],
+    )
+    how = {"amplification": lambda std: std.iloc[-1] / std.iloc[0], "first_loss": "first"}
+    how |= {"off": "max", "off_simple": "max"}
+    return table.groupby(["model", "recipe"], sort=False).agg(how).reset_index()
 
 
 def draw(table: pd.DataFrame, note: str):

@@ -11,7 +11,7 @@ checks less than 1 %.
 
 import itertools
 import multiprocessing
-import time
+import timeit
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -22,11 +22,10 @@ import pandas as pd
 
 from ucf11lib import figures
 from ucf11lib.backend import tf
-from ucf11lib.data import open_or_prepare, split
 from ucf11lib.models.flops import step_flops
 from ucf11lib.runs import REPORTED, RunConfig
 from ucf11lib.studies.runner import run_rows
-from ucf11lib.studies.study import Axis, Study, in_turn, over
+from ucf11lib.studies.study import Study, new_trainer, over
 from ucf11lib.training import Trainer
 
 WARM_UP_STEPS = 5  # the first steps are given memory that the system has yet to provide
@@ -39,16 +38,16 @@ READY_BATCHES = 4  # that the input pipeline has prepared: two being read, two w
 def step_row(config: RunConfig) -> dict:
     """Time one network's training step, from memory and from the store, and the matrix product.
 
-    Times are seconds of a step, medians over repeats; ratios are of neighbours in time.
-    `compile_seconds` is the first step less a later one, `ratio` store over memory; `share` and
-    `memory_share` are of the product's rate; `health_ratio` compares a step that returns what the
-    health checks need with one that does not; `inference_1` and `_32` are sequences a second.
+    Times are seconds of a step, medians over repeats; ratios are of neighbours in time; `share` and
+    `memory_share` are of the product's rate.
     """
-    trainer = _trainer(config)
+    trainer = new_trainer(config)
     size = config.recipe.batch_size
     batch = next(iter(trainer.batches(0, 1)))
-    first, *_, later = (_seconds(lambda: _train(trainer, [batch])) for _ in range(WARM_UP_STEPS))
-    peak_mb = _peak_mb()
+    warm_up = timeit.repeat(lambda: _train(trainer, [batch]), number=1, repeat=WARM_UP_STEPS)
+    first, later = warm_up[0], warm_up[-1]
+    # This process's highest memory; `getrusage` also counts the parent's.
+    peak_kb = int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
     seconds = _step_seconds(trainer, batch, max(1, round(SECONDS_A_REPEAT / later)))
     memory, store = seconds["memory"], seconds["store"]
     flops = step_flops(trainer.model, size)
@@ -67,10 +66,11 @@ def step_row(config: RunConfig) -> dict:
         "ratio": float(np.median(store / memory)),
         "share": float(np.median(work / store)),
         "memory_share": float(np.median(work / memory)),
+        # A step that returns what the health checks need, over one that does not.
         "health_ratio": float(np.median(memory / seconds["unwatched"])),
         "sequences_per_second": float(size / np.median(store)),
-        "peak_mb": peak_mb,
-        "inference_1": _inference(trainer, 1),
+        "peak_mb": peak_kb / 1024,
+        "inference_1": _inference(trainer, 1),  # sequences a second
         "inference_32": _inference(trainer, 32),
     }
 
@@ -78,59 +78,37 @@ def step_row(config: RunConfig) -> dict:
 def _step_seconds(trainer: Trainer, batch: tuple, steps: int) -> dict[str, np.ndarray]:
     """Time steps of each kind, `steps` a repeat; return seconds of a step, and of the product."""
     stream = iter(trainer.batches(0, (steps + READY_BATCHES + 1) * REPEATS))
-    bare = _trainer(trainer.config.with_(health=False))
+    bare = new_trainer(trainer.config.with_(health=False))
+    shape = (PRODUCT_SIDE, PRODUCT_SIDE)
+    a, b = (tf.random.stateless_normal(shape, (0, seed)) for seed in (1, 2))
+    multiply = tf.function(lambda: tf.matmul(a, b)[0, 0])
     cases = {
         "memory": lambda: _train(trainer, [batch] * steps),
         "store": lambda: _train(trainer, itertools.islice(stream, steps)),
         "unwatched": lambda: _train(bare, [batch] * steps),
-        "product": _product(),
+        "product": lambda: np.asarray(multiply()),
     }
 
     def setup(name: str) -> None:  # as many batches are ready as in the middle of a training
         if name == "store":
             _train(trainer, list(itertools.islice(stream, READY_BATCHES + 1))[-1:])
 
-    cases["unwatched"]()  # compiles
+    for name in ("unwatched", "product"):
+        cases[name]()  # compiles
     seconds = time_interleaved(cases, REPEATS, setup)
     return {name: seconds[name] / (1 if name == "product" else steps) for name in cases}
 
 
 def time_interleaved(
-    cases: Mapping[str, Callable[[], object]], repeats: int, setup: Callable[[str], object]
+    cases: Mapping[str, Callable], repeats: int, setup: Callable[[str], object]
 ) -> dict[str, np.ndarray]:
-    """Time each case once a repeat, every other repeat in reverse order, after `setup(name)`.
-
-    Returns:
-        Seconds of each case, (repeats,); those of one repeat are neighbours in time.
-    """
-    seconds: dict[str, list[float]] = {name: [] for name in cases}
+    """Return each case's seconds, (repeats,), timed after `setup(name)`, in alternating order."""
+    seconds = {name: np.zeros(repeats) for name in cases}
     for repeat in range(repeats):
         for name in list(cases) if repeat % 2 == 0 else reversed(cases):
             setup(name)
-            seconds[name].append(_seconds(cases[name]))
-    return {name: np.array(values) for name, values in seconds.items()}
-
-
-def run_in_process(function: Callable, *arguments: object) -> dict:
-    """Call a function in a process of its own and return what it returns."""
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(function, *arguments).result()
-
-
-def bench(models: Sequence[str], profiles: Sequence[str]) -> pd.DataFrame:
-    """Return a row, see `step_row`, for each of the models at each of the profiles' widths."""
-    study = replace(STUDY, axes=_sizes(models, profiles), then=None)
-    return pd.DataFrame(run_rows(study, study.points()))
-
-
-def _sizes(models: Sequence[str], profiles: Sequence[str]) -> dict[str, Axis]:
-    profile = {name: {"profile": name, "batch_size": 16} for name in profiles}
-    return {"part": {"step": {}}, "profile": profile, "model": over("model", models)}
-
-
-def _trainer(config: RunConfig) -> Trainer:
-    store = open_or_prepare(config.data)
-    return Trainer.of(config, store, split(store, config), log=lambda line: None)
+            seconds[name][repeat] = timeit.timeit(cases[name], number=1)
+    return seconds
 
 
 def _train(trainer: Trainer, batches: Iterable) -> None:
@@ -144,29 +122,23 @@ def _inference(trainer: Trainer, n: int) -> float:
     """Return sequences a second in batches of `n` from memory."""
     frames = tf.constant(trainer.store.take(np.arange(n) % len(trainer.store)))
     forward = tf.function(lambda: trainer.model(frames, training=False))
-    np.asarray(forward())  # compiles
-    times = max(1, round(SECONDS_A_REPEAT / 3 / _seconds(lambda: np.asarray(forward()))))
-    call = lambda: [np.asarray(forward()) for _ in range(times)]  # noqa: E731
-    return float(n * times / np.median([_seconds(call) for _ in range(3)]))
+    timer = timeit.Timer(lambda: np.asarray(forward()))
+    timer.timeit(1)  # compiles
+    times = max(1, round(SECONDS_A_REPEAT / 3 / timer.timeit(1)))
+    return float(n * times / np.median(timer.repeat(3, times)))
 
 
-def _product() -> Callable[[], object]:
-    shape = (PRODUCT_SIDE, PRODUCT_SIDE)
-    a, b = (tf.random.stateless_normal(shape, (0, seed)) for seed in (1, 2))
-    multiply = tf.function(lambda: tf.matmul(a, b)[0, 0])
-    np.asarray(multiply())  # compiles
-    return lambda: np.asarray(multiply())
+def run_in_process(function: Callable, *arguments: object) -> dict:
+    """Call a function in a process of its own and return what it returns."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(function, *arguments).result()
 
 
-def _seconds(call: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
-
-
-def _peak_mb() -> float:
-    """Return this process's highest memory in MB; `getrusage` also counts the parent's."""
-    return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
+def bench(models: Sequence[str], profiles: Sequence[str]) -> pd.DataFrame:
+    """Return a row, see `step_row`, for each of the models at each of the profiles' widths."""
+    axes = {"profile": over("profile", profiles), "model": over("model", models)}
+    study = replace(STUDY, axes=STUDY.axes | axes)
+    return pd.DataFrame(run_rows(study, study.points()))
 
 
 def draw(table: pd.DataFrame, note: str):
@@ -180,11 +152,15 @@ STUDY = Study(
     name="speed",
     question="How fast is training, compared with the machine's own matrix product?",
     base=RunConfig.of(model="cnn_lstm", batch_size=16),
-    axes=_sizes(REPORTED, ("full", "quick")),
+    axes={
+        "part": {"step": {}},
+        "profile": over("profile", ("full", "quick")),
+        "model": over("model", REPORTED),
+    },
     seeds=(),
     measure=lambda config: [run_in_process(step_row, config)],
     figure=draw,
 )
 WIDTHS = {"part": {"width": {}}, "value": over("width", (0.125, 0.25, 0.5, 1.0))}
 BATCH_SIZES = {"part": {"batch size": {}}, "value": over("batch_size", (4, 8, 16, 32, 64))}
-STUDY = in_turn(STUDY, replace(STUDY, axes=WIDTHS), replace(STUDY, axes=BATCH_SIZES))
+STUDY = replace(STUDY, then=tuple(replace(STUDY, axes=axes) for axes in (WIDTHS, BATCH_SIZES)))

@@ -2,8 +2,8 @@
 
 import functools
 import itertools
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ucf11lib import models, paths
-from ucf11lib.runs import Run, RunConfig
+from ucf11lib.data import ClipStore, open_or_prepare, split
+from ucf11lib.runs import Run, RunConfig, named_recipe
+from ucf11lib.training import Trainer
 
 # Flat parameters, or a function to them from the configuration so far and the folder of videos.
 Changes = Mapping[str, Any] | Callable[[RunConfig, Path], Mapping[str, Any]]
@@ -29,31 +31,33 @@ class Study:
     axes: Mapping[str, Axis] = field(default_factory=dict)  # every combination of labels is run
     seeds: tuple[int, ...] = (0, 1, 2)  # of every combination; none for the configuration's own
     metrics: tuple[str, ...] = ("accuracy",)  # keys of metrics.json that become columns
-    # Further columns, each a function of a finished run.
-    probes: Mapping[str, Callable[[Run], object]] = field(default_factory=dict)
-    # From the rows so far to the next stage, whose rows are added.
-    then: Callable[[pd.DataFrame], "Study"] | None = None
-    # Instead of a training: from a configuration to one or more rows.
-    measure: Callable[[RunConfig], list[dict]] | None = None
-    # From the rows and the note on the data to the figure, if it has one.
-    figure: Callable[[pd.DataFrame, str], Figure | None] | None = None
+    probes: Mapping[str, Callable[[Run], object]] = field(default_factory=dict)  # further columns
+    # Further stages, whose rows are added: each a study, or a function to it from the rows so far.
+    then: tuple["Study | Callable[[pd.DataFrame], Study]", ...] = ()
+    measure: Callable[[RunConfig], list[dict]] | None = None  # rows, instead of a training
+    figure: Callable[[pd.DataFrame, str], Figure | None] | None = None  # of the rows and the note
     videos: bool = False  # whether it reads real video
 
     def points(self, videos: Path = VIDEOS) -> dict[RunConfig, dict[str, str]]:
-        """Return all runs, each with its label on each axis, in the order of the axes.
+        """Return all runs, without repetitions, each with its label on each axis, in their order.
 
-        A combination that is the same run as one before is left out. Raises a `UserError` at an
-        unknown parameter, value or model.
+        Raises a `UserError` at an unknown parameter, value or model.
         """
         points: dict[RunConfig, dict[str, str]] = {}
         for labels in itertools.product(*self.axes.values()):
             named = dict(zip(self.axes, labels, strict=True))
             steps = [self.axes[axis][label] for axis, label in named.items()]
-            config = RunConfig.of(**self.base.flat() | _merged(self.base, videos, steps))
+            config = self.base.with_(**_merged(self.base, videos, steps))
             models.check_model(config.model)
             for seed in self.seeds or (config.seed,):
                 points.setdefault(config.with_(seed=seed), named)
         return points
+
+    def stages(self, rows: list[dict]) -> Iterator["Study"]:
+        """Yield this study, then each further stage; `rows` are those so far, which may grow."""
+        yield self
+        for stage in self.then:
+            yield stage(pd.DataFrame(rows)) if callable(stage) else stage
 
 
 def _merged(config: RunConfig, videos: Path, steps: Iterable[Changes]) -> dict[str, Any]:
@@ -64,24 +68,9 @@ def _merged(config: RunConfig, videos: Path, steps: Iterable[Changes]) -> dict[s
     return flat
 
 
-def weizmann(_: RunConfig, videos: Path) -> dict[str, str]:
-    """Return the changes for real video: ten actions by nine people."""
-    return {"source": "videos", "data": str(videos / "weizmann")}
-
-
-def in_turn(first: Study, *others: Study) -> Study:
-    """Return the first study, whose further stages are the others."""
-    return replace(first, then=lambda _: in_turn(*others)) if others else first
-
-
-def repaired(*names: str) -> Changes:
-    """Return changes that give fields the values of the model's repaired recipe."""
-
-    def changes(config: RunConfig, _: Path) -> dict[str, Any]:
-        recipe = RunConfig.of(model=config.model).recipe
-        return {name: getattr(recipe, name) for name in names}
-
-    return changes
+def over(parameter: str, values: Iterable[object]) -> Axis:
+    """Return an axis over the values of one flat parameter."""
+    return {f"{one:g}" if isinstance(one, float) else str(one): {parameter: one} for one in values}
 
 
 def added_up(axis: Axis) -> Axis:
@@ -90,6 +79,22 @@ def added_up(axis: Axis) -> Axis:
     return {label: functools.partial(_merged, steps=steps[:n]) for n, label in enumerate(axis, 1)}
 
 
-def over(parameter: str, values: Iterable[object]) -> Axis:
-    """Return an axis over the values of one flat parameter."""
-    return {f"{one:g}" if isinstance(one, float) else str(one): {parameter: one} for one in values}
+def repaired(*names: str) -> Changes:
+    """Return changes that give fields the values of the model's repaired recipe."""
+
+    def changes(config: RunConfig, _: Path) -> dict[str, Any]:
+        recipe = named_recipe("repaired", config.model)
+        return {name: getattr(recipe, name) for name in names}
+
+    return changes
+
+
+def weizmann(_: RunConfig, videos: Path) -> dict[str, str]:
+    """Return the changes for real video: ten actions by nine people."""
+    return {"source": "videos", "data": str(videos / "weizmann")}
+
+
+def new_trainer(config: RunConfig, store: ClipStore | None = None, **options) -> Trainer:
+    """Return a training that has not begun and logs nothing; `options` are of `Trainer.of`."""
+    store = store or open_or_prepare(config.data)
+    return Trainer.of(config, store, split(store, config), log=lambda line: None, **options)

@@ -10,6 +10,7 @@ Expect: the repaired recipe needs 1,500 to 3,000 sequences; no rival arrives.
     python -m ucf11lib study time_to_75 --videos DIR    # 36 trainings, estimated 100 min on 2 cores
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from pathlib import Path
 import pandas as pd
 
 from ucf11lib import figures
-from ucf11lib.runs import REPORTED, RunConfig
+from ucf11lib.runs import REPORTED, RunConfig, named_recipe
 from ucf11lib.runs.recipes import RECIPES
 from ucf11lib.studies.study import Changes, Study, over, weizmann
 
@@ -29,7 +30,7 @@ def paced(recipe: str, epochs: Callable[[RunConfig], int]) -> Changes:
     """Return changes: the recipe, with a validation after every 320 sequences."""
 
     def changes(config: RunConfig, _: Path) -> dict:
-        steps = max(1, CHECK_EVERY_SEQUENCES // config.with_(recipe=recipe).recipe.batch_size)
+        steps = CHECK_EVERY_SEQUENCES // named_recipe(recipe, config.model).batch_size
         length = {"steps_per_epoch": steps, "epochs": epochs(config)}
         return {"recipe": recipe, "target_accuracy": 0.75} | length
 
@@ -39,7 +40,7 @@ def paced(recipe: str, epochs: Callable[[RunConfig], int]) -> Changes:
 def own_epochs(config: RunConfig) -> int:
     """Return how often the repaired recipe's complete training is validated."""
     steps = config.profile.epochs * config.profile.steps_per_epoch
-    return -(-steps * config.recipe.batch_size // CHECK_EVERY_SEQUENCES)
+    return math.ceil(steps * config.recipe.batch_size / CHECK_EVERY_SEQUENCES)
 
 
 def rivals(rows: pd.DataFrame) -> Study:
@@ -51,7 +52,7 @@ def rivals(rows: pd.DataFrame) -> Study:
         return RIVAL_LENGTH * int(lengths[config.data.source, config.model])
 
     recipes = {recipe: paced(recipe, epochs) for recipe in RECIPES if recipe != "repaired"}
-    return replace(STUDY, axes=STUDY.axes | {"recipe": recipes}, seeds=(0,), then=None)
+    return replace(STUDY, axes=STUDY.axes | {"recipe": recipes}, seeds=(0,))
 
 
 def draw(table, note):
@@ -75,7 +76,7 @@ STUDY = Study(
     },
     metrics=("source", "sequences_to_75", "seconds_to_75"),
     probes={"val_accuracy": lambda run: run.history["val_accuracy"].round(4).tolist()},
-    then=rivals,
+    then=(rivals,),
     figure=draw,
     videos=True,
 )
