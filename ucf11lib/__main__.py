@@ -102,7 +102,9 @@ def store(args: argparse.Namespace) -> None:
     flag("--resume", "continue an unfinished run; begin if there is none"),
     flag("--tensorboard", "write TensorBoard's event files too"),
     option("--strategy", "one, mirrored (all GPUs) or multiworker ($TF_CONFIG or Slurm)", "one"),
-    option("--precision", "float32, bfloat16 or float16", "float32"),
+    option(
+        "--precision", "auto (the fastest of this machine), float32, bfloat16 or float16", "auto"
+    ),
     flag("--no-health", "let a training that cannot learn continue"),
     option("--overfit N", "only test whether the model memorises N sequences", type=int),
     flag("--deterministic", "the same numbers each time on GPUs too; slower"),

@@ -65,8 +65,19 @@ def test_predict_video_averages_windows(trained, model, tmp_path, store, write_v
     assert (trained.data.classes.index(name), share) == (means.argmax(), means.max())
     assert sum(dict(result.ranking()).values()) == pytest.approx(1)
     assert len(result.formatted().splitlines()) == 12
-    with pytest.raises(UserError, match="20 frames, but one sequence is 30; give a longer video"):
+    with pytest.raises(
+        UserError, match="20 frames, but one sequence is 30 in a row; give a longer video"
+    ):
         predict.predict_video(write_video(tmp_path / "short.mp4", 20), trained, model)
+
+
+def test_predict_video_says_what_is_damaged(trained, model, tmp_path, write_video):
+    path = write_video(tmp_path / "v.mpg", 75)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 19 // 20])
+    result = predict.predict_video(path, trained, model)
+    assert 60 <= result.frames < 75
+    assert "frames are damaged or missing" in result.formatted().splitlines()[0]
+    assert result.as_dict()["damage"] == result.trouble
 
 
 def test_predict_video_json_of_a_real_video(trained, videos, cli):

@@ -19,7 +19,7 @@ SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="4" height="4"><path d="M0 
 
 def plant_run(folder, model, **flat):
     """Write a finished run of 24 held-out sequences of 12 clips of 6 groups."""
-    config = RunConfig.of(model=model, profile="smoke", **flat)
+    config = RunConfig.of(**{"precision": "float32", "profile": "smoke", "model": model} | flat)
     path = folder / config.name
     record = StoreRecord("s", {"frames": "f" * 64}, "synthetic data", CLASSES, 30, 64)
     paths.write_json(path / "config.json", config.as_dict() | asdict(record))

@@ -4,6 +4,7 @@ import pytest
 
 from ucf11lib.errors import UserError
 from ucf11lib.runs import REPORTED, RunConfig, recipe_changes
+from ucf11lib.runs import config as config_module
 from ucf11lib.runs.config import parse_settings
 from ucf11lib.runs.parsing import convert
 from ucf11lib.runs.recipes import FIXED_LENGTH, REPAIRS, REPAIRS_DEFAULT
@@ -102,6 +103,16 @@ def test_as_dict_reads_back():
     assert RunConfig.of(**config.flat()) == config
 
 
+@pytest.mark.parametrize("given", [{}, {"precision": "auto"}])
+def test_of_auto_precision_is_that_of_the_machine(monkeypatch, given):
+    for fastest in ("bfloat16", "float32"):
+        monkeypatch.setattr(config_module, "fastest_precision", lambda: fastest)  # noqa: B023
+        config = RunConfig.of(model="c3d", **given)
+        assert config.precision == fastest
+        monkeypatch.setattr(config_module, "fastest_precision", lambda: "float16")
+        assert config.with_(seed=1).precision == fastest  # once resolved, it stays
+
+
 def test_name_differs_for_each_configuration(tmp_path):
     videos = [{"source": "videos", "data": tmp_path / name / "v"} for name in ("one", "two")]
     flats = [
@@ -109,10 +120,11 @@ def test_name_differs_for_each_configuration(tmp_path):
         *({"split": "logo", "fold": "01"}, {"split": "logo", "fold": "02"}, {"health": False}),
         *({"precision": "bfloat16"}, {"init": "normal"}, {"init": "normal", "width": 0.5}),
     ]
-    names = [RunConfig.of(model="c3d", **flat).name for flat in flats]
+    names = [RunConfig.of(**{"model": "c3d", "precision": "float32"} | one).name for one in flats]
     assert len(set(names)) == len(names)
     assert names[0] == "c3d-repaired-quick-synthetic-group-seed0"
-    spelled = RunConfig.of(model="c3d", source="videos", data=tmp_path / "one" / ".." / "one" / "v")
+    again = {"source": "videos", "data": tmp_path / "one" / ".." / "one" / "v"}
+    spelled = RunConfig.of(model="c3d", precision="float32", **again)
     assert spelled.name in names
 
 

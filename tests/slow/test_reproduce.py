@@ -64,7 +64,9 @@ def end_in(stem, number, *words):
     begun = paths.runs_dir() / RunConfig.of(model=stem[3:], profile="smoke").name / "config.json"
     command = [sys.executable, "-u", "-m", "ucf11lib", "reproduce", "--profile", "smoke", *words]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    process = subprocess.Popen(command, **pipes, text=True)
+    # A shell's background jobs ignore the signal of ctrl-c.
+    listen = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731
+    process = subprocess.Popen(command, **pipes, text=True, preexec_fn=listen)
     while process.poll() is None and not begun.exists():
         time.sleep(0.05)
     process.send_signal(number)
@@ -84,7 +86,8 @@ def test_reproduce_interrupted_leaves_no_temporary_folder(number):
 
 def test_reproduce_killed_resumes_and_builds_the_report():
     end_in("03_cnn_lstm", signal.SIGKILL)
-    finished = paths.runs_dir() / "c3d-repaired-smoke-synthetic-group-seed0" / "model.keras"
+    name = RunConfig.of(model="c3d", profile="smoke").name
+    finished = paths.runs_dir() / name / "model.keras"
     before = finished.stat().st_mtime_ns
     reproduce(profile="smoke")
     assert finished.stat().st_mtime_ns == before
@@ -100,5 +103,5 @@ def test_reproduce_killed_resumes_and_builds_the_report():
     assert "synthetic data" in (folder / "report.html").read_text()
     executed = {path.stem for path in (folder / "notebooks").iterdir()}
     assert executed == {path.stem for path in select_notebooks()}
-    trained = {f"{model}-repaired-smoke-synthetic-group-seed0" for model in REPORTED}
+    trained = {RunConfig.of(model=model, profile="smoke").name for model in REPORTED}
     assert {path.name for path in paths.runs_dir().iterdir()} == {*trained, OWN, "undisturbed"}

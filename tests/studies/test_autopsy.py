@@ -12,8 +12,9 @@ from ucf11lib.training import Trainer
 from ucf11lib.training.health import off_lattice
 from ucf11lib.training.step import loss_of
 
-DEAD = RunConfig.of(model="c3d", recipe="2019", profile="smoke", batch_size=2, width=0.5)
-SMOKE = RunConfig.of(model="cnn_lstm", profile="smoke")
+EXACT = {"profile": "smoke", "precision": "float32"}
+DEAD = RunConfig.of(model="c3d", recipe="2019", batch_size=2, width=0.5, **EXACT)
+SMOKE = RunConfig.of(model="cnn_lstm", **EXACT)
 
 
 def test_trace_c3d_of_2019_is_on_the_lattice_without_a_gradient(store):
@@ -25,7 +26,7 @@ def test_trace_c3d_of_2019_is_on_the_lattice_without_a_gradient(store):
 
 
 def test_trace_is_the_beginning_of_the_training(store, trained):
-    steps = autopsy.trace(SMOKE, store, SMOKE.profile.steps_per_epoch)
+    steps = autopsy.trace(trained.config, store, trained.config.profile.steps_per_epoch)
     first = trained.history.iloc[0]
     assert steps["loss"].mean() == pytest.approx(first["loss"], rel=1e-6)
     assert steps["accuracy"].mean() == pytest.approx(first["accuracy"])

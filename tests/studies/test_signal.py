@@ -15,9 +15,8 @@ def test_layer_gains_are_as_predicted(model, init, monkeypatch):
     """Narrow layers draw few weights, so the bar is at half width, over five networks."""
     monkeypatch.setattr(signal, "NETWORKS", 5)
     monkeypatch.setattr(signal, "SEQUENCES", 2)
-    config = RunConfig.of(
-        model=model, recipe="2019", init=init, profile="smoke", groups=3, width=0.5
-    )
+    flat = {"recipe": "2019", "profile": "smoke", "groups": 3, "width": 0.5}
+    config = RunConfig.of(model=model, init=init, precision="float32", **flat)
     table = pd.DataFrame(signal.layer_gains(config))
     assert table["gain"].to_numpy() == pytest.approx(table["predicted"].to_numpy(), rel=0.25)
     assert table["layer"].iloc[0] == "conv1"

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from ucf11lib.runs.environment import fastest_precision
 from ucf11lib.studies import bench, load, speed
 
 
@@ -9,7 +10,9 @@ def test_bench_times_each_model_and_profile(monkeypatch):
     monkeypatch.setattr(speed, "PRODUCT_SIDE", 64)
     monkeypatch.setattr(speed, "SECONDS_A_REPEAT", 0)
     monkeypatch.setattr(speed, "REPEATS", 2)
-    (row,) = bench(["cnn_lstm"], ["smoke"]).to_dict("records")
+    row, *others = bench(["cnn_lstm"], ["smoke"]).to_dict("records")
+    precisions = [row["precision"], *(other["precision"] for other in others)]
+    assert precisions == list(dict.fromkeys([fastest_precision(), "float32"]))
     assert (row["model"], row["profile"], row["batch_size"]) == ("cnn_lstm", "smoke", 16)
     numbers = [value for value in row.values() if isinstance(value, float)]
     assert len(numbers) >= 12

@@ -37,9 +37,10 @@ def test_make_optimizer_scales_the_loss_of_float16(name):
     assert float(optimizer.scale_loss(1.0)) == 1.0 < float(scaled.scale_loss(1.0))
 
 
-def test_make_step_takes_the_gradient_of_the_batch_mean():
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+def test_make_step_takes_the_gradient_of_the_batch_mean(smoothing):
     """A linear model of frames that are all 1: the gradient is known in closed form."""
-    unchanged = {"schedule": "constant", "flip": False, "shift": 0}
+    unchanged = {"schedule": "constant", "flip": False, "shift": 0, "label_smoothing": smoothing}
     plain = recipe(batch_size=4, optimizer="sgd", learning_rate=1.0, **unchanged)
     frames = keras.Input((2, 2, 2, 3), dtype="uint8")
     x = keras.layers.Flatten()(keras.ops.cast(frames, "float32"))
@@ -49,7 +50,8 @@ def test_make_step_takes_the_gradient_of_the_batch_mean():
     labels = np.array([0, 0, 0, 1], np.int32)
     row = run(np.ones((4, 2, 2, 2, 3), np.uint8), np.zeros((4, 4), np.float32), labels).numpy()
     gradient = np.full(3, 1 / 3) - [3 / 4, 1 / 4, 0]
-    assert row[0] == pytest.approx(4 * math.log(3))
+    gradient *= 1 - smoothing
+    assert row[0] == pytest.approx(4 * math.log(3))  # of the labels as they are
     assert row[2] == pytest.approx((24 + 1) * (gradient**2).sum(), rel=1e-5)
     assert row[4:].tolist() == [4, 0, 0]
     kernel, bias = (weight.numpy() for weight in model.trainable_variables)

@@ -9,6 +9,7 @@ from ucf11lib.data.splits import Split
 from ucf11lib.errors import UserError
 from ucf11lib.runs import RunConfig
 from ucf11lib.training import Trainer
+from ucf11lib.training import trainer as trainer_module
 from ucf11lib.training.step import score
 from ucf11lib.training.trainer import Epoch
 
@@ -70,6 +71,15 @@ def test_of_builds_for_other_classes_and_restores_the_policy(store):
     assert (job.model.output_shape, job.monitor) == ((None, 13), None)
     assert job.model.get_layer("conv1").compute_dtype == "bfloat16"
     assert keras.config.dtype_policy().name == "float32"
+
+
+def test_of_says_where_bfloat16_is_slow(store, monkeypatch):
+    for fastest, lines in (("bfloat16", 0), ("float32", 1)):
+        monkeypatch.setattr(trainer_module, "fastest_precision", lambda: fastest)  # noqa: B023
+        said = []
+        config = RunConfig.of(**SHORT, precision="bfloat16")
+        Trainer.of(config, store, split(store, config), log=said.append)
+        assert len(said) == lines
 
 
 def test_of_reads_the_statistics_of_the_training_part(store):

@@ -22,6 +22,7 @@ from ucf11lib.errors import RunFailed, UserError
 from ucf11lib.report import cards, tables
 from ucf11lib.report.tables import Markdown
 from ucf11lib.runs import REPORTED, Run, list_runs, metrics_table
+from ucf11lib.runs.environment import fastest_precision
 from ucf11lib.studies import STUDIES, load, summary_table
 from ucf11lib.studies.checks import bars_table
 from ucf11lib.studies.results import stale
@@ -29,7 +30,7 @@ from ucf11lib.studies.signal import amplification
 
 README_MARKS = ("<!-- results: begin -->", "<!-- results: end -->")
 PREFERRED = ("quick", "synthetic", "", "group")
-NAMED_FIELDS = {"model", "recipe", "profile", "source", "data", "split", "seed"}  # no overrides
+KEY = ("profile", "source", "data", "split", "seed", "precision")  # of runs that fit together
 MAX_TEXT = 2000  # characters of one value
 
 
@@ -68,23 +69,25 @@ def build(
 def select_runs(
     candidates: Sequence[Run], preferred: tuple[str, ...] = PREFERRED
 ) -> dict[str, Run]:
-    """Return each reported model's repaired run without overrides, of one profile, data and split.
+    """Return each reported model's repaired run without overrides, alike in all of `KEY`.
 
-    Folders that cannot be read, such as an older version's, are passed over. Raises `UserError`
-    where no set has all three models.
+    Of several sets, that of `preferred` (profile, source, data, split) with seed 0 and this
+    machine's own precision comes first. Folders that cannot be read, such as an older version's,
+    are passed over. Raises `UserError` where no set has all three models.
     """
     sets: dict[tuple, dict[str, Run]] = {}
     for run in candidates:
         with contextlib.suppress(UserError):
             flat = run.config.flat()
-            if flat["recipe"] == "repaired" and set(flat) == NAMED_FIELDS:
-                key = tuple(flat[name] for name in ("profile", "source", "data", "split", "seed"))
+            if flat["recipe"] == "repaired" and set(flat) == {"model", "recipe", *KEY}:
+                key = tuple(flat[name] for name in KEY)
                 sets.setdefault(key, {})[flat["model"]] = run
     complete = {key: one for key, one in sets.items() if set(one) >= set(REPORTED)}
     if not complete:
         missing = "no finished runs of all three models on the same data"
         raise UserError(f"{missing}; make them with 'make report'")
-    runs = complete.get((*preferred, 0)) or next(iter(complete.values()))
+    own = (*preferred, 0, fastest_precision())
+    runs = max(complete.items(), key=lambda item: (item[0][:5] == own[:5], item[0] == own))[1]
     return {model: runs[model] for model in REPORTED}
 
 

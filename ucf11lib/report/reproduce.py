@@ -28,7 +28,7 @@ def targets(parameters: dict[str, str]) -> tuple[Path, Path, Path | None]:
     """
     if parameters == DEFAULT:
         return paths.FIGURES, paths.REPORT / "notebooks", None
-    config = RunConfig.of(model="all", **parameters)
+    config = RunConfig.of(model="all", precision="float32", **parameters)
     own = paths.runs_dir() / config.name.replace("all-repaired", "report").replace("-seed0", "")
     return own / "figures", own / "notebooks", own
 

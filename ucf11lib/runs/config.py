@@ -13,9 +13,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ucf11lib.errors import UserError
+from ucf11lib.runs.environment import fastest_precision
 from ucf11lib.runs.parsing import read_text
 from ucf11lib.runs.recipes import Profile, Recipe, named_profile, named_recipe
 from ucf11lib.runs.specs import DataSpec, Seed, SplitSpec, data_spec, split_spec
+
+AUTO = "auto"  # of precision
 
 
 @dataclass(frozen=True)
@@ -43,14 +46,17 @@ class RunConfig:
 
         They are `model`, `recipe`, `profile`, `source`, `data` (the folder), `split`, `fold`,
         `inner`, `seed`, `precision`, `health`, `deterministic`, and any field of `Recipe`,
-        `Profile` or `DataSpec`. Raises `UserError` on unknown names, on values that a field cannot
-        have, and on parameters that do not fit each other.
+        `Profile` or `DataSpec`. Precision `auto`, the default, becomes this machine's
+        `environment.fastest_precision`. Raises `UserError` on unknown names, on values that a field
+        cannot have, and on parameters that do not fit each other.
         """
         known = {*_NAMED, *_TYPES}
         if unknown := ", ".join(sorted(set(flat) - known)):
             raise UserError(f"unknown parameter {unknown}; known are {', '.join(sorted(known))}")
         if "model" not in flat:
             raise UserError("no model given; choose one such as c3d, vgg9 or cnn_lstm")
+        if flat.get("precision", AUTO) == AUTO:
+            flat["precision"] = fastest_precision()
         model = str(flat["model"])
         recipe = named_recipe(str(flat.get("recipe", "repaired")), model)
         profile = named_profile(str(flat.get("profile", "quick")), model)
@@ -66,7 +72,7 @@ class RunConfig:
         """Return the fewest flat parameters that build this configuration again."""
         flat = {"model": self.model, "recipe": self.recipe.name, "profile": self.profile.name}
         flat |= {"source": self.data.source, "data": self.data.folder}
-        flat |= {"split": self.split.kind, "seed": self.seed}
+        flat |= {"split": self.split.kind, "seed": self.seed, "precision": self.precision}
         if self.split.fold:
             flat["fold"] = self.split.fold
         default, own = RunConfig.of(**flat)._fields(), self._fields()

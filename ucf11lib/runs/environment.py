@@ -12,15 +12,14 @@ from ucf11lib import paths
 from ucf11lib.backend import tf
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "av")
-INSTRUCTION_SETS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16")
+BFLOAT16_SETS = ("avx512_bf16", "amx_bf16")
+INSTRUCTION_SETS = ("avx2", "avx512f", "avx512_vnni", *BFLOAT16_SETS)
 
 
 def describe() -> dict[str, Any]:
     """Return what `environment.json` holds."""
-    file = Path("/proc/cpuinfo")
-    cpuinfo = file.read_text() if file.exists() else ""
+    cpuinfo = _cpuinfo()
     names = re.findall(r"^model name\s*:\s*(.+)$", cpuinfo, re.MULTILINE)
-    flags = re.findall(r"^(?:flags|Features)\s*:\s*(.+)$", cpuinfo, re.MULTILINE)
     commit = _git("rev-parse", "HEAD")
     return {
         "python": platform.python_version(),
@@ -28,11 +27,37 @@ def describe() -> dict[str, Any]:
         "packages": {name: version(name) for name in PACKAGES},
         "devices": [device.name for device in tf.config.list_logical_devices()],
         "processor": (names[0] if names else platform.processor() or platform.machine()).strip(),
-        "instruction_sets": [one for one in INSTRUCTION_SETS if one in " ".join(flags).split()],
+        "instruction_sets": instruction_sets(),
         "cores": len(os.sched_getaffinity(0)),
         "commit": commit,
         "uncommitted_changes": bool(commit and _git("status", "--porcelain")),
     }
+
+
+def instruction_sets() -> list[str]:
+    """Return those of `INSTRUCTION_SETS` that the processor has."""
+    flags = re.findall(r"^(?:flags|Features)\s*:\s*(.+)$", _cpuinfo(), re.MULTILINE)
+    return [name for name in INSTRUCTION_SETS if name in " ".join(flags).split()]
+
+
+def fastest_precision() -> str:
+    """Return the type in which this machine multiplies fastest without a loss of accuracy.
+
+    On a GPU bfloat16 from compute capability 8.0 on, float16 from 7.0 on; on a processor bfloat16
+    where it has instructions for it; float32 elsewhere.
+    """
+    if gpus := tf.config.list_physical_devices("GPU"):
+        details = tf.config.experimental.get_device_details(gpus[0])
+        capability = details.get("compute_capability", (0, 0))
+        if capability >= (8, 0):
+            return "bfloat16"
+        return "float16" if capability >= (7, 0) else "float32"
+    return "bfloat16" if set(BFLOAT16_SETS) & set(instruction_sets()) else "float32"
+
+
+def _cpuinfo() -> str:
+    file = Path("/proc/cpuinfo")
+    return file.read_text() if file.exists() else ""
 
 
 def _git(*arguments: str) -> str | None:

@@ -36,6 +36,8 @@ class Recipe:
     # arXiv:1803.08494).
     norm: Literal["none", "batch", "group"] = "none"
     dropout: Annotated[float, Meta(ge=0, lt=1)] = 0.0  # share of the dense layers' inputs
+    # Share of each target that all classes get alike (Szegedy et al., CVPR 2016, arXiv:1512.00567).
+    label_smoothing: Annotated[float, Meta(ge=0, lt=1)] = 0.0
     optimizer: Literal["adam", "rmsprop", "momentum", "sgd"] = "adam"  # `momentum`: SGD with 0.9
     learning_rate: Positive = 1e-3  # at its highest
     schedule: Literal["constant", "cosine"] = "constant"  # `cosine` ends at zero

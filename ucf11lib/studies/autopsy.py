@@ -157,7 +157,7 @@ STARTS = {"recipe": RECIPES | {"2019 + He": {"recipe": "2019", "init": "he"}}}
 LATTICE = Study(
     name="autopsy",
     question="Why could C3D of 2019 not learn at any learning rate?",
-    base=RunConfig.of(model="c3d", recipe="2019"),
+    base=RunConfig.of(model="c3d", recipe="2019", precision="float32"),
     axes={"part": {"lattice": {}}, "data": LATTICES},
     seeds=(),
     measure=lattice_rows,

@@ -34,7 +34,7 @@ def overfit(
 
     Raises a `UserError` for no sequence, or more than there are to train on.
     """
-    settings = UNREGULARISED | {"target_accuracy": None, "batch_size": count}
+    settings = UNREGULARISED | {"label_smoothing": 0, "target_accuracy": None, "batch_size": count}
     epochs = math.ceil(max_steps / CHECK_EVERY_STEPS)
     settings |= {"steps_per_epoch": CHECK_EVERY_STEPS, "epochs": epochs}
     store = store or open_or_prepare(config.data)

@@ -21,7 +21,8 @@ from ucf11lib.text import mean_and_range
 TOLERANCE = 1e-3  # of a fingerprint's losses, absolute below 1, else relative
 FINGERPRINT_STEPS = 3
 TINY = RunConfig.of(
-    model="c3d", profile="smoke", groups=2, clips=1, split="random", batch_size=4, health=False
+    **{"model": "c3d", "profile": "smoke", "groups": 2, "clips": 1, "split": "random"},
+    **{"batch_size": 4, "health": False, "precision": "float32"},
 )
 
 
@@ -145,7 +146,12 @@ def summary_table(
 
 
 def _by_digest(configs: Collection[RunConfig]) -> dict[str, dict[str, Any]]:
-    """Return configurations by a digest that does not depend on where the data folders are."""
-    names = [replace(one.data, folder=Path(one.data.folder).name) for one in configs]
-    portable = [replace(one, data=data) for one, data in zip(configs, names, strict=True)]
-    return {one.digest: one.as_dict() for one in portable}
+    """Return configurations by a digest that depends neither on folders nor on the precision.
+
+    Another machine has its data elsewhere, and another precision that is fastest.
+    """
+    digests = {}
+    for config in configs:
+        portable = replace(config, data=replace(config.data, folder=Path(config.data.folder).name))
+        digests[replace(portable, precision="float32").digest] = portable.as_dict()
+    return digests

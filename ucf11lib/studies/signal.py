@@ -110,7 +110,7 @@ RECIPES = {"2019": {"recipe": "2019"}, "2019 + He": {"recipe": "2019", "init": "
 STUDY = Study(
     name="signal",
     question="How much does each layer of an untrained network amplify its signal?",
-    base=RunConfig.of(model="c3d", width=1.0),
+    base=RunConfig.of(model="c3d", width=1.0, precision="float32"),
     axes={"model": over("model", REPORTED), "recipe": RECIPES},
     seeds=(),
     measure=layer_gains,

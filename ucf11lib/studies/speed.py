@@ -39,7 +39,7 @@ def step_row(config: RunConfig) -> dict:
     """Time one network's training step, from memory and from the store, and the matrix product.
 
     Times are seconds of a step, medians over repeats; ratios are of neighbours in time; `share` and
-    `memory_share` are of the product's rate.
+    `memory_share` are of the product's rate in the same precision, `speedup` is over float32.
     """
     trainer = new_trainer(config)
     size = config.recipe.batch_size
@@ -66,6 +66,7 @@ def step_row(config: RunConfig) -> dict:
         "ratio": float(np.median(store / memory)),
         "share": float(np.median(work / store)),
         "memory_share": float(np.median(work / memory)),
+        "speedup": float(np.median(seconds["float32"] / memory)),
         # A step that returns what the health checks need, over one that does not.
         "health_ratio": float(np.median(memory / seconds["unwatched"])),
         "sequences_per_second": float(size / np.median(store)),
@@ -79,13 +80,16 @@ def _step_seconds(trainer: Trainer, batch: tuple, steps: int) -> dict[str, np.nd
     """Time steps of each kind, `steps` a repeat; return seconds of a step, and of the product."""
     stream = iter(trainer.batches(0, (steps + READY_BATCHES + 1) * REPEATS))
     bare = new_trainer(trainer.config.with_(health=False))
-    shape = (PRODUCT_SIDE, PRODUCT_SIDE)
+    exact = new_trainer(trainer.config.with_(precision="float32"))
+    shape, precision = (PRODUCT_SIDE, PRODUCT_SIDE), trainer.config.precision
     a, b = (tf.random.stateless_normal(shape, (0, seed)) for seed in (1, 2))
-    multiply = tf.function(lambda: tf.matmul(a, b)[0, 0])
+    a, b = tf.cast(a, precision), tf.cast(b, precision)
+    multiply = tf.function(lambda: tf.cast(tf.matmul(a, b)[0, 0], "float32"))
     cases = {
         "memory": lambda: _train(trainer, [batch] * steps),
         "store": lambda: _train(trainer, itertools.islice(stream, steps)),
         "unwatched": lambda: _train(bare, [batch] * steps),
+        "float32": lambda: _train(exact, [batch] * steps),
         "product": lambda: np.asarray(multiply()),
     }
 
@@ -93,7 +97,7 @@ def _step_seconds(trainer: Trainer, batch: tuple, steps: int) -> dict[str, np.nd
         if name == "store":
             _train(trainer, list(itertools.islice(stream, READY_BATCHES + 1))[-1:])
 
-    for name in ("unwatched", "product"):
+    for name in ("unwatched", "float32", "product"):
         cases[name]()  # compiles
     seconds = time_interleaved(cases, REPEATS, setup)
     return {name: seconds[name] / (1 if name == "product" else steps) for name in cases}
@@ -144,7 +148,8 @@ def bench(models: Sequence[str], profiles: Sequence[str]) -> pd.DataFrame:
 def draw(table: pd.DataFrame, note: str):
     """Draw the step's arithmetic as a share of the matrix product's rate."""
     steps = table[table["part"] == "step"]
-    steps = steps.assign(network=steps["model"] + steps["width"].map(" width {:g}".format))
+    names = steps["model"] + steps["width"].map(" width {:g} ".format) + steps["precision"]
+    steps = steps.assign(network=names)
     return figures.dots(steps, condition="network", group="model", value="share", note=note)
 
 
@@ -154,6 +159,7 @@ STUDY = Study(
     base=RunConfig.of(model="cnn_lstm", batch_size=16),
     axes={
         "part": {"step": {}},
+        "precision": over("precision", ("auto", "float32")),
         "profile": over("profile", ("full", "quick")),
         "model": over("model", REPORTED),
     },

@@ -19,9 +19,13 @@ OPTIMIZERS = {
 }
 
 
-def loss_of(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """Softmax cross-entropy of each sequence from logits: (N,) and (N, classes) -> (N,)."""
-    targets = tf.one_hot(labels, logits.shape[-1])
+def loss_of(labels: tf.Tensor, logits: tf.Tensor, smoothing: float = 0.0) -> tf.Tensor:
+    """Softmax cross-entropy of each sequence from logits: (N,) and (N, classes) -> (N,).
+
+    `smoothing` is the share of a target that all classes get alike, 0..1.
+    """
+    classes = logits.shape[-1]
+    targets = tf.one_hot(labels, classes) * (1.0 - smoothing) + smoothing / classes
     return tf.nn.softmax_cross_entropy_with_logits(labels=targets, logits=logits)
 
 
@@ -57,21 +61,22 @@ def make_step(
     """Return the compiled step: `(frames, draws, labels)` of every replica -> float32 vector.
 
     The vector is (2,): sum of losses, number right. A watched step's is (4 + classes,), which
-    `health.Signals.of` reads. The gradient is that of the mean over the global batch.
+    `health.Signals.of` reads. The gradient is that of the mean over the global batch, with smoothed
+    labels if the recipe has them; the losses are without, to be compared with the validation's.
     """
 
     def replica_step(frames, draws, labels):
         frames = batches.augment(frames, draws, recipe)
         with tf.GradientTape() as tape:
             logits = model(frames, training=True)
-            losses = loss_of(labels, logits)
+            smoothed = loss_of(labels, logits, recipe.label_smoothing)
             # the optimiser adds up the replicas' gradients, so each divides by the global size
-            loss = optimizer.scale_loss(tf.reduce_sum(losses) / recipe.batch_size)
+            loss = optimizer.scale_loss(tf.reduce_sum(smoothed) / recipe.batch_size)
         gradients = tape.gradient(loss, model.trainable_variables)
         optimizer.apply(gradients, model.trainable_variables)
         predicted = tf.argmax(logits, axis=-1, output_type=tf.int32)
         right = tf.reduce_sum(tf.cast(predicted == labels, tf.float32))
-        sums = tf.stack([tf.reduce_sum(losses), right])
+        sums = tf.stack([tf.reduce_sum(loss_of(labels, logits)), right])
         if not watched:
             return sums
         scale = optimizer.scale_loss(tf.ones([]))

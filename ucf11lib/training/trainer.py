@@ -18,6 +18,7 @@ from ucf11lib.data.splits import Split
 from ucf11lib.errors import UserError
 from ucf11lib.evaluation.predict import EVALUATION_BATCH, make_predict
 from ucf11lib.runs import RunConfig
+from ucf11lib.runs.environment import fastest_precision
 from ucf11lib.training import workers
 from ucf11lib.training.health import Finding, Monitor
 from ucf11lib.training.step import make_optimizer, make_step, score
@@ -89,6 +90,8 @@ class Trainer:
         strategy = strategy or tf.distribute.get_strategy()
         classes = classes or len(store.classes)
         _check_workers(config, strategy)
+        if config.precision == "bfloat16" and fastest_precision() == "float32":
+            log("bfloat16 will be slow: this processor has no instructions for it")
         with strategy.scope():
             model = _build(config, store, split, classes)
             total_steps = profile.epochs * profile.steps_per_epoch
