@@ -29,6 +29,7 @@ STUDY = Study(
                 "sequence input": repaired("inputs"),
                 "rate and schedule": repaired("learning_rate", "schedule", "warmup"),
                 "flip and shift": repaired("flip", "shift"),
+                "label smoothing, dropout": repaired("label_smoothing", "dropout"),
             }
         ),
     },
