@@ -1,4 +1,4 @@
-"""Twelve planted faults, each named by its check; tests/slow has twelve healthy trainings."""
+"""Thirteen planted faults, each named by its check; tests/slow has twelve healthy trainings."""
 
 import math
 import re
@@ -48,11 +48,13 @@ def changed(store, folder, change):
 
 BLOW_UP = {"model": "vgg9", "optimizer": "sgd", "learning_rate": 1e6, "schedule": "constant"}
 C3D_2019 = {"model": "c3d", "recipe": "2019"}
+MEAN_OF_SOFTMAXES = {"model": "vgg9_mean", "recipe": "2019", "head": "softmax"}
 SATURATED_TANH = {"tamper": behind(lambda z: keras.ops.tanh(1e6 * z))}
 ONE_CLASS = {"learning_rate": 1e-9, "batch_size": 12}  # 120 predictions an epoch are enough
 PLANTED = {
     "a softmax in the head": ("double_softmax", {"head": "softmax"}),
     "C3D as in 2019": ("double_softmax", C3D_2019),
+    "a mean of the frames' softmaxes": ("double_softmax", MEAN_OF_SOFTMAXES),
     "a softmax behind a sound model": ("double_softmax", {"tamper": behind(keras.ops.softmax)}),
     "a saturated double softmax in disguise": ("lattice", {"tamper": behind(one_hot_twice)}),
     "a saturated tanh behind the logits": ("dead_gradient", SATURATED_TANH),

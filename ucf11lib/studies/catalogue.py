@@ -10,6 +10,7 @@ from ucf11lib import paths
 from ucf11lib.errors import RunFailed, UserError
 from ucf11lib.runs.parsing import check_name
 from ucf11lib.studies import autopsy, checks, inputs, leak, real_video, repairs, signal, speed
+from ucf11lib.studies import protocol_2019 as protocol
 from ucf11lib.studies import time_to_75 as times
 from ucf11lib.studies.cluster import THREADS
 from ucf11lib.studies.grid import load_yaml
@@ -17,7 +18,7 @@ from ucf11lib.studies.results import load, results_file, stale
 from ucf11lib.studies.runner import run_study
 from ucf11lib.studies.study import VIDEOS, Study
 
-_FILES = (repairs, leak, inputs, real_video, times, checks, autopsy, signal, speed)
+_FILES = (repairs, protocol, leak, inputs, real_video, times, checks, autopsy, signal, speed)
 STUDIES: dict[str, Study] = {file.STUDY.name: file.STUDY for file in _FILES}
 
 
