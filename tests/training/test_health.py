@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pytest
 
+from ucf11lib import paths
 from ucf11lib.backend import keras, tf
 from ucf11lib.data import ClipStore, split
 from ucf11lib.data.writer import create
@@ -145,6 +146,8 @@ def test_train_stopped_leaves_a_complete_folder(check, flat, store, tmp_path):
     with pytest.raises(RunFailed, match=f"stopped: {check}; .*metrics.json has the findings"):
         print_result(run)
     assert run.metrics["findings"][0].startswith(f"health: {check}")
+    readme = (paths.ROOT / "README.md").read_text()
+    assert (run.metrics["findings"][0] in readme) == (check == "double_softmax")
     assert (run.metrics["val_loss"] is None) == (check == "non_finite")
     assert (len(run.history), len(run.predictions["index"])) == (1, run.metrics["n_val"])
 

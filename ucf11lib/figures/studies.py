@@ -88,6 +88,7 @@ def lines(
                 axes.grid(axis="y")
             if target is not None:
                 mark(axes, target)
+            axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
             axes.set_xlabel(x.replace("_", " "))
         for row, values in enumerate(heights):
             first = figure.axes[row * len(figure.axes) // len(heights)]
