@@ -1,7 +1,7 @@
 """Does the 2019 report's protocol give the 2019 report's results?
 
-Recipe 2019 with its stop at 75 %, on 160 sequences held out at random as in 2019; then two
-seeds on held-out groups. The report tells the protocol of CNN+LSTM; for C3D and VGG9 it is our reading. VGG9
+Recipe 2019 with its stop at 75 %, on 160 sequences held out at random as in 2019; then two seeds on
+held-out groups. The report tells the protocol of CNN+LSTM; for C3D and VGG9 it is our reading. VGG9
 also with its frames' results averaged ("it failed to converge"), in three forms. The quick
 profile's widths, epochs of 40 batches instead of 256; no health check stops a double softmax.
 
