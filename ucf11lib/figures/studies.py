@@ -85,10 +85,10 @@ def lines(
                 for key, rows in part.groupby(keys, sort=False):
                     look = {"color": colour_of[key[0]], "markersize": 2, "linewidth": 1}
                     axes.plot(rows[x], rows[values], "o-", **look)
+                axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
                 axes.grid(axis="y")
             if target is not None:
                 mark(axes, target)
-            axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
             axes.set_xlabel(x.replace("_", " "))
         for row, values in enumerate(heights):
             first = figure.axes[row * len(figure.axes) // len(heights)]
