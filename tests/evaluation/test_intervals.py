@@ -1,5 +1,8 @@
+import itertools
+
 import numpy as np
 import pytest
+from scipy.stats import binom
 
 from ucf11lib.evaluation import intervals
 
@@ -66,3 +69,51 @@ def test_group_interval_repeatable_whatever_the_order():
     alone = intervals.accuracy_with_interval(right, np.full(60, "a"))
     assert (alone["accuracy"], alone["sequences"], alone["groups"]) == (right.mean(), 60, 1)
     assert np.isnan([alone["low"], alone["high"]]).all()
+
+
+def test_sign_flip_test_equals_all_flips_by_hand():
+    rng = np.random.default_rng(3)
+    for groups in (1, 2, 7):
+        sums = rng.integers(-6, 7, groups)
+        values = np.concatenate([np.sign(d) * np.ones(abs(d), int) for d in [*sums, 0]])
+        names = np.repeat(np.arange(groups), np.abs(sums))
+        totals = [np.dot(signs, sums) for signs in itertools.product((-1, 1), repeat=groups)]
+        expected = np.mean(np.abs(totals) >= abs(sums.sum()))
+        assert intervals.sign_flip_test(values, names) == pytest.approx(expected)
+    assert intervals.sign_flip_test(np.zeros(5, int), np.arange(5)) == 1
+
+
+def test_sign_flip_test_keeps_its_level_where_mcnemars_does_not():
+    """Two models alike in truth, each with accuracies of its own in each of 55 groups."""
+    rng = np.random.default_rng(4)
+    accuracies = rng.beta(2, 1, (TRIALS, 2, 55, 1))
+    right = (rng.random((TRIALS, 2, 55, 10)) < accuracies).reshape(TRIALS, 2, 550).astype(int)
+    differences = right[:, 0] - right[:, 1]
+    groups = np.repeat(np.arange(55), 10)
+    p_values = np.array([intervals.sign_flip_test(one, groups) for one in differences])
+    only_a, only_b = ((differences == sign).sum(axis=1) for sign in (1, -1))
+    mcnemar = 2 * binom.cdf(np.minimum(only_a, only_b), only_a + only_b, 0.5)
+    assert 0.03 <= (p_values <= 0.05).mean() <= 0.07
+    assert (mcnemar <= 0.05).mean() > 0.2
+    effective = [intervals.effective_number(one, groups) for one in differences[:100]]
+    assert 100 < np.mean(effective) < 300  # of 550
+
+
+def test_sign_flip_test_finds_a_planted_difference():
+    rng = np.random.default_rng(5)
+    differences = (rng.random(550) < 0.25).astype(int) - (rng.random(550) < 0.1)
+    assert intervals.sign_flip_test(differences, np.repeat(np.arange(55), 10)) < 1e-4
+
+
+def test_holm_by_hand():
+    assert intervals.holm(np.array([0.04, 0.01, 0.03])) == pytest.approx([0.06, 0.03, 0.06])
+    assert intervals.holm(np.array([0.5, 0.9])) == pytest.approx([1, 1])
+
+
+def test_effective_number_of_copies_is_that_of_the_originals():
+    values = np.random.default_rng(6).random(40)
+    assert intervals.effective_number(values, np.arange(40)) == pytest.approx(40)
+    copies, groups = np.repeat(values, 5), np.repeat(np.arange(40), 5)
+    assert intervals.effective_number(copies, groups) == pytest.approx(40, rel=0.03)
+    for alike in (np.ones(4), values[:4]):
+        assert np.isnan(intervals.effective_number(alike, np.full(4, "g")))

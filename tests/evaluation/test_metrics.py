@@ -95,8 +95,9 @@ def test_compare_pair_by_hand():
     result = metrics.compare_pair(one, other)
     counts = [result[key] for key in ("clips", "both_right", "only_a", "only_b", "neither")]
     assert counts == [20, 8, 9, 2, 1]
-    # two or fewer heads of 11, either way
-    assert result["p_value"] == pytest.approx(2 * (1 + 11 + 55) / 2**11)
+    # groups 2 to 4 have 4, 4 and -1, of whose sums with any signs two are at least 7 from 0
+    assert result["p_value"] == 4 / 8
+    assert 1 < result["effective_clips"] < 20
     assert result["difference"] == pytest.approx(7 / 20)
     assert result["interval"][0] < 7 / 20 < result["interval"][1]
     order = np.random.default_rng(0).permutation(40)
@@ -121,5 +122,7 @@ def test_pairs_table_every_two():
     assert np.all((table["low"] <= table["difference"]) & (table["difference"] <= table["high"]))
     unseen = 1 - 0.025 ** (1 / 2)  # of two that never differ, over two groups
     assert table.loc[4, ["p_value", "low", "high"]].tolist() == pytest.approx([1, -unseen, unseen])
+    assert table["p_value"].tolist() == [1] * 6  # two groups flip in four ways: 0.5 at least
+    assert table["effective_clips"].isna().tolist() == [True, False, True, False, True, False]
     one_group = {name: held_out([True] * 4) for name in ("a", "b")}
     assert metrics.pairs_table(one_group)[["low", "high"]].isna().all(axis=None)

@@ -41,6 +41,17 @@ def test_lines_have_a_line_a_run_in_the_colour_of_its_kind(inputs, texts):
     assert texts(figure.legends[0].get_texts()) == ["C3D", "VGG9", "resnet"]
 
 
+def test_lines_of_several_heights_are_below_each_other(inputs):
+    figure = inputs.draw("lines", y=("seed", "accuracy"), target=0.75)
+    assert [axes.get_ylabel() for axes in figure.axes] == ["seed", "", "accuracy", ""]
+    top, _, below, _ = figure.axes
+    assert top.get_title() == "2019"
+    assert top.get_position().y0 > below.get_position().y1
+    np.testing.assert_allclose(dots_of(top)[1].get_ydata(), [1, 1])
+    targets = [[list(line.get_ydata()) == [0.75, 0.75] for line in a.lines] for a in (top, below)]
+    assert [sum(found) for found in targets] == [0, 1]
+
+
 @pytest.mark.parametrize("name", ["dots", "lines", "heat_map"])
 def test_long_titles_of_panels_do_not_overlap(name, inputs):
     long = "a network with a long name that also says what it was trained on "

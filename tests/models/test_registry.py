@@ -115,7 +115,8 @@ def test_build_saved_models_give_the_same_where_only_models_is_imported(tmp_path
     )
     np.save(tmp_path / "in.npy", FRAMES)
     options = {"width": 0.0625, "mean": (99, 98, 97), "std": (3, 4, 5)}
-    built = {name: models.build(name, named_recipe("2019", name), **options) for name in REPORTED}
+    names = [name for name in models.NETWORKS if name != "frame_cnn"]
+    built = {name: models.build(name, named_recipe("2019", name), **options) for name in names}
     for name, model in built.items():
         model.save(tmp_path / f"{name}.keras")
     subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True, timeout=120)

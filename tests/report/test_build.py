@@ -50,6 +50,14 @@ def test_build_shows_and_numbers_everything_and_repeats_its_bytes(folder, figure
         assert len(numbers) == page.count(mark) > 10
 
 
+def test_claims_have_a_verdict_each():
+    lines = (paths.REPORT / "claims.md").read_text().splitlines()
+    verdicts = [line.split(" | ")[-1] for line in lines if line.startswith("| ")][2:]
+    known = r"\*\*(not reproduced|reproduced|cannot be decided)\*\*"
+    assert len(verdicts) >= 15
+    assert all(re.match(known, verdict) for verdict in verdicts)
+
+
 @pytest.mark.parametrize("kind", STRANGE, ids=range(len(STRANGE)))
 def test_build_shows_text_of_a_run_as_text(folder, figures_dir, tmp_path, kind):
     secret = tmp_path / "secret.txt"

@@ -1,4 +1,4 @@
-"""Twelve planted faults, each named by its check; tests/slow has twelve healthy trainings."""
+"""Thirteen planted faults, each named by its check; tests/slow has twelve healthy trainings."""
 
 import math
 import re
@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pytest
 
+from ucf11lib import paths
 from ucf11lib.backend import keras, tf
 from ucf11lib.data import ClipStore, split
 from ucf11lib.data.writer import create
@@ -48,11 +49,13 @@ def changed(store, folder, change):
 
 BLOW_UP = {"model": "vgg9", "optimizer": "sgd", "learning_rate": 1e6, "schedule": "constant"}
 C3D_2019 = {"model": "c3d", "recipe": "2019"}
+MEAN_OF_SOFTMAXES = {"model": "vgg9_mean", "recipe": "2019", "head": "softmax"}
 SATURATED_TANH = {"tamper": behind(lambda z: keras.ops.tanh(1e6 * z))}
 ONE_CLASS = {"learning_rate": 1e-9, "batch_size": 12}  # 120 predictions an epoch are enough
 PLANTED = {
     "a softmax in the head": ("double_softmax", {"head": "softmax"}),
     "C3D as in 2019": ("double_softmax", C3D_2019),
+    "a mean of the frames' softmaxes": ("double_softmax", MEAN_OF_SOFTMAXES),
     "a softmax behind a sound model": ("double_softmax", {"tamper": behind(keras.ops.softmax)}),
     "a saturated double softmax in disguise": ("lattice", {"tamper": behind(one_hot_twice)}),
     "a saturated tanh behind the logits": ("dead_gradient", SATURATED_TANH),
@@ -143,6 +146,8 @@ def test_train_stopped_leaves_a_complete_folder(check, flat, store, tmp_path):
     with pytest.raises(RunFailed, match=f"stopped: {check}; .*metrics.json has the findings"):
         print_result(run)
     assert run.metrics["findings"][0].startswith(f"health: {check}")
+    readme = (paths.ROOT / "README.md").read_text()
+    assert (run.metrics["findings"][0] in readme) == (check == "double_softmax")
     assert (run.metrics["val_loss"] is None) == (check == "non_finite")
     assert (len(run.history), len(run.predictions["index"])) == (1, run.metrics["n_val"])
 

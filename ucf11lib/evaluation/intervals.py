@@ -1,7 +1,7 @@
-"""95 % intervals by a cluster bootstrap over groups.
+"""95 % intervals by a cluster bootstrap over groups, and a permutation test over groups.
 
 The sequences of a group show one performer in one place, so a model gets many of them right or
-wrong together; an interval that assumes independent sequences is too narrow.
+wrong together; an interval that assumes independent sequences is too narrow, a p value too small.
 """
 
 import math
@@ -23,11 +23,45 @@ def group_interval(
     `values`, float or bool (n,), are such as whether each sequence was right, `groups`, str (n,),
     the group of each; `bounds` are those of a value, and of the interval.
     """
-    by_group = pd.Series(np.asarray(values, float)).groupby(np.asarray(groups))
-    sums, sizes = by_group.sum().to_numpy(), by_group.size().to_numpy()
+    sums, sizes = _by_group(values, groups)
     if len(sums) < 2:
         return None
     return bootstrap_t(sums[None], sizes[None], bounds=bounds, seed=seed)[0].tolist()
+
+
+def sign_flip_test(differences: np.ndarray, groups: np.ndarray) -> float:
+    """Return the two-sided p value of "two models are alike", by a permutation test over groups.
+
+    `differences`, int (n,), are of the models' right answers, -1, 0 or 1. Models that are alike may
+    change places in any group, which flips the sign of its sum. The p value is exact: all flips are
+    counted, by adding one group after the other to the distribution of the sum.
+    """
+    sums = _by_group(differences, groups)[0].astype(int)
+    chance = np.ones(1)  # of each sum of the positive groups, 0, 1, 2, ...
+    for size in np.abs(sums):
+        chance = (np.pad(chance, (0, size)) + np.pad(chance, (size, 0))) / 2
+    totals = 2 * np.arange(len(chance)) - np.abs(sums).sum()
+    return min(1.0, float(chance[np.abs(totals) >= abs(sums.sum())].sum()))
+
+
+def holm(p_values: np.ndarray) -> np.ndarray:
+    """Return p values, (n,), corrected for n tests (Holm 1979, https://www.jstor.org/stable/4615733)."""
+    order, n = np.argsort(p_values), len(p_values)
+    corrected = np.empty(n)
+    corrected[order] = np.maximum.accumulate(np.sort(p_values) * np.arange(n, 0, -1))
+    return np.minimum(corrected, 1.0)
+
+
+def effective_number(values: np.ndarray, groups: np.ndarray) -> float:
+    """Return how many independent values, with these' variance, tell their mean as exactly.
+
+    It is n over the design effect (Kish 1965), NaN for a single group or values that are all alike.
+    """
+    sums, sizes = _by_group(values, groups)
+    if len(sums) < 2 or np.ptp(values) == 0:
+        return math.nan
+    _, (error,) = _mean_and_error(np.ones((1, len(sums))), sums[None], sizes[None])
+    return float(np.var(values, ddof=1) / np.square(error[0])) if error[0] else math.nan
 
 
 def accuracy_with_interval(right: np.ndarray, groups: np.ndarray) -> dict[str, float | int]:
@@ -68,6 +102,12 @@ def bootstrap_t(
         rule_of_three = mean + unseen * (bound - mean)
         ends.append(np.where(known, mean - np.where(known, quantile, 0) * error, rule_of_three))
     return np.clip(np.stack(ends, axis=1), *bounds)
+
+
+def _by_group(values: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return each group's sum and number of values, both (groups,)."""
+    by_group = pd.Series(np.asarray(values, float)).groupby(np.asarray(groups))
+    return by_group.sum().to_numpy(), by_group.size().to_numpy()
 
 
 def _mean_and_error(weights: np.ndarray, sums: np.ndarray, sizes: np.ndarray) -> tuple:

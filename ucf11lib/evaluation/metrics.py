@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix, f1_score
 
 from ucf11lib.errors import UserError
-from ucf11lib.evaluation.intervals import group_interval
+from ucf11lib.evaluation.intervals import effective_number, group_interval, holm, sign_flip_test
 
 HeldOut = Mapping[str, np.ndarray]  # as of `Run.held_out`
 BINS = 15  # of confidence, as in Guo et al. (2017), arXiv:1706.04599
@@ -111,9 +110,9 @@ def pick_examples(
 def compare_pair(a: HeldOut, b: HeldOut) -> dict:
     """Compare two models, one answer a clip; a `UserError` if clips or their labels differ.
 
-    Returns clips, both_right, only_a, only_b, neither (counts of clips), p_value (McNemar's exact
-    test, two-sided, for independent clips; 1 where the two never differ), difference (accuracy of a
-    minus that of b) and interval (95 %, of the difference, over groups; None for a single group).
+    Returns clips, both_right, only_a, only_b, neither (counts of clips), p_value (see
+    `sign_flip_test`), effective_clips (see `effective_number`), difference (accuracy of a minus
+    that of b) and interval (95 %, of the difference, over groups; None for a single group).
     """
     names, labels, prob_a = by_clip(a["y_true"], a["y_prob"], a["clips"])
     names_b, labels_b, prob_b = by_clip(b["y_true"], b["y_prob"], b["clips"])
@@ -126,7 +125,7 @@ def compare_pair(a: HeldOut, b: HeldOut) -> dict:
     right_a, right_b = (prob.argmax(axis=1) == labels for prob in (prob_a, prob_b))
     # rows are whether a is right, columns whether b is
     (neither, only_b), (only_a, both) = confusion_matrix(right_a, right_b, labels=[0, 1]).tolist()
-    difference = right_a.astype(float) - right_b
+    difference = right_a.astype(int) - right_b
     groups = a["groups"][np.unique(a["clips"], return_index=True)[1]]
     return {
         "clips": len(names),
@@ -134,7 +133,8 @@ def compare_pair(a: HeldOut, b: HeldOut) -> dict:
         "only_a": only_a,
         "only_b": only_b,
         "neither": neither,
-        "p_value": float(binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0,
+        "p_value": sign_flip_test(difference, groups),
+        "effective_clips": effective_number(difference, groups),
         "difference": float(difference.mean()),
         "interval": group_interval(difference, groups, bounds=(-1.0, 1.0)),
     }
@@ -143,12 +143,13 @@ def compare_pair(a: HeldOut, b: HeldOut) -> dict:
 def pairs_table(held_out: Mapping[str, HeldOut]) -> pd.DataFrame:
     """Compare every two models, given as name -> `Run.held_out`.
 
-    Returns a row a pair: its names `a` and `b` and the keys of `compare_pair`; the interval's ends
-    are `low` and `high`, NaN where it has none.
+    Returns a row a pair: its names `a` and `b` and the keys of `compare_pair`, the p values
+    corrected for all pairs by `holm`; the interval's ends are `low` and `high`, NaN without one.
     """
     rows = []
     for a, b in itertools.combinations(held_out, 2):
         row = {"a": a, "b": b} | compare_pair(held_out[a], held_out[b])
         low, high = row.pop("interval") or (math.nan, math.nan)
         rows.append(row | {"low": low, "high": high})
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    return table.assign(p_value=holm(table["p_value"].to_numpy()))

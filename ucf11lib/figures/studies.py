@@ -43,7 +43,7 @@ def dots(
     highest = max(1.0, 1.05 * float(table[value].max()))
     most = table.groupby(panel)[condition].nunique().max()
     with page(9 if table[panel].nunique() > 1 else 6, 1.3 + 0.28 * most, note) as figure:
-        for axes, part in _panels(figure, table, panel):
+        for (axes,), part in _panels(figure, table, panel):
             names = list(part[condition].unique())
             for (name, one), rows in part.groupby([condition, group], sort=False):
                 y = names.index(name)
@@ -65,28 +65,34 @@ def dots(
 
 
 def lines(
-    table: pd.DataFrame, *, x: str, y: str, line: str, panel: str = "",
+    table: pd.DataFrame, *, x: str, y: str | Sequence[str], line: str, panel: str = "",
     target: float | None = None, note: str,
 ) -> Figure:  # fmt: skip
     """A line a run; runs that differ in `seed` alone have one colour.
 
-    `table` has columns of numbers `x` and `y`, which name the axes too, `line` (colours the lines),
-    `panel` (a panel a value), and `seed` if there are several. `target`, a height, is marked by a
-    line.
+    `table` has columns of numbers `x` and `y` (several are below each other), which name the axes
+    too, `line` (colours the lines), `panel` (a panel a value), and `seed` if there are several.
+    `target`, a height of the last `y`, is marked by a line.
     """
+    heights = [y] if isinstance(y, str) else list(y)
     table = _with_panels(table, panel)
     colour_of = colours(table[line].unique())
     keys = [line, "seed"] if "seed" in table else [line]
-    with page(9 if table[panel].nunique() > 1 else 6, 3, note) as figure:
-        for axes, part in _panels(figure, table, panel):
-            for key, rows in part.groupby(keys, sort=False):
-                look = {"color": colour_of[key[0]], "markersize": 2, "linewidth": 1}
-                axes.plot(rows[x], rows[y], "o-", **look)
+    width = 9 if table[panel].nunique() > 1 else 6
+    with page(width, 1 + 2 * len(heights), note) as figure:
+        for column, part in _panels(figure, table, panel, len(heights)):
+            for axes, values in zip(column, heights, strict=True):
+                for key, rows in part.groupby(keys, sort=False):
+                    look = {"color": colour_of[key[0]], "markersize": 2, "linewidth": 1}
+                    axes.plot(rows[x], rows[values], "o-", **look)
+                axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+                axes.grid(axis="y")
             if target is not None:
                 mark(axes, target)
             axes.set_xlabel(x.replace("_", " "))
-            axes.grid(axis="y")
-        figure.axes[0].set_ylabel(y.replace("_", " "))
+        for row, values in enumerate(heights):
+            first = figure.axes[row * len(figure.axes) // len(heights)]
+            first.set_ylabel(values.replace("_", " "))
         _legend(figure, colour_of)
     return figure
 
@@ -103,7 +109,7 @@ def heat_map(
     table = _with_panels(table, panel)
     down, across = table[rows].nunique(), table[columns].nunique() * table[panel].nunique()
     with page(min(max(6.4, 1.8 + 0.6 * across), 10), 1.5 + 0.4 * down, note) as figure:
-        for axes, part in _panels(figure, table, panel, sharey=True):
+        for (axes,), part in _panels(figure, table, panel, sharey=True):
             means = part.pivot_table(value, rows, columns, "mean", sort=False)
             means = means.reindex(index=table[rows].unique(), columns=part[columns].unique())
             shares = means.to_numpy(float)
@@ -120,15 +126,15 @@ def _with_panels(table: pd.DataFrame, panel: str) -> pd.DataFrame:
 
 
 def _panels(
-    figure: Figure, table: pd.DataFrame, panel: str, **options
-) -> Iterator[tuple[Axes, pd.DataFrame]]:
-    """Yield the axes and the rows of each panel, side by side, with titles that fit above them."""
+    figure: Figure, table: pd.DataFrame, panel: str, height: int = 1, **options
+) -> Iterator[tuple[Sequence[Axes], pd.DataFrame]]:
+    """Yield a column of `height` axes and the rows of each panel, with titles that fit above."""
     parts = table.groupby(panel, sort=False)
     characters = int(TITLE_CHARACTERS * figure.get_figwidth() / len(parts))
-    every = figure.subplots(1, len(parts), squeeze=False, **options)[0]
-    for axes, (title, part) in zip(every, parts, strict=True):
-        axes.set_title(textwrap.fill(display_name(title), characters))
-        yield axes, part
+    grid = figure.subplots(height, len(parts), squeeze=False, **options)
+    for column, (title, part) in zip(grid.T, parts, strict=True):
+        column[0].set_title(textwrap.fill(display_name(title), characters))
+        yield column, part
 
 
 def _legend(figure: Figure, colour_of: dict[object, str]) -> None:
@@ -202,7 +208,7 @@ def signal(rows: Sequence[Mapping], *, note: str) -> Figure:
     looks = zip(itertools.cycle(RECIPES), itertools.cycle("os^D"), strict=False)
     look_of = dict(zip(recipes, looks, strict=False))
     with page(9, 3.1, note) as figure:
-        for axes, part in _panels(figure, pd.DataFrame(rows), "model", sharey=True):
+        for (axes,), part in _panels(figure, pd.DataFrame(rows), "model", sharey=True):
             for row in part.to_dict("records"):
                 colour, marker = look_of[row["recipe"]]
                 look = {"color": colour, "label": f"recipe {row['recipe']}", "markersize": 3}

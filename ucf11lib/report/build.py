@@ -161,7 +161,7 @@ def update_readme(runs: Mapping[str, Run]) -> None:
     note = text.plain(runs[REPORTED[0]].note.split(", width")[0])
     rows = metrics_table(runs).reset_index(names="model")
     block = f"{begin}\n{tables.pipe_table(rows, tables.RESULTS)}\n\n"
-    block += f"Measured on **{note}**, one seed.\n{end}"
+    block += f"Measured on **{note}**, one seed: no ranking follows.\n{end}"
     pattern = re.compile(re.escape(begin) + ".*" + re.escape(end), re.DOTALL)
     page, places = pattern.subn(lambda _: block, path.read_text())
     if not places:

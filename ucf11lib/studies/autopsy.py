@@ -3,7 +3,7 @@
 A saturated softmax, softmaxed again by the loss, puts every loss on a lattice and leaves no
 gradient. Parts: `lattice`, C3D's first steps at full width; `factorial`, input, head and weights
 changed; `memorise`, eight sequences at every learning rate of the report; `overfit`, the same of
-each model; `vgg9_start`, VGG9's first steps.
+each model.
 
 Expect: losses within 1e-7 of the lattice from step 2 on; no cell of recipe 2019 memorises.
 
@@ -153,7 +153,6 @@ RECIPES = over("recipe", ("2019", "repaired"))
 SEARCHED = {"recipe": RECIPES, "optimizer": over("optimizer", ("adam", "sgd"))}
 SEARCHED |= {"learning_rate": over("learning_rate", RATES)}
 ALL_MODELS = {"model": over("model", REPORTED), "recipe": RECIPES}
-STARTS = {"recipe": RECIPES | {"2019 + He": {"recipe": "2019", "init": "he"}}}
 LATTICE = Study(
     name="autopsy",
     question="Why could C3D of 2019 not learn at any learning rate?",
@@ -176,6 +175,5 @@ STUDY = replace(
         _part("factorial", WIDE, CAUSES, factorial_row),
         _part("memorise", {}, SEARCHED, memorise_row),
         _part("overfit", {}, ALL_MODELS, lambda config: [asdict(overfit(config))]),
-        _part("vgg9_start", WIDE | {"model": "vgg9"}, STARTS, lambda one: [first_steps(one)]),
     ),
 )

@@ -15,19 +15,23 @@ from ucf11lib.studies import (
     five_seeds,
     inputs,
     leak,
+    protocol_2019,
     real_video,
     repairs,
     signal,
     speed,
+    time_to_75,
 )
-from ucf11lib.studies import time_to_75 as times
 from ucf11lib.studies.cluster import THREADS
 from ucf11lib.studies.grid import load_yaml
 from ucf11lib.studies.results import load, results_file, stale
 from ucf11lib.studies.runner import run_study
 from ucf11lib.studies.study import VIDEOS, Study
 
-_FILES = (five_seeds, repairs, leak, inputs, real_video, times, checks, autopsy, signal, speed)
+_FILES = (
+    *(five_seeds, protocol_2019, repairs, leak, inputs, real_video),
+    *(time_to_75, checks, autopsy, signal, speed),
+)
 STUDIES: dict[str, Study] = {file.STUDY.name: file.STUDY for file in _FILES}
 
 

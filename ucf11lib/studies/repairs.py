@@ -9,7 +9,7 @@ batches of 16, never stopped. A seed moves split, weights, order and augmentatio
 
 from ucf11lib import figures
 from ucf11lib.runs import RunConfig
-from ucf11lib.studies.study import Study, added_up, repaired
+from ucf11lib.studies.study import Study, added_up, curve, repaired
 
 LENGTH = {"batch_size": 16, "steps_per_epoch": 80}
 EPOCHS = {"c3d": 5, "vgg9": 6, "cnn_lstm": 6}
@@ -34,10 +34,7 @@ STUDY = Study(
         ),
     },
     metrics=("accuracy", "seconds_to_75", "seconds"),
-    probes={
-        "losses": lambda run: run.history["loss"].round(4).tolist(),
-        "val_losses": lambda run: run.history["val_loss"].round(4).tolist(),
-    },
+    probes={"losses": curve("loss"), "val_losses": curve("val_loss")},
     figure=lambda table, note: figures.dots(
         table, condition="change", panel="model", target=0.75, note=note
     ),

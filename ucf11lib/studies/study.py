@@ -89,6 +89,11 @@ def repaired(*names: str) -> Changes:
     return changes
 
 
+def curve(name: str) -> Callable[[Run], list[float]]:
+    """Return a probe: a column of history.csv, a number an epoch."""
+    return lambda run: run.history[name].round(4).tolist()
+
+
 def weizmann(_: RunConfig, videos: Path) -> dict[str, str]:
     """Return the changes for real video: ten actions by nine people."""
     return {"source": "videos", "data": str(videos / "weizmann")}

@@ -20,7 +20,7 @@ import pandas as pd
 from ucf11lib import figures
 from ucf11lib.runs import REPORTED, RunConfig, named_recipe
 from ucf11lib.runs.recipes import RECIPES
-from ucf11lib.studies.study import Changes, Study, over, weizmann
+from ucf11lib.studies.study import Changes, Study, curve, over, weizmann
 
 CHECK_EVERY_SEQUENCES = 320
 RIVAL_LENGTH = 3  # times the sequences that the repaired recipe needed
@@ -75,7 +75,7 @@ STUDY = Study(
         "recipe": {"repaired": paced("repaired", own_epochs)},
     },
     metrics=("source", "sequences_to_75", "seconds_to_75"),
-    probes={"val_accuracy": lambda run: run.history["val_accuracy"].round(4).tolist()},
+    probes={"val_accuracy": curve("val_accuracy")},
     then=(rivals,),
     figure=draw,
     videos=True,
