@@ -64,6 +64,31 @@ TRAINING = (
     option("--seed", "of split, weights, order and augmentation", 0),
     option("--set FIELD=VALUE", "change a field of recipe, profile or data", [], action="append"),
 )
+PREPARING = (
+    option("--store DIR", "the new store; under data/ by default"),
+    option("--fetch URL", "download UCF-11 first; resumes", nargs="?", const=""),
+    option("--render-seed SEED", "of the synthetic data"),
+    option("--group-pattern REGEX", "finds the group in a clip's relative path"),
+    option("--window FRAMES", "a sequence; 30 by default"),
+    option("--stride FRAMES", "from one sequence's start to the next's; the window by default"),
+    option("--size PIXELS", "a frame's side; 64 by default"),
+    option("--fps RATE", "resample clips of different rates to this many frames a second"),
+    option("--broken SHARE", "of clips that may be undecodable; 0.02 by default", type=float),
+    option("--workers N", "processes that decode; one a processor by default", type=int),
+)
+ONE_RUN = (
+    option("--store DIR", "an existing store, instead of the source's own"),
+    option("--split", "random, video or group; logo with --fold", "group"),
+    option("--fold NAME", "the group index that split logo holds out, such as 07", ""),
+    option("--run DIR", "the new run folder; under runs/ by default"),
+    flag("--resume", "continue an unfinished run; begin if there is none"),
+    flag("--tensorboard", "write TensorBoard's event files too"),
+    option("--strategy", "one, mirrored (all GPUs) or multiworker ($TF_CONFIG or Slurm)", "one"),
+    option("--precision", "float32, bfloat16 or float16", "float32"),
+    flag("--no-health", "let a training that cannot learn continue"),
+    option("--overfit N", "only test whether the model memorises N sequences", type=int),
+    flag("--deterministic", "the same numbers each time on GPUs too; slower"),
+)
 MANY_RUNS = (
     option("--workers N", "processes; by default one for two processors", type=int),
     option("--scheduler ADDRESS", "a Dask cluster instead, such as tcp://node1:8786", ""),

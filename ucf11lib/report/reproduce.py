@@ -15,7 +15,8 @@ from ucf11lib import paths
 from ucf11lib.errors import RunFailed
 from ucf11lib.report.build import build
 from ucf11lib.report.notebooks import check_parameters, run_notebook, select_notebooks
-from ucf11lib.runs import RunConfig
+from ucf11lib.runs import REPORTED, RunConfig
+from ucf11lib.studies import finished_run
 
 PARTIAL = ".partial-report-"
 DEFAULT = {"profile": "quick", "source": "synthetic", "data": "", "split": "group"}
@@ -61,7 +62,8 @@ def reproduce(
         for number, path in enumerate(notebooks, 1):
             _run(f"[{number}/{len(notebooks)}] {path.stem}", path, work, parameters)
         if not only:  # built first, so that one that cannot be built changes nothing
-            for path in build(runs, to=report, figures_dir=work / "figures", data=parameters):
+            trained = {one: finished_run(RunConfig.of(model=one, **parameters)) for one in REPORTED}
+            for path in build(to=report, figures_dir=work / "figures", runs=trained):
                 print(f"report: {paths.display(path)}")
         _move_files(work / "figures", figures)
         _move_files(work / "notebooks", executed)
