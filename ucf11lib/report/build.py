@@ -57,8 +57,7 @@ def build(
     target = to or paths.REPORT
     own_figures = target / "figures"
     figures_dir = figures_dir or (own_figures if own_figures.is_dir() else paths.FIGURES)
-    with tempfile.TemporaryDirectory() as temporary:
-        work = Path(temporary)
+    with paths.temporary_dir(Path(tempfile.gettempdir(), "report")) as work:
         context = _context(runs, figures_dir, work)
         report = fill("report.md", context)
         (work / "models.md").write_text(fill("card.md", context))

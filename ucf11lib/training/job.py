@@ -104,7 +104,7 @@ def _content(
             if run.config == config and store_sha256 in (None, run.data.store_sha256):
                 return "finished" if (path / "metrics.json").is_file() else "begun"
         return "other"
-    if path.is_dir() and all(file.name.startswith(".partial-") for file in path.iterdir()):
+    if path.is_dir() and all(file.name.startswith(paths.PARTIAL) for file in path.iterdir()):
         return "nothing"  # a process was killed before it had written the first file
     return "other" if path.exists() else "nothing"
 

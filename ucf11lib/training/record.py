@@ -28,7 +28,7 @@ def begin(path: Path, trainer: Trainer) -> None:
     """Write configuration and environment; remove what a killed process did not finish."""
     store = trainer.store
     path.mkdir(parents=True, exist_ok=True)
-    for torn in path.glob(".partial-*"):
+    for torn in path.glob(f"{paths.PARTIAL}*"):
         torn.unlink()
     window, size = store.frames.shape[1:3]
     data = {"store": str(store.path), "store_sha256": store.info.sha256, "data_kind": store.kind}
