@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from ucf11lib import options as opts
-from ucf11lib.errors import UserError, one_line, raise_on_sigterm
+from ucf11lib.errors import UserError, one_line, open_streams, raise_on_sigterm
 from ucf11lib.options import command, flag, option, parser
 
 # TensorFlow takes seconds to load, so each command imports what it needs, and `--help` needs none.
@@ -221,18 +221,21 @@ def bench(args: argparse.Namespace) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; return its exit code: 0 ok, 1 failed, 2 bad usage."""
-    args = parser().parse_args(arguments := arguments or sys.argv[1:])
+    open_streams()
     raise_on_sigterm()
+    words = ["python", "-m", "ucf11lib", *(arguments or sys.argv[1:])]
     try:
+        args = parser().parse_args(words[3:])
+        if args.call is train and not args.resume and args.overfit is None:
+            words.append("--resume")
         args.call(args)
         sys.stdout.flush()
+    except SystemExit:
+        raise
     except BrokenPipeError:  # the reader of our output left, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except BaseException as error:
-        words = ["python", "-m", "ucf11lib", *arguments]
-        if args.call is train and not args.resume and args.overfit is None:
-            words.append("--resume")
         line, code = one_line(error, shlex.join(words))
         print(f"error: {line}", file=sys.stderr)
         return code

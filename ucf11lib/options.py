@@ -1,13 +1,20 @@
 """How commands and their options are declared, and the options that several commands have."""
 
 import argparse
+import sys
 from collections.abc import Callable
+from typing import NoReturn
 
 COMMANDS: list[tuple[Callable, str, tuple]] = []
 
 
 class Parser(argparse.ArgumentParser):
     """Says what was wrong in one line."""
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        """Print all of a help text, or raise what hinders, and exit."""
+        sys.stdout.flush()
+        super().exit(status, message)
 
     def error(self, message: str) -> None:
         """Print one line and exit with 2."""

@@ -100,6 +100,8 @@ def create(
                 writer.write_header()
             _finish(folder, writer)
     except FileExistsError:
+        if not path.exists():
+            raise
         raise UserError(exists) from None
 
 
