@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ucf11lib import options as opts
 from ucf11lib.errors import UserError, one_line, open_streams, raise_on_sigterm
-from ucf11lib.options import command, flag, option, parser
+from ucf11lib.options import command, option, parser
 
 # TensorFlow takes seconds to load, so each command imports what it needs, and `--help` needs none.
 
@@ -26,6 +26,16 @@ def _config(args: argparse.Namespace, **more: object):
     names = ("model", "recipe", "profile", "source", "data", "split", "fold", "seed")
     flat = {name: getattr(args, name) for name in names if hasattr(args, name)}
     return RunConfig.of(**(flat | parse_settings(args.set, flat) | more))
+
+
+def _measured_run(path: str):
+    """Open a finished run; warn if its weights are not those that were measured."""
+    from ucf11lib.runs import Run
+
+    run = Run.open(path)
+    if changed := run.changed():
+        print(f"warning: {changed}", file=sys.stderr)
+    return run
 
 
 @command(
@@ -64,9 +74,7 @@ def prepare(args: argparse.Namespace) -> None:
 
 @command(
     "store verify data/synthetic-25x10x1-4b2bf2a0",
-    option("action", "what to do", choices=("describe", "verify", "export", "prune")),
-    option("path", "the store's folder; for prune that of all stores, data/ by default", nargs="?"),
-    option("folder", "of the course's two files, for export", nargs="?"),
+    *opts.STORES,
 )
 def store(args: argparse.Namespace) -> None:
     """Describe, verify or export a store; or delete those whose source changed since (prune)."""
@@ -134,12 +142,7 @@ def crossval(args: argparse.Namespace) -> None:
 
 @command(
     "study leak --videos my_videos",
-    option("names", "studies, or FILE.yaml: 'base' fields and a 'grid' of lists", nargs="*"),
-    flag("--all", "all studies of report/results/"),
-    flag("--check", "say which results are stale"),
-    *opts.MANY_RUNS,
-    option("--videos DIR", "the folder that holds weizmann/"),
-    flag("--force", "run again what has results"),
+    *opts.STUDIES,
 )
 def study(args: argparse.Namespace) -> None:
     """Run studies: many trainings, one table, one figure; resumes."""
@@ -162,9 +165,9 @@ def study(args: argparse.Namespace) -> None:
 )
 def evaluate(args: argparse.Namespace) -> None:
     """Evaluate a run on its held-out part, or on all of another store."""
-    from ucf11lib import evaluation, models, runs
+    from ucf11lib import evaluation, models
 
-    run = runs.Run.open(args.run)
+    run = _measured_run(args.run)
     result = evaluation.evaluate(run, models.load(run), args.store)
     print(json.dumps(result) if args.json else evaluation.formatted(result))
 
@@ -176,9 +179,9 @@ def evaluate(args: argparse.Namespace) -> None:
 )
 def predict(args: argparse.Namespace) -> None:
     """Predict the class of a video."""
-    from ucf11lib import evaluation, models, runs
+    from ucf11lib import evaluation, models
 
-    run = runs.Run.open(args.run)
+    run = _measured_run(args.run)
     result = evaluation.predict_video(args.video, run, models.load(run))
     print(json.dumps(result.as_dict()) if args.json else result.formatted())
 

@@ -100,6 +100,19 @@ MANY_RUNS = (
     option("--workers N", "processes; by default one for two processors", type=int),
     option("--scheduler ADDRESS", "a Dask cluster instead, such as tcp://node1:8786", ""),
 )
+STORES = (
+    option("action", "what to do", choices=("describe", "verify", "export", "prune")),
+    option("path", "the store's folder; for prune that of all stores, data/ by default", nargs="?"),
+    option("folder", "of the course's two files, for export", nargs="?"),
+)
+STUDIES = (
+    option("names", "studies, or FILE.yaml: 'base' fields and a 'grid' of lists", nargs="*"),
+    flag("--all", "all studies of report/results/"),
+    flag("--check", "say which results are stale"),
+    *MANY_RUNS,
+    option("--videos DIR", "the folder that holds weizmann/"),
+    flag("--force", "run again what has results"),
+)
 JSON = flag("--json", "print JSON")
 RUN = (option("--run DIR", "a finished run folder", required=True), JSON)
 RUNS = option("--runs DIR", "the folder of run folders; runs/ by default")

@@ -55,6 +55,13 @@ def fingerprint(folder: Path, files: Iterable[Path]) -> str:
     return hashlib.sha256(json.dumps(sorted(rows)).encode()).hexdigest()[:8]
 
 
+def sha256(path: Path, start: int = 0) -> str:
+    """Return the checksum of a file's bytes from `start` on."""
+    with path.open("rb") as file:
+        file.seek(start)
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 @contextlib.contextmanager
 def atomic_file(path: Path, *, expected_bytes: int = 0) -> Iterator[Path]:
     """Yield a temporary name beside `path`; it becomes `path` on success and vanishes on failure.

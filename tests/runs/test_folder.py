@@ -1,5 +1,8 @@
+import io
 import json
+import os
 import shutil
+import zipfile
 from dataclasses import asdict
 
 import numpy as np
@@ -57,6 +60,47 @@ def test_run_damaged_table_is_one_line(trained, tmp_path, name, content):
     run = Run.open(path)
     with pytest.raises(UserError, match=f"{name}: damaged"):
         _ = run.history, run.held_out
+
+
+FILES = ("config.json", "metrics.json", "history.csv", "predictions.npz", "split.csv")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "zeros", "folder", "link in a circle"])
+@pytest.mark.parametrize("name", FILES)
+def test_run_opens_ordinary_files_only(trained, tmp_path, name, kind):
+    run = Run(shutil.copytree(trained.path, tmp_path / "r"))
+    file = run.path / name
+    file.unlink()
+    if kind == "pipe":
+        os.mkfifo(file)
+    elif kind == "folder":
+        file.mkdir()
+    else:
+        file.symlink_to("/dev/zero" if kind == "zeros" else file)
+    with pytest.raises(UserError, match=name):
+        _ = run.config, run.metrics, run.history, run.held_out
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_predictions_that_promise_more_than_the_file_holds(trained, tmp_path, packed):
+    run = Run(shutil.copytree(trained.path, tmp_path / "r"))
+    header = io.BytesIO()
+    about = {"descr": "<f8", "fortran_order": False, "shape": (1 << 37,)}
+    np.lib.format.write_array_header_1_0(header, about)
+    method = zipfile.ZIP_DEFLATED if packed else zipfile.ZIP_STORED
+    with zipfile.ZipFile(run.path / "predictions.npz", "w", method) as archive:
+        archive.writestr("index.npy", header.getvalue() + bytes(50_000_000 * packed))
+    with pytest.raises(UserError, match=r"predictions.npz: damaged \(.*\); train again"):
+        _ = run.predictions
+
+
+@pytest.mark.parametrize("name", ["model.keras", "predictions.npz"])
+def test_changed_names_what_was_changed_after_it_was_measured(trained, tmp_path, name):
+    run = Run(shutil.copytree(trained.path, tmp_path / "r"))
+    assert run.changed() == ""
+    with (run.path / name).open("ab") as file:
+        file.write(b"x")
+    assert run.changed().startswith(f"{run.path / name}: changed after it was measured")
 
 
 def test_open_names_what_is_missing(tmp_path):

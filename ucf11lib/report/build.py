@@ -8,6 +8,7 @@ import contextlib
 import itertools
 import re
 import shutil
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -51,6 +52,8 @@ def build(
         RunFailed: the template or the text is at fault.
     """
     runs = runs or select_runs(list_runs(runs_dir))
+    for changed in filter(None, (run.changed() for run in runs.values())):
+        print(f"warning: {changed}", file=sys.stderr)
     if to is None and runs_dir and Path(runs_dir).resolve() != paths.runs_dir():
         problem = "its report would replace this checkout's"
         raise UserError(f"{runs_dir}: {problem}; say with --out DIR where it goes")

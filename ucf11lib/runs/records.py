@@ -1,7 +1,7 @@
 """What `config.json` and `metrics.json` of a run folder hold, as types."""
 
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 
 @dataclass(frozen=True)
@@ -52,3 +52,4 @@ class Metrics(TypedDict):
     peak_rss_mb: float
     status: str
     findings: list[str]
+    sha256: NotRequired[dict[str, str]]  # of model.keras and predictions.npz

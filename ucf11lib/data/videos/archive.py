@@ -13,7 +13,6 @@ import requests
 from tqdm import tqdm
 
 from ucf11lib import paths
-from ucf11lib.data.store import sha256
 from ucf11lib.errors import RunFailed, UserError
 
 URL = "https://www.crcv.ucf.edu/data/UCF11_updated_mpg.rar"
@@ -45,17 +44,17 @@ def fetch(url: str, folder: Path) -> Path:
     path = folder / PurePosixPath(url).name
     saved = folder / f"{path.name}.sha256"
     first = saved.read_text().strip() if saved.exists() else ""
-    if not path.exists() or (first and sha256(path) != first):
+    if not path.exists() or (first and paths.sha256(path) != first):
         part = folder / f".part-{path.name}"
         _download(url, part)
-        if first and sha256(part) != first:
+        if first and paths.sha256(part) != first:
             part.unlink()
             remedy = f"delete {saved} if it may have changed"
             raise UserError(f"{url}: not the file downloaded first; {remedy}")
         part.replace(path)
     if not first:
         with paths.atomic_file(saved) as temporary:
-            temporary.write_text(sha256(path) + "\n")
+            temporary.write_text(paths.sha256(path) + "\n")
     return path
 
 
