@@ -41,6 +41,14 @@ def test_run_reads_what_train_wrote(trained):
     assert table.loc["cnn_lstm", "accuracy"] == run.metrics["accuracy"]
 
 
+def test_run_of_a_version_without_a_field_has_its_default(trained, tmp_path):
+    path = shutil.copytree(trained.path, tmp_path / "r")
+    config = json.loads((path / "config.json").read_text())
+    del config["data"]["fps"], config["deterministic"]
+    (path / "config.json").write_text(json.dumps(config))
+    assert Run(path).note == trained.note
+
+
 @pytest.mark.parametrize("name", ["config", "metrics", "environment"])
 def test_run_damaged_json_is_one_line(trained, tmp_path, name):
     path = shutil.copytree(trained.path, tmp_path / "r")
