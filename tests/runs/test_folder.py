@@ -1,9 +1,11 @@
+import errno
 import io
 import json
 import os
 import shutil
 import zipfile
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -146,3 +148,17 @@ def test_runs_table_lists_every_state(trained, tmp_path, cli):
 def test_runs_table_missing_folder_is_named(tmp_path):
     with pytest.raises(UserError, match="no such folder"):
         runs_table(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_run_that_may_not_be_read_has_another_remedy(trained, monkeypatch, name):
+    def forbidden(path, *arguments, **options):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    run = Run(trained.path)
+    _ = run.config, run.data, run.predictions if name == "split.csv" else None
+    monkeypatch.setattr(Path, "read_bytes" if name.endswith("json") else "open", forbidden)
+    read = {"config.json": "config", "metrics.json": "metrics", "history.csv": "history"}
+    fresh = Run(trained.path) if name == "config.json" else run
+    with pytest.raises(UserError, match=rf"{name}: .*Permission denied.*; allow it with chmod"):
+        getattr(fresh, read.get(name, "held_out"))

@@ -35,7 +35,7 @@ def read_json(path: Path, kind: type[T], remedy: str) -> T:
             raise UserError(f"{path}: no such file; {remedy}")
         return msgspec.json.decode(path.read_bytes(), type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, OSError, RecursionError) as error:
-        raise UserError(f"{path}: unreadable ({_message(error)}); {remedy}") from None
+        raise UserError(f"{path}: unreadable ({_message(error)}); {_help(error, remedy)}") from None
 
 
 @contextlib.contextmanager
@@ -54,7 +54,7 @@ def damage_in_one_line(path: Path, remedy: str, most: int | None = None) -> Iter
         raise
     except Exception as error:  # it may hold anything, and fails in any way
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise UserError(f"{path}: damaged ({reason}); {remedy}") from None
+        raise UserError(f"{path}: damaged ({reason}); {_help(error, remedy)}") from None
 
 
 def read_table(
@@ -118,6 +118,10 @@ def check_name(value: str, known: typing.Iterable[str], what: str) -> None:
     known = list(known)
     if value not in known:
         raise UserError(f"unknown {what} {value!r}; choose one of {', '.join(known)}")
+
+
+def _help(error: Exception, remedy: str) -> str:
+    return "allow it with chmod" if isinstance(error, PermissionError) else remedy
 
 
 def _message(error: Exception) -> str:
