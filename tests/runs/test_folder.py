@@ -62,6 +62,20 @@ def test_run_damaged_json_is_one_line(trained, tmp_path, name):
             getattr(run, name)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"confusion": [[1, 2], [3]]}, {"confusion": [[10**30] * 11] * 11}, {"interval": [0.5]},
+        {"classes": ["a"]}, {"per_class_accuracy": [None]},
+    ],
+)  # fmt: skip
+def test_metrics_lists_fit_the_classes(trained, tmp_path, changes):
+    path = shutil.copytree(trained.path, tmp_path / "r")
+    (path / "metrics.json").write_text(json.dumps(trained.metrics | changes))
+    with pytest.raises(UserError, match=r"metrics.json: (damaged|unreadable) .*; train again"):
+        _ = Run(path).metrics
+
+
 @pytest.mark.parametrize("name", ["predictions.npz", "history.csv", "split.csv"])
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"a,b\n1,2\n"])
 def test_run_damaged_table_is_one_line(trained, tmp_path, name, content):

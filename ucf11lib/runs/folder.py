@@ -59,7 +59,14 @@ class Run:
     @cached_property
     def metrics(self) -> Metrics:
         """The contents of metrics.json."""
-        return read_json(self.path / "metrics.json", Metrics, REMEDY)
+        path = self.path / "metrics.json"
+        metrics, n = read_json(path, Metrics, REMEDY), len(self.data.classes)
+        with damage_in_one_line(path, REMEDY):
+            shape = np.array(metrics["confusion"], np.int64).shape
+            lengths = [len(metrics[name]) for name in ("classes", "per_class_accuracy")]
+            if shape != (n, n) or lengths != [n, n] or len(metrics["interval"] or "ab") != 2:
+                raise ValueError("lists that do not fit its classes")
+        return metrics
 
     @cached_property
     def environment(self) -> dict[str, Any]:
