@@ -13,7 +13,6 @@ checkpoint.npz     of such a run, and checkpoint-previous.npz: what `train --res
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,7 +21,7 @@ from ucf11lib import paths
 from ucf11lib.errors import UserError
 from ucf11lib.runs.config import RunConfig
 from ucf11lib.runs.parsing import damage_in_one_line, read_arrays, read_json, read_table
-from ucf11lib.runs.records import Metrics, StoreRecord
+from ucf11lib.runs.records import Environment, Metrics, StoreRecord
 
 HISTORY = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds"]
 REMEDY = "train again"
@@ -69,9 +68,9 @@ class Run:
         return metrics
 
     @cached_property
-    def environment(self) -> dict[str, Any]:
-        """The contents of environment.json, see `ucf11lib.runs.environment`."""
-        return read_json(self.path / "environment.json", dict[str, Any], REMEDY)
+    def environment(self) -> Environment:
+        """The contents of environment.json."""
+        return read_json(self.path / "environment.json", Environment, REMEDY)
 
     @cached_property
     def history(self) -> pd.DataFrame:

@@ -19,6 +19,20 @@ class StoreRecord:
     replicas: int = 1
 
 
+class Environment(TypedDict):
+    """The contents of `environment.json`, see `ucf11lib.runs.environment`."""
+
+    python: str
+    system: str
+    packages: dict[str, str]
+    devices: list[str]
+    processor: str
+    instruction_sets: list[str]
+    cores: int
+    commit: str | None
+    uncommitted_changes: bool
+
+
 class Metrics(TypedDict):
     """The contents of `metrics.json`; shares are 0..1, None is "never" or "does not occur"."""
 
