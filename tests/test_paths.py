@@ -1,4 +1,8 @@
 import multiprocessing
+import signal
+import socket
+import subprocess
+import sys
 
 import pytest
 
@@ -32,6 +36,27 @@ def test_atomic_dir_never_replaces(tmp_path):
         (temporary / "x").write_text("mine")
     assert [path.name for path in (tmp_path / "e").iterdir()] == ["x"]
     assert (tmp_path / "e").stat().st_mode & 0o777 == 0o755
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a" * 251 + ".txt", "é" * 120 + ".txt"])
+def test_atomic_file_removes_what_a_killed_process_left_of_it(tmp_path, name):
+    program = (
+        "import os, signal, sys, pathlib\n"
+        "from ucf11lib import paths\n"
+        "with paths.atomic_file(pathlib.Path(sys.argv[1])) as one, one.open('w'):\n"
+        "    with paths.atomic_dir(pathlib.Path(sys.argv[2])):\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path / name), str(tmp_path / "d")]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    lives = f".partial-{socket.gethostname()}-1-{name[-40:]}"
+    mine = [lives, ".partial-elsewhere-9-d", ".partial-d"]
+    for other in mine:  # the second is another machine's, the third is none of these
+        (tmp_path / other).touch()
+    assert len(list(tmp_path.iterdir())) == 5
+    with paths.atomic_file(tmp_path / name) as one, paths.atomic_dir(tmp_path / "d"):
+        one.write_text("new")
+    assert {path.name for path in tmp_path.iterdir()} == {*mine, name, "d"}
 
 
 def _hold(file, ready):

@@ -5,10 +5,11 @@ import json
 import os
 import shlex
 import sys
+from pathlib import Path
 
 from ucf11lib import options as opts
-from ucf11lib.errors import UserError, one_line, raise_on_sigterm
-from ucf11lib.options import command, flag, option, parser
+from ucf11lib.errors import UserError, one_line, open_streams, raise_on_sigterm
+from ucf11lib.options import command, option, parser
 
 # TensorFlow takes seconds to load, so each command imports what it needs, and `--help` needs none.
 
@@ -27,6 +28,16 @@ def _config(args: argparse.Namespace, **more: object):
     return RunConfig.of(**(flat | parse_settings(args.set, flat) | more))
 
 
+def _measured_run(path: str):
+    """Open a finished run; warn if its weights are not those that were measured."""
+    from ucf11lib.runs import Run
+
+    run = Run.open(path)
+    if changed := run.changed():
+        print(f"warning: {changed}", file=sys.stderr)
+    return run
+
+
 @command(
     "reproduce --profile smoke --only 01_c3d",
     *opts.DATA,
@@ -43,15 +54,7 @@ def reproduce(args: argparse.Namespace) -> None:
 @command(
     "prepare --source videos --data my_videos --store my_store",
     *opts.DATA,
-    option("--store DIR", "the new store; under data/ by default"),
-    option("--fetch URL", "download UCF-11 first; resumes", nargs="?", const=""),
-    option("--render-seed SEED", "of the synthetic data"),
-    option("--group-pattern REGEX", "finds the group in a clip's relative path"),
-    option("--window FRAMES", "a sequence; 30 by default"),
-    option("--stride FRAMES", "from one sequence's start to the next's; the window by default"),
-    option("--size PIXELS", "a frame's side; 64 by default"),
-    option("--broken SHARE", "of clips that may be undecodable; 0.02 by default", type=float),
-    option("--workers N", "processes that decode; one a processor by default", type=int),
+    *opts.PREPARING,
 )
 def prepare(args: argparse.Namespace) -> None:
     """Turn a source of clips into a store of sequences."""
@@ -63,7 +66,7 @@ def prepare(args: argparse.Namespace) -> None:
         if args.source != "ucf11" or args.data:
             raise UserError("--fetch goes with --source ucf11 and without --data")
         args.data = str(archive.ensure(args.fetch or archive.URL))
-    cut = _given(args, "group_pattern", "window", "stride", "size", "render_seed")
+    cut = _given(args, "group_pattern", "window", "stride", "size", "fps", "render_seed")
     spec = RunConfig.of(model="cnn_lstm", **_given(args, "profile", "source", "data"), **cut).data
     path = args.store or sources.store_path(spec)
     print(sources.prepare(spec, path, **_given(args, "broken", "workers")).formatted())
@@ -71,15 +74,19 @@ def prepare(args: argparse.Namespace) -> None:
 
 @command(
     "store verify data/synthetic-25x10x1-4b2bf2a0",
-    option("action", "what to do", choices=("describe", "verify", "export")),
-    option("path", "the store's folder"),
-    option("folder", "of the course's two files, for export", nargs="?"),
+    *opts.STORES,
 )
 def store(args: argparse.Namespace) -> None:
-    """Describe, verify or export a store."""
+    """Describe, verify or export a store; or delete those whose source changed since (prune)."""
     from ucf11lib import paths
-    from ucf11lib.data import ClipStore, export
+    from ucf11lib.data import ClipStore, export, sources
 
+    if args.action == "prune":
+        deleted = [f"deleted: {paths.display(one)}" for one in sources.prune(args.path)]
+        print(*(deleted or ["no store was replaced by a later one"]), sep="\n")
+        return
+    if not args.path:
+        raise UserError(f"store {args.action}: name the store's folder")
     opened = ClipStore.open(args.path)
     if args.action != "export":
         print(opened.formatted())
@@ -95,19 +102,7 @@ def store(args: argparse.Namespace) -> None:
 @command(
     "train cnn_lstm --source videos --data my_videos --split group",
     *opts.TRAINING,
-    option("--store DIR", "an existing store, instead of the source's own"),
-    option("--split", "random, video or group; logo with --fold", "group"),
-    option("--fold NAME", "the group index that split logo holds out, such as 07", ""),
-    option("--run DIR", "the new run folder; under runs/ by default"),
-    flag("--resume", "continue an unfinished run; begin if there is none"),
-    flag("--tensorboard", "write TensorBoard's event files too"),
-    option("--strategy", "one, mirrored (all GPUs) or multiworker ($TF_CONFIG or Slurm)", "one"),
-    option(
-        "--precision", "auto (the fastest of this machine), float32, bfloat16 or float16", "auto"
-    ),
-    flag("--no-health", "let a training that cannot learn continue"),
-    option("--overfit N", "only test whether the model memorises N sequences", type=int),
-    flag("--deterministic", "the same numbers each time on GPUs too; slower"),
+    *opts.ONE_RUN,
 )
 def train(args: argparse.Namespace) -> None:
     """Train a model and leave a run folder."""
@@ -147,12 +142,7 @@ def crossval(args: argparse.Namespace) -> None:
 
 @command(
     "study leak --videos my_videos",
-    option("names", "studies, or FILE.yaml: 'base' fields and a 'grid' of lists", nargs="*"),
-    flag("--all", "all studies of report/results/"),
-    flag("--check", "say which results are stale"),
-    *opts.MANY_RUNS,
-    option("--videos DIR", "the folder that holds weizmann/"),
-    flag("--force", "run again what has results"),
+    *opts.STUDIES,
 )
 def study(args: argparse.Namespace) -> None:
     """Run studies: many trainings, one table, one figure; resumes."""
@@ -175,9 +165,9 @@ def study(args: argparse.Namespace) -> None:
 )
 def evaluate(args: argparse.Namespace) -> None:
     """Evaluate a run on its held-out part, or on all of another store."""
-    from ucf11lib import evaluation, models, runs
+    from ucf11lib import evaluation, models
 
-    run = runs.Run.open(args.run)
+    run = _measured_run(args.run)
     result = evaluation.evaluate(run, models.load(run), args.store)
     print(json.dumps(result) if args.json else evaluation.formatted(result))
 
@@ -189,9 +179,9 @@ def evaluate(args: argparse.Namespace) -> None:
 )
 def predict(args: argparse.Namespace) -> None:
     """Predict the class of a video."""
-    from ucf11lib import evaluation, models, runs
+    from ucf11lib import evaluation, models
 
-    run = runs.Run.open(args.run)
+    run = _measured_run(args.run)
     result = evaluation.predict_video(args.video, run, models.load(run))
     print(json.dumps(result.as_dict()) if args.json else result.formatted())
 
@@ -205,12 +195,17 @@ def runs(args: argparse.Namespace) -> None:
     print(table.to_json(orient="records") if args.json else listing.formatted(table))
 
 
-@command("report --runs runs", opts.RUNS)
+@command(
+    "report --runs runs",
+    opts.RUNS,
+    option("--out DIR", "the report's folder; report/ by default, with the README's table"),
+)
 def report(args: argparse.Namespace) -> None:
     """Rebuild the report from run folders."""
     from ucf11lib import paths, report
 
-    print(*map(paths.display, report.build(args.runs)), sep="\n")
+    out = Path(args.out) if args.out else None
+    print(*map(paths.display, report.build(args.runs, to=out)), sep="\n")
 
 
 @command(
@@ -229,18 +224,21 @@ def bench(args: argparse.Namespace) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; return its exit code: 0 ok, 1 failed, 2 bad usage."""
-    args = parser().parse_args(arguments := arguments or sys.argv[1:])
+    open_streams()
     raise_on_sigterm()
+    words = ["python", "-m", "ucf11lib", *(arguments or sys.argv[1:])]
     try:
+        args = parser().parse_args(words[3:])
+        if args.call is train and not args.resume and args.overfit is None:
+            words.append("--resume")
         args.call(args)
         sys.stdout.flush()
+    except SystemExit:
+        raise
     except BrokenPipeError:  # the reader of our output left, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except BaseException as error:
-        words = ["python", "-m", "ucf11lib", *arguments]
-        if args.call is train and not args.resume and args.overfit is None:
-            words.append("--resume")
         line, code = one_line(error, shlex.join(words))
         print(f"error: {line}", file=sys.stderr)
         return code

@@ -1,10 +1,34 @@
 """The ways in which a command ends without a result, and the one line that says so."""
 
+import contextlib
 import errno
+import os
 import signal
+import sys
 
-# A full, read-only or forbidden disk: the work was right, and can be resumed elsewhere.
-STORAGE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.ENOTDIR)
+# What the system refuses though the work was right: it can be resumed, elsewhere or later.
+FAILED = {
+    errno.ENOSPC: "free some space or choose another place",
+    errno.EDQUOT: "free some space or choose another place",
+    errno.EROFS: "choose a place that can be written",
+    errno.EMFILE: "raise the limit of open files with 'ulimit -n 4096'",
+    errno.ENFILE: "close other programs",
+    errno.ENOMEM: "free some memory",
+    errno.EAGAIN: "close other programs, or raise the limits of 'ulimit -a'",
+    errno.ENOLCK: "put runs and data on a disk that has locks, with $UCF11_RUNS and $UCF11_DATA",
+    errno.EIO: "check the disk, or choose another place",
+}
+# What a user asked of it that cannot be.
+REFUSED = {
+    errno.EACCES: "allow it with chmod, or choose another",
+    errno.EPERM: "allow it with chmod, or choose another",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.ENOTDIR: "a file is where a folder should be; choose another",
+    errno.EISDIR: "a folder is where a file should be; choose another",
+    errno.EEXIST: "a file is where a folder should be, or another process made it; choose another",
+    errno.ENOENT: "give one that exists",
+    errno.ELOOP: "remove links that lead in a circle",
+}
 
 
 class UserError(Exception):
@@ -29,16 +53,45 @@ def raise_on_sigterm() -> None:
         signal.signal(signal.SIGTERM, terminate)
 
 
+def open_streams() -> None:
+    """Let output go nowhere where a standard stream is closed; escape what its encoding lacks."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:  # or the next file that is opened gets the number, and what is printed
+            os.open(os.devnull, os.O_RDWR)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "w" if number else "r"))  # noqa: SIM115 - to the end
+        if number:
+            with contextlib.suppress(AttributeError):  # a test's own
+                getattr(sys, name).reconfigure(errors="backslashreplace")
+
+
 def one_line(error: BaseException, resume_command: str) -> tuple[str, int]:
     """Return what to print of an error and the exit code; raise it if it is a fault of ours."""
+    line, code = _line(error, resume_command)
+    return " ".join(line.split()), code
+
+
+def _line(error: BaseException, resume_command: str) -> tuple[str, int]:
     if isinstance(error, UserError):
         return str(error), 2
     if isinstance(error, RunFailed):
         return str(error), 1
-    if isinstance(error, OSError) and error.errno in STORAGE_ERRORS:
-        place = f"{error.filename or 'output'}: {error.strerror}"
-        return f"{place}; free some space or choose another place; resume: {resume_command}", 1
     if isinstance(error, KeyboardInterrupt):
         number = signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT
         return f"interrupted; resume with: {resume_command}", 128 + number
+    if isinstance(error, MemoryError):
+        return f"out of memory; free some; resume: {resume_command}", 1
+    number = getattr(error, "errno", None)
+    if isinstance(error, OSError) and number in REFUSED:
+        return f"{error.filename or 'output'}: {error.strerror}; {REFUSED[number]}", 2
+    cause: BaseException | None = error
+    while cause:  # libraries wrap the system's errors in their own
+        if (number := getattr(cause, "errno", None)) in FAILED:
+            what = f"{getattr(cause, 'filename', None) or 'output'}: {os.strerror(number)}"
+            return f"{what}; {FAILED[number]}; resume: {resume_command}", 1
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(error, OSError):
+        return f"{error}; resume: {resume_command}", 1
     raise error

@@ -1,13 +1,20 @@
 """How commands and their options are declared, and the options that several commands have."""
 
 import argparse
+import sys
 from collections.abc import Callable
+from typing import NoReturn
 
 COMMANDS: list[tuple[Callable, str, tuple]] = []
 
 
 class Parser(argparse.ArgumentParser):
     """Says what was wrong in one line."""
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        """Print all of a help text, or raise what hinders, and exit."""
+        sys.stdout.flush()
+        super().exit(status, message)
 
     def error(self, message: str) -> None:
         """Print one line and exit with 2."""
@@ -64,9 +71,47 @@ TRAINING = (
     option("--seed", "of split, weights, order and augmentation", 0),
     option("--set FIELD=VALUE", "change a field of recipe, profile or data", [], action="append"),
 )
+PREPARING = (
+    option("--store DIR", "the new store; under data/ by default"),
+    option("--fetch URL", "download UCF-11 first; resumes", nargs="?", const=""),
+    option("--render-seed SEED", "of the synthetic data"),
+    option("--group-pattern REGEX", "finds the group in a clip's relative path"),
+    option("--window FRAMES", "a sequence; 30 by default"),
+    option("--stride FRAMES", "from one sequence's start to the next's; the window by default"),
+    option("--size PIXELS", "a frame's side; 64 by default"),
+    option("--fps RATE", "resample clips of different rates to this many frames a second"),
+    option("--broken SHARE", "of clips that may be undecodable; 0.02 by default", type=float),
+    option("--workers N", "processes that decode; one a processor by default", type=int),
+)
+ONE_RUN = (
+    option("--store DIR", "an existing store, instead of the source's own"),
+    option("--split", "random, video or group; logo with --fold", "group"),
+    option("--fold NAME", "the group index that split logo holds out, such as 07", ""),
+    option("--run DIR", "the new run folder; under runs/ by default"),
+    flag("--resume", "continue an unfinished run; begin if there is none"),
+    flag("--tensorboard", "write TensorBoard's event files too"),
+    option("--strategy", "one, mirrored (all GPUs) or multiworker ($TF_CONFIG or Slurm)", "one"),
+    option("--precision", "auto (this machine's fastest), float32, bfloat16 or float16", "auto"),
+    flag("--no-health", "let a training that cannot learn continue"),
+    option("--overfit N", "only test whether the model memorises N sequences", type=int),
+    flag("--deterministic", "the same numbers each time on GPUs too; slower"),
+)
 MANY_RUNS = (
     option("--workers N", "processes; by default one for two processors", type=int),
     option("--scheduler ADDRESS", "a Dask cluster instead, such as tcp://node1:8786", ""),
+)
+STORES = (
+    option("action", "what to do", choices=("describe", "verify", "export", "prune")),
+    option("path", "the store's folder; for prune that of all stores, data/ by default", nargs="?"),
+    option("folder", "of the course's two files, for export", nargs="?"),
+)
+STUDIES = (
+    option("names", "studies, or FILE.yaml: 'base' fields and a 'grid' of lists", nargs="*"),
+    flag("--all", "all studies of report/results/"),
+    flag("--check", "say which results are stale"),
+    *MANY_RUNS,
+    option("--videos DIR", "the folder that holds weizmann/"),
+    flag("--force", "run again what has results"),
 )
 JSON = flag("--json", "print JSON")
 RUN = (option("--run DIR", "a finished run folder", required=True), JSON)

@@ -6,21 +6,25 @@ Folders made on demand are in the checkout; `$UCF11_DATA` and `$UCF11_RUNS` put 
 import contextlib
 import errno
 import fcntl
+import glob
 import hashlib
 import json
 import os
+import re
 import shutil
-import tempfile
+import socket
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import filelock
+import psutil
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
 FIGURES = ROOT / "figures"
 REPORT = ROOT / "report"
 RESULTS = REPORT / "results"
+PARTIAL = ".partial-"  # how names of what is not complete begin
 
 
 class Locked(Exception):  # noqa: N818 - it names the state of the file
@@ -51,6 +55,13 @@ def fingerprint(folder: Path, files: Iterable[Path]) -> str:
     return hashlib.sha256(json.dumps(sorted(rows)).encode()).hexdigest()[:8]
 
 
+def sha256(path: Path, start: int = 0) -> str:
+    """Return the checksum of a file's bytes from `start` on."""
+    with path.open("rb") as file:
+        file.seek(start)
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 @contextlib.contextmanager
 def atomic_file(path: Path, *, expected_bytes: int = 0) -> Iterator[Path]:
     """Yield a temporary name beside `path`; it becomes `path` on success and vanishes on failure.
@@ -60,10 +71,9 @@ def atomic_file(path: Path, *, expected_bytes: int = 0) -> Iterator[Path]:
     `OSError` if less than `expected_bytes` are free: HDF5 crashes the interpreter when a disk fills
     up.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _temporary_name(path)
     if shutil.disk_usage(path.parent).free < expected_bytes:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
-    temporary = path.with_name(f".partial-{os.getpid()}-{path.name}")
     try:
         yield temporary
         with temporary.open("rb") as written:
@@ -79,15 +89,34 @@ def atomic_dir(path: Path) -> Iterator[Path]:
 
     Raises `FileExistsError` if `path` appeared in the meantime.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    place = {"prefix": f".partial-{path.name}-", "dir": path.parent}
-    with tempfile.TemporaryDirectory(**place, ignore_cleanup_errors=True) as name:
-        temporary = Path(name)
+    with temporary_dir(path) as temporary:
         yield temporary
         if path.exists():
             raise FileExistsError(errno.EEXIST, "appeared in the meantime", str(path))
         temporary.chmod(0o755)  # others may not read a temporary folder
         temporary.rename(path)
+
+
+@contextlib.contextmanager
+def temporary_dir(beside: Path) -> Iterator[Path]:
+    """Yield a new folder beside a path, with a name made of its name; it vanishes at the end."""
+    temporary = _temporary_name(beside)
+    temporary.mkdir(mode=0o700)
+    try:
+        yield temporary
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _temporary_name(path: Path) -> Path:
+    """Return a name beside `path` with its suffix; what dead processes left of theirs vanishes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    start, end = f"{PARTIAL}{socket.gethostname()}-", f"-{path.name[-40:]}"
+    for old in path.parent.glob(f"{glob.escape(start)}*{glob.escape(end)}"):
+        number = re.fullmatch(r"[0-9]{1,9}", old.name[len(start) : -len(end)])
+        if number and (int(number[0]) == os.getpid() or not psutil.pid_exists(int(number[0]))):
+            shutil.rmtree(old, ignore_errors=True) if old.is_dir() else old.unlink(missing_ok=True)
+    return path.with_name(f"{start}{os.getpid()}{end}")
 
 
 @contextlib.contextmanager

@@ -148,7 +148,8 @@ def test_fetch_compares_with_the_first_download(server, tmp_path):
     [
         (b"", "a.rar: not a RAR archive"),
         (b"no archive", "a.rar: not a RAR archive"),
-        (rar({"a.mpg": b"x" * 100})[:60], "a.rar: not"),
+        *[(rar({"a.mpg": b"x" * 100})[:end], "a.rar: breaks off") for end in (20, 60, -7)],
+        (rar({}), "or holds no file"),
         (rar({"a.mpg": b"x" * 100}).replace(b"xxxx", b"xyxx", 1), "not unpacked .* fetch it again"),
         *[
             (rar({"good.mpg": b"x", name: b"x"}), "leads out of the folder")

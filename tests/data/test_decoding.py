@@ -103,6 +103,7 @@ def test_decode_resamples_to_frames_a_second(tmp_path, write_video):
 
 def test_decode_names_what_is_wrong(tmp_path, capfd, write_video):
     (tmp_path / "empty.mp4").write_bytes(b"")
+    os.mkfifo(tmp_path / "pipe.mp4")
     with av.open(str(tmp_path / "sound.avi"), "w") as container:
         stream = container.add_stream("pcm_s16le", rate=8000)
         sound = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), layout="mono")
@@ -116,6 +117,7 @@ def test_decode_names_what_is_wrong(tmp_path, capfd, write_video):
         ("sound.avi", "no video stream"),
         ("nowhere.mpg", "cannot be opened: No such file"),
         (".", "cannot be opened: Is a directory"),
+        ("pipe.mp4", "not an ordinary file"),
     ):
         with pytest.raises(UserError, match=message) as caught:
             decode(tmp_path / name)

@@ -51,6 +51,27 @@ def test_store_path_depends_on_what_changes_the_bytes(tmp_path):
     assert sources.store_path(videos) != sources.store_path(replace(videos, window=8))
 
 
+def test_prune_deletes_what_a_later_store_replaces(tmp_path, write_video, monkeypatch, capsys):
+    monkeypatch.setenv("UCF11_DATA", str(tmp_path / "data"))
+    write_video(tmp_path / "v/walk/a.mpg")
+    write_video(tmp_path / "v/run/b.mpg")
+    spec = RunConfig.of(model="c3d", source="videos", data=str(tmp_path / "v")).data
+    old = sources.open_or_prepare(spec).path
+    for name in ("videos-20260101-20260102", "videos-20260101-20260103"):
+        sources.prepare(spec, tmp_path / "data" / name)  # named by a user
+    sources.open_or_prepare(RunConfig.of(model="c3d", profile="smoke").data)
+    assert sources.prune() == []
+    write_video(tmp_path / "v/jump/c.mpg")
+    new = sources.open_or_prepare(spec)
+    assert (new.path.parent, len(new.classes)) == (old.parent, 3)
+    assert f"{spec.folder} changed since {old} was made; preparing" in capsys.readouterr().err
+    before = set(old.parent.iterdir())
+    assert sources.prune(tmp_path / "data") == [old]
+    assert set(old.parent.iterdir()) == before - {old}
+    with pytest.raises(UserError, match="nowhere: no such folder"):
+        sources.prune("nowhere")
+
+
 @pytest.mark.parametrize(
     ("source", "changes", "options", "message"),
     [

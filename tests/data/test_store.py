@@ -110,7 +110,7 @@ def test_open_damaged_store_is_one_line(path, name, damage):
             for label in ("99", "-1", "0.5", "x")
         ],
         *[
-            ("index.csv", column, "other", f"no column '{column}'; prepare the store again")
+            ("index.csv", column, "other", f"no column '{column}'.; prepare the store again")
             for column in ("label", "group", "clip", "first_frame")
         ],
     ],

@@ -129,7 +129,7 @@ def test_load_refuses_damaged_archives_and_other_shapes(trained, tmp_path):
     assert models.load(Run.open(path)).output_shape == (None, 11)
     for content in (b"", b"no archive", b"PK\x03\x04"):
         (path / "model.keras").write_bytes(content)
-        with pytest.raises(UserError, match=r"model.keras: cannot be loaded \(.*\); train again"):
+        with pytest.raises(UserError, match=r"model.keras: damaged \(.*\); train again"):
             models.load(Run.open(path))
     other = models.build("cnn_lstm", REPAIRED["cnn_lstm"], classes=4, width=0.0625)
     other.save(path / "model.keras")

@@ -101,7 +101,7 @@ def test_build_undefined_number_or_missing_figure_or_runs(
     assert not (tmp_path / "out").exists()
 
 
-def test_select_runs_ignores_overrides_and_unreadable_folders_and_prefers_data(folder, plant):
+def test_select_runs_ignores_overrides_and_unreadable_folders(folder, plant):
     for flat in ({"epochs": 1}, {"health": False}, {"recipe": "2019"}, {"precision": "bfloat16"}):
         plant(folder, "c3d", **flat)
     (folder / "of_an_old_version").mkdir()
@@ -110,11 +110,23 @@ def test_select_runs_ignores_overrides_and_unreadable_folders_and_prefers_data(f
     runs = select_runs(list_runs(folder))
     assert list(runs) == list(REPORTED)
     assert runs["c3d"].path.name == "c3d-repaired-smoke-synthetic-group-seed0"
-    for model in REPORTED:
-        plant(folder, model, split="random")
-    for split in ("group", "random"):
-        runs = select_runs(list_runs(folder), ("smoke", "synthetic", "", split))
-        assert {run.config.split.kind for run in runs.values()} == {split}
+
+
+def test_select_runs_prefers_the_newest_of_one_content(folder, plant):
+    for model in REPORTED[:2]:
+        run = plant(folder, model, split="random")
+    assert {run.config.split.kind for run in select_runs(list_runs(folder)).values()} == {"group"}
+    run = plant(folder, REPORTED[2], split="random")
+    assert {run.config.split.kind for run in select_runs(list_runs(folder)).values()} == {"random"}
+    change(run.path / "config.json", store_sha256={"frames": "e" * 64})
+    assert {run.config.split.kind for run in select_runs(list_runs(folder)).values()} == {"group"}
+
+
+def test_build_of_foreign_runs_needs_a_place_of_its_own(folder, figures_dir, tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "REPORT", tmp_path / "report")
+    with pytest.raises(UserError, match=r"planted: its report would replace .* with --out DIR"):
+        report.build(folder, figures_dir=figures_dir)
+    assert not (tmp_path / "report").exists()
 
 
 def test_measured_marks_old_and_stale_results(monkeypatch):

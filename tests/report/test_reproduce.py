@@ -1,6 +1,7 @@
 """What a job does with the results of its notebooks; tests/slow runs real ones."""
 
 import importlib
+import socket
 import threading
 
 import pytest
@@ -48,7 +49,8 @@ def contents():
 
 
 def test_reproduce_runs_all_in_order_and_moves_the_results(notebooks, capsys):
-    left = paths.runs_dir() / ".partial-report-abc" / "figures" / "a.svg"  # of a killed one
+    name = f".partial-{socket.gethostname()}-999999999-report"  # of a killed one
+    left = paths.runs_dir() / name / "figures" / "a.svg"
     left.parent.mkdir(parents=True)
     left.write_text("half")
     folder = reproduce(profile="smoke")

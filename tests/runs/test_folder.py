@@ -1,6 +1,11 @@
+import errno
+import io
 import json
+import os
 import shutil
+import zipfile
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -38,15 +43,36 @@ def test_run_reads_what_train_wrote(trained):
     assert table.loc["cnn_lstm", "accuracy"] == run.metrics["accuracy"]
 
 
+def test_run_of_a_version_without_a_field_has_its_default(trained, tmp_path):
+    path = shutil.copytree(trained.path, tmp_path / "r")
+    config = json.loads((path / "config.json").read_text())
+    del config["data"]["fps"], config["deterministic"]
+    (path / "config.json").write_text(json.dumps(config))
+    assert Run(path).note == trained.note
+
+
 @pytest.mark.parametrize("name", ["config", "metrics", "environment"])
 def test_run_damaged_json_is_one_line(trained, tmp_path, name):
     path = shutil.copytree(trained.path, tmp_path / "r")
     run = Run.open(path)
-    typed = ["{}", '{"model": 3}'] if name != "environment" else []
-    for damage in ("", "{", "[]", "\x00", *typed):
+    for damage in ("", "{", "[]", "\x00", "{}", '{"model": 3}'):
         (path / f"{name}.json").write_text(damage)
         with pytest.raises(UserError, match=rf"{name}.json: unreadable \(.*\); train again"):
             getattr(run, name)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"confusion": [[1, 2], [3]]}, {"confusion": [[10**30] * 11] * 11}, {"interval": [0.5]},
+        {"classes": ["a"]}, {"per_class_accuracy": [None]},
+    ],
+)  # fmt: skip
+def test_metrics_lists_fit_the_classes(trained, tmp_path, changes):
+    path = shutil.copytree(trained.path, tmp_path / "r")
+    (path / "metrics.json").write_text(json.dumps(trained.metrics | changes))
+    with pytest.raises(UserError, match=r"metrics.json: (damaged|unreadable) .*; train again"):
+        _ = Run(path).metrics
 
 
 @pytest.mark.parametrize("name", ["predictions.npz", "history.csv", "split.csv"])
@@ -57,6 +83,47 @@ def test_run_damaged_table_is_one_line(trained, tmp_path, name, content):
     run = Run.open(path)
     with pytest.raises(UserError, match=f"{name}: damaged"):
         _ = run.history, run.held_out
+
+
+FILES = ("config.json", "metrics.json", "history.csv", "predictions.npz", "split.csv")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "zeros", "folder", "link in a circle"])
+@pytest.mark.parametrize("name", FILES)
+def test_run_opens_ordinary_files_only(trained, tmp_path, name, kind):
+    run = Run(shutil.copytree(trained.path, tmp_path / "r"))
+    file = run.path / name
+    file.unlink()
+    if kind == "pipe":
+        os.mkfifo(file)
+    elif kind == "folder":
+        file.mkdir()
+    else:
+        file.symlink_to("/dev/zero" if kind == "zeros" else file)
+    with pytest.raises(UserError, match=name):
+        _ = run.config, run.metrics, run.history, run.held_out
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_predictions_that_promise_more_than_the_file_holds(trained, tmp_path, packed):
+    run = Run(shutil.copytree(trained.path, tmp_path / "r"))
+    header = io.BytesIO()
+    about = {"descr": "<f8", "fortran_order": False, "shape": (1 << 37,)}
+    np.lib.format.write_array_header_1_0(header, about)
+    method = zipfile.ZIP_DEFLATED if packed else zipfile.ZIP_STORED
+    with zipfile.ZipFile(run.path / "predictions.npz", "w", method) as archive:
+        archive.writestr("index.npy", header.getvalue() + bytes(50_000_000 * packed))
+    with pytest.raises(UserError, match=r"predictions.npz: damaged \(.*\); train again"):
+        _ = run.predictions
+
+
+@pytest.mark.parametrize("name", ["model.keras", "predictions.npz"])
+def test_changed_names_what_was_changed_after_it_was_measured(trained, tmp_path, name):
+    run = Run(shutil.copytree(trained.path, tmp_path / "r"))
+    assert run.changed() == ""
+    with (run.path / name).open("ab") as file:
+        file.write(b"x")
+    assert run.changed().startswith(f"{run.path / name}: changed after it was measured")
 
 
 def test_open_names_what_is_missing(tmp_path):
@@ -94,3 +161,17 @@ def test_runs_table_lists_every_state(trained, tmp_path, cli):
 def test_runs_table_missing_folder_is_named(tmp_path):
     with pytest.raises(UserError, match="no such folder"):
         runs_table(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_run_that_may_not_be_read_has_another_remedy(trained, monkeypatch, name):
+    def forbidden(path, *arguments, **options):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    run = Run(trained.path)
+    _ = run.config, run.data, run.predictions if name == "split.csv" else None
+    monkeypatch.setattr(Path, "read_bytes" if name.endswith("json") else "open", forbidden)
+    read = {"config.json": "config", "metrics.json": "metrics", "history.csv": "history"}
+    fresh = Run(trained.path) if name == "config.json" else run
+    with pytest.raises(UserError, match=rf"{name}: .*Permission denied.*; allow it with chmod"):
+        getattr(fresh, read.get(name, "held_out"))

@@ -81,7 +81,7 @@ def test_reproduce_interrupted_leaves_no_temporary_folder(number):
     assert code == 128 + number
     assert err.splitlines()[-1].startswith("error: interrupted; resume with: python -m ucf11lib r")
     assert "Traceback" not in err
-    assert not [name for name in hidden() if name.startswith(".partial-report-")]
+    assert not [name for name in hidden() if name.startswith(".partial-")]
 
 
 def test_reproduce_killed_resumes_and_builds_the_report():

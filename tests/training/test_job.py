@@ -130,16 +130,27 @@ def test_train_or_load_trains_once():
     assert "no checkpoint; beginning at epoch 1" in lines
 
 
-@pytest.mark.parametrize("content", ["another configuration", "config.json", "thesis.tex"])
-def test_train_or_load_leaves_other_folders_as_they_are(trained, content):
-    folder = paths.runs_dir() / TINY.name
-    if content == "another configuration":
-        shutil.copytree(trained.path, folder)
-    else:
-        folder.mkdir(parents=True)
-        (folder / content).write_text("{")
-    before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+def test_train_or_load_leaves_other_folders_as_they_are(trained):
+    first, second, third = (paths.runs_dir() / f"{TINY.name}{end}" for end in ("", "-2", "-3"))
+    shutil.copytree(trained.path, first)
+    for folder, name in ((second, "config.json"), (third, "thesis.tex")):
+        folder.mkdir()
+        (folder / name).write_text("{")
+    before = {path: path.stat().st_mtime_ns for path in paths.runs_dir().rglob("*")}
     run = train_or_load(TINY, log=silent)
-    assert run.path == paths.runs_dir() / f"{TINY.name}-{TINY.digest}"
-    assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
+    assert run.path == paths.runs_dir() / f"{TINY.name}-4"
+    assert {path: path.stat().st_mtime_ns for path in before} == before
     assert finished_run(TINY) == run
+
+
+def test_train_or_load_trains_anew_on_other_data(store, tmp_path):
+    first = train_or_load(TINY, log=silent)
+    config = json.loads((first.path / "config.json").read_text())
+    config["store_sha256"]["frames"] = "0" * 64
+    (first.path / "config.json").write_text(json.dumps(config))
+    assert finished_run(TINY) is None
+    with pytest.raises(UserError, match=r"not the data that .* was begun with; bring that back"):
+        train(TINY, first.path, resume=True, log=silent)
+    second = train_or_load(TINY, log=silent)
+    assert second.path.name == f"{TINY.name}-2"
+    assert finished_run(TINY) == second

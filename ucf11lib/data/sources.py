@@ -14,11 +14,12 @@ from pathlib import Path
 
 from ucf11lib import paths
 from ucf11lib.data.course import source as course
-from ucf11lib.data.store import ClipStore
+from ucf11lib.data.store import REMEDY, ClipStore, StoreInfo
 from ucf11lib.data.synthetic import render
 from ucf11lib.data.videos import source as videos
 from ucf11lib.data.videos.tree import Tree
 from ucf11lib.errors import UserError
+from ucf11lib.runs.parsing import read_json
 from ucf11lib.runs.specs import DataSpec
 
 SYNTHETIC = ("groups", "clips", "sequences", "render_seed")
@@ -42,18 +43,27 @@ def open_or_prepare(spec: DataSpec) -> ClipStore:
     return ClipStore.open(path)
 
 
-def prune(folder: Path) -> list[Path]:
+def prune(folder: Path | str | None = None) -> list[Path]:
     """Delete the stores in `folder` that a later one of the same source folder replaces.
 
-    Returns their paths. A store that was named by a user (`--store`) is none of them.
+    `folder` is `data/` by default. Returns their paths. A store that was named by a user
+    (`--store`) is none of them. Raises a `UserError` for no folder.
     """
-    outdated = set()
-    for path in folder.iterdir():
-        if (path / "store.json").is_file() and re.search(f"{FINGERPRINT}{FINGERPRINT}$", path.name):
-            outdated |= set(_same_spec(path)[:-1])
+    folder = Path(folder) if folder else paths.data_dir()
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder; give the one of the stores")
+    named = [path.parent for path in folder.glob("[!.]*/store.json") if _named_here(path)]
+    outdated = sorted({old for one in named for old in _same_spec(one)[:-1] if old in named})
     for path in outdated:
         shutil.rmtree(path)
-    return sorted(outdated)
+    return outdated
+
+
+def _named_here(file: Path) -> bool:
+    """Return whether a store, given by its store.json, has a name from `store_path`."""
+    info = read_json(file, StoreInfo, REMEDY)
+    stem = f"{info.source}-{Path(str(info.origin.get('folder'))).name}"
+    return bool(re.fullmatch(re.escape(stem) + 2 * FINGERPRINT, file.parent.name))
 
 
 def _same_spec(path: Path) -> list[Path]:

@@ -7,7 +7,6 @@ A store is a folder, which appears complete or not at all (`ucf11lib.data.writer
     store.json   `StoreInfo`
 """
 
-import hashlib
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +16,7 @@ import pandas as pd
 
 from ucf11lib import paths
 from ucf11lib.errors import UserError
-from ucf11lib.runs.parsing import read_json
+from ucf11lib.runs.parsing import damage_in_one_line, read_json, read_table
 
 FORMAT = 1
 REMEDY = "prepare the store again"
@@ -67,19 +66,13 @@ class ClipStore:
         if info.format != FORMAT:
             differ = f"store format {info.format}, this version reads {FORMAT}"
             raise UserError(f"{path}: {differ}; {REMEDY}")
-        try:
-            frames = np.lib.format.open_memmap(path / "frames.npy", mode="r")
-            text = dict.fromkeys(("label", "group", "clip"), str)
-            index = pd.read_csv(path / "index.csv", dtype=text, keep_default_na=False)
-        except (OSError, ValueError, OverflowError) as error:
-            reason = " ".join(str(error).split())  # of pandas, several lines
-            raise UserError(f"{path}: damaged ({reason}); {REMEDY}") from None
+        with damage_in_one_line(path / "frames.npy", REMEDY) as file:
+            frames = np.lib.format.open_memmap(file, mode="r")
+        index = read_table(path / "index.csv", COLUMNS, REMEDY, ("label", "class", "group", "clip"))
         shape = (info.sequences, info.window, info.size, info.size, 3)
         if frames.shape != shape or len(index) != shape[0] or frames.dtype != np.uint8:
             files = f"frames {frames.shape} {frames.dtype}, index {len(index)} rows"
             raise UserError(f"{path}: damaged ({files}, expected {shape}); {REMEDY}")
-        if missing := [name for name in COLUMNS if name not in index]:
-            raise UserError(f"{path}/index.csv: no column {missing[0]!r}; {REMEDY}")
         if wrong := sorted(set(index["label"]) - set(map(str, range(len(info.classes))))):
             raise UserError(f"{path}/index.csv: label {wrong[0]!r} is no class; {REMEDY}")
         return cls(path, frames, index.astype({"label": np.int64}), info)
@@ -152,8 +145,8 @@ class ClipStore:
 
     def verify(self) -> None:
         """Raise a `UserError` if a file differs from what was written, by its checksum."""
-        frames = sha256(self.path / "frames.npy", self.frames.offset)
-        digests = {"frames": frames, "index": sha256(self.path / "index.csv")}
+        frames = paths.sha256(self.path / "frames.npy", self.frames.offset)
+        digests = {"frames": frames, "index": paths.sha256(self.path / "index.csv")}
         for name, digest in digests.items():
             if digest != self.info.sha256.get(name):
                 raise UserError(f"{self.path}: the {name} differ from their checksum; {REMEDY}")
@@ -190,10 +183,3 @@ class ClipStore:
         left_out += [f"note: {item['file']}: {item['reason']}" for item in self.info.notes]
         table = self.describe().to_string(index=False)
         return "\n".join([self.summary(), table, *left_out, f"store: {paths.display(self.path)}"])
-
-
-def sha256(path: Path, start: int = 0) -> str:
-    """Return the checksum of a file's bytes from `start` on."""
-    with path.open("rb") as file:
-        file.seek(start)
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ucf11lib import paths
-from ucf11lib.data.store import COLUMNS, FORMAT, StoreInfo, sha256
+from ucf11lib.data.store import COLUMNS, FORMAT, StoreInfo
 from ucf11lib.errors import UserError
 
 
@@ -100,6 +100,8 @@ def create(
                 writer.write_header()
             _finish(folder, writer)
     except FileExistsError:
+        if not path.exists():
+            raise
         raise UserError(exists) from None
 
 
@@ -113,7 +115,7 @@ def _finish(folder: Path, writer: StoreWriter) -> None:
     index = folder / "index.csv"
     table = pd.DataFrame(writer.rows, columns=COLUMNS).assign(**writer.columns)
     table.to_csv(index, index=False, lineterminator="\n")
-    digests = {"frames": writer.digest.hexdigest(), "index": sha256(index)}
+    digests = {"frames": writer.digest.hexdigest(), "index": paths.sha256(index)}
     counts = {"sequences": len(writer.rows), "frames_read": writer.frames_read}
     info = replace(writer.info, sha256=digests, **counts)
     (folder / "store.json").write_text(json.dumps(asdict(info), indent=1) + "\n")

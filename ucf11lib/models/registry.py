@@ -10,7 +10,7 @@ from ucf11lib.models.frame_cnn import frame_cnn
 from ucf11lib.models.layers import Builder, Normalise
 from ucf11lib.models.vgg9 import vgg9, vgg9_log_mean, vgg9_mean
 from ucf11lib.runs.folder import Run
-from ucf11lib.runs.parsing import check_name
+from ucf11lib.runs.parsing import check_name, check_stored, damage_in_one_line
 from ucf11lib.runs.recipes import Recipe
 
 NETWORKS = {"c3d": c3d, "vgg9": vgg9, "cnn_lstm": cnn_lstm, "frame_cnn": frame_cnn}
@@ -52,11 +52,9 @@ def load(run: Run) -> keras.Model:
     Raises `UserError` if Keras cannot load it, or it does not fit its configuration.
     """
     path = run.path / "model.keras"
-    try:
-        model = keras.saving.load_model(path, compile=False)
-    except Exception as error:  # a damaged or foreign archive fails in any way
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise UserError(f"{path}: cannot be loaded ({reason}); train again") from None
+    with damage_in_one_line(path, "train again"):
+        check_stored(path)
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
     expected = (run.data.window, run.data.size, run.data.size, 3), (len(run.data.classes),)
     if (model.input_shape[1:], model.output_shape[1:]) != expected:
         actual = f"{model.input_shape[1:]} to {model.output_shape[1:]}"

@@ -8,6 +8,7 @@ import contextlib
 import itertools
 import re
 import shutil
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,39 +23,45 @@ from ucf11lib.errors import RunFailed, UserError
 from ucf11lib.report import cards, tables
 from ucf11lib.report.tables import Markdown
 from ucf11lib.runs import REPORTED, Run, list_runs, metrics_table
-from ucf11lib.runs.environment import fastest_precision
 from ucf11lib.studies import STUDIES, load, summary_table
 from ucf11lib.studies.checks import bars_table
 from ucf11lib.studies.results import stale
 from ucf11lib.studies.signal import amplification
 
 README_MARKS = ("<!-- results: begin -->", "<!-- results: end -->")
-PREFERRED = ("quick", "synthetic", "", "group")
+PREFERRED = ("quick", "synthetic", "", "group", 0)
 KEY = ("profile", "source", "data", "split", "seed", "precision")  # of runs that fit together
 MAX_TEXT = 2000  # characters of one value
 
 
 def build(
     runs_dir: Path | str | None = None, *,
-    to: Path | None = None, figures_dir: Path | None = None, data: Mapping[str, str] | None = None,
+    to: Path | None = None, figures_dir: Path | None = None, runs: Mapping[str, Run] | None = None,
 ) -> list[Path]:  # fmt: skip
     """Build `report.html`, `report.pdf` and the model cards, `models.md`; return them.
 
     Args:
         runs_dir: the run folders; `runs/` by default.
         to: where they go; `report/` by default, and then the README's table is rebuilt too.
-        figures_dir: the figures that the template names; `figures/` by default.
-        data: profile, source, data and split of the runs; the default data's, or else the first.
+        figures_dir: the figures that the template names; by default `to`'s own, else `figures/`.
+        runs: by model; by default those of `select_runs`.
 
     Raises:
-        UserError: a run or a figure that the report shows is missing or damaged.
+        UserError: a run or a figure that the report shows is missing or damaged, or the report of
+            others' runs would replace the checkout's.
         RunFailed: the template or the text is at fault.
     """
-    runs = select_runs(list_runs(runs_dir), tuple(data.values()) if data else PREFERRED)
+    runs = runs or select_runs(list_runs(runs_dir))
+    for changed in filter(None, (run.changed() for run in runs.values())):
+        print(f"warning: {changed}", file=sys.stderr)
+    if to is None and runs_dir and Path(runs_dir).resolve() != paths.runs_dir():
+        problem = "its report would replace this checkout's"
+        raise UserError(f"{runs_dir}: {problem}; say with --out DIR where it goes")
     target = to or paths.REPORT
-    with tempfile.TemporaryDirectory() as temporary:
-        work = Path(temporary)
-        context = _context(runs, figures_dir or paths.FIGURES, work)
+    own_figures = target / "figures"
+    figures_dir = figures_dir or (own_figures if own_figures.is_dir() else paths.FIGURES)
+    with paths.temporary_dir(Path(tempfile.gettempdir(), "report")) as work:
+        context = _context(runs, figures_dir, work)
         report = fill("report.md", context)
         (work / "models.md").write_text(fill("card.md", context))
         files = [_html(report, work), _pdf(report, work), work / "models.md"]
@@ -66,28 +73,26 @@ def build(
     return [target / file.name for file in files]
 
 
-def select_runs(
-    candidates: Sequence[Run], preferred: tuple[str, ...] = PREFERRED
-) -> dict[str, Run]:
+def select_runs(candidates: Sequence[Run]) -> dict[str, Run]:
     """Return each reported model's repaired run without overrides, alike in all of `KEY`.
 
-    Of several sets, that of `preferred` (profile, source, data, split) with seed 0 and this
-    machine's own precision comes first. Folders that cannot be read, such as an older version's,
-    are passed over. Raises `UserError` where no set has all three models.
+    They are the default data's if there are any, and the newest. Folders that cannot be read, such
+    as an older version's, are passed over. Raises `UserError` where no set has all three models.
     """
     sets: dict[tuple, dict[str, Run]] = {}
-    for run in candidates:
+    for run in sorted(candidates, key=lambda one: (one.path / "metrics.json").stat().st_mtime):
         with contextlib.suppress(UserError):
             flat = run.config.flat()
             if flat["recipe"] == "repaired" and set(flat) == {"model", "recipe", *KEY}:
                 key = tuple(flat[name] for name in KEY)
-                sets.setdefault(key, {})[flat["model"]] = run
-    complete = {key: one for key, one in sets.items() if set(one) >= set(REPORTED)}
+                content = tuple(run.data.store_sha256.values())  # a folder may change
+                sets.setdefault((key, content), {})[flat["model"]] = run
+    complete = [(key, one) for (key, _), one in sets.items() if set(one) >= set(REPORTED)]
     if not complete:
         missing = "no finished runs of all three models on the same data"
         raise UserError(f"{missing}; make them with 'make report'")
-    own = (*preferred, 0, fastest_precision())
-    runs = max(complete.items(), key=lambda item: (item[0][:5] == own[:5], item[0] == own))[1]
+    preferred = [one for key, one in complete if key[:-1] == PREFERRED]
+    runs = (preferred or [one for _, one in complete])[-1]
     return {model: runs[model] for model in REPORTED}
 
 

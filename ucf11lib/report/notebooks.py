@@ -7,7 +7,6 @@ from pathlib import Path
 import nbformat
 import papermill
 from jupyter_core.utils import ensure_event_loop
-from nbclient.exceptions import DeadKernelError
 from nbconvert import HTMLExporter
 from traitlets.config import Config
 
@@ -64,9 +63,10 @@ def run_notebook(path: Path, folder: Path, parameters: dict[str, str]) -> None:
     except KeyboardInterrupt:  # nbclient's task of the cell ends with an error that none awaits
         ensure_event_loop().set_exception_handler(lambda loop, context: None)
         raise
-    except DeadKernelError:
-        killed = f"{path.name}: its kernel was killed, most often for memory"
-        raise RunFailed(f"{killed}; try --profile smoke") from None
+    except RuntimeError:
+        killed = f"{path.name}: its kernel was killed or did not start, most often for memory"
+        remedy = "try --profile smoke, or raise the limits of 'ulimit -a'"
+        raise RunFailed(f"{killed}; {remedy}") from None
     body, _ = HTMLExporter(embed_images=True).from_filename(str(executed))
     (folder / "notebooks").mkdir(exist_ok=True)
     (folder / "notebooks" / f"{path.stem}.html").write_text(body)

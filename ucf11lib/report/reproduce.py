@@ -4,20 +4,18 @@ Trainings are looked up by run folder, so a repeated job executes notebooks only
 resumes with its finished trainings and the epochs of the one that it was at.
 """
 
-import contextlib
 import shutil
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from ucf11lib import paths
 from ucf11lib.errors import RunFailed
 from ucf11lib.report.build import build
 from ucf11lib.report.notebooks import check_parameters, run_notebook, select_notebooks
-from ucf11lib.runs import RunConfig
+from ucf11lib.runs import REPORTED, RunConfig
+from ucf11lib.studies import finished_run
 
-PARTIAL = ".partial-report-"
 DEFAULT = {"profile": "quick", "source": "synthetic", "data": "", "split": "group"}
 
 
@@ -56,26 +54,18 @@ def reproduce(
     RunConfig.of(model="c3d", **parameters)
     runs = paths.runs_dir()
     runs.mkdir(parents=True, exist_ok=True)
-    with paths.lock(runs / ".reproduce.lock"), _work_folder(runs) as work:
+    with paths.lock(runs / ".reproduce.lock"), paths.temporary_dir(runs / "report") as work:
         (work / "figures").mkdir()
         for number, path in enumerate(notebooks, 1):
             _run(f"[{number}/{len(notebooks)}] {path.stem}", path, work, parameters)
         if not only:  # built first, so that one that cannot be built changes nothing
-            for path in build(runs, to=report, figures_dir=work / "figures", data=parameters):
+            trained = {one: finished_run(RunConfig.of(model=one, **parameters)) for one in REPORTED}
+            for path in build(to=report, figures_dir=work / "figures", runs=trained):
                 print(f"report: {paths.display(path)}")
         _move_files(work / "figures", figures)
         _move_files(work / "notebooks", executed)
     print(f"executed notebooks: {paths.display(executed)}")
     return executed
-
-
-@contextlib.contextmanager
-def _work_folder(runs: Path) -> Iterator[Path]:
-    """Yield a temporary folder, after removing what killed processes left of theirs."""
-    for old in runs.glob(f"{PARTIAL}*"):
-        shutil.rmtree(old)
-    with tempfile.TemporaryDirectory(prefix=PARTIAL, dir=runs) as temporary:
-        yield Path(temporary)
 
 
 def _run(title: str, path: Path, work: Path, parameters: dict[str, str]) -> None:

@@ -8,7 +8,7 @@ import json
 import re
 import typing
 from collections.abc import Container, Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -80,9 +80,10 @@ class RunConfig:
 
     def _fields(self) -> dict[str, Any]:
         """Return the value of each field in `_TYPES`."""
-        fields = vars(self) | vars(self.recipe) | vars(self.profile) | vars(self.data)
-        fields |= vars(self.split)
-        return {name: fields[name] for name in _TYPES}
+        parts = (self.recipe, self.profile, self.data, self.split, self)
+        # Not of `vars`, which lacks what an older file does not tell.
+        values = {one.name: getattr(part, one.name) for part in parts for one in fields(part)}
+        return {name: values[name] for name in _TYPES}
 
     @property
     def overrides(self) -> dict[str, Any]:

@@ -10,21 +10,18 @@ metrics.json       written last: a folder without it is a run that did not finis
 checkpoint.npz     of such a run, and checkpoint-previous.npz: what `train --resume` starts from
 """
 
-import contextlib
-import zipfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from ucf11lib import paths
 from ucf11lib.errors import UserError
 from ucf11lib.runs.config import RunConfig
-from ucf11lib.runs.parsing import read_json
-from ucf11lib.runs.records import Metrics, StoreRecord
+from ucf11lib.runs.parsing import damage_in_one_line, read_arrays, read_json, read_table
+from ucf11lib.runs.records import Environment, Metrics, StoreRecord
 
 HISTORY = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds"]
 REMEDY = "train again"
@@ -61,43 +58,65 @@ class Run:
     @cached_property
     def metrics(self) -> Metrics:
         """The contents of metrics.json."""
-        return read_json(self.path / "metrics.json", Metrics, REMEDY)
+        path = self.path / "metrics.json"
+        metrics, n = read_json(path, Metrics, REMEDY), len(self.data.classes)
+        with damage_in_one_line(path, REMEDY):
+            shape = np.array(metrics["confusion"], np.int64).shape
+            lengths = [len(metrics[name]) for name in ("classes", "per_class_accuracy")]
+            if shape != (n, n) or lengths != [n, n] or len(metrics["interval"] or "ab") != 2:
+                raise ValueError("lists that do not fit its classes")
+        return metrics
 
     @cached_property
-    def environment(self) -> dict[str, Any]:
-        """The contents of environment.json, see `ucf11lib.runs.environment`."""
-        return read_json(self.path / "environment.json", dict[str, Any], REMEDY)
+    def environment(self) -> Environment:
+        """The contents of environment.json."""
+        return read_json(self.path / "environment.json", Environment, REMEDY)
 
     @cached_property
     def history(self) -> pd.DataFrame:
         """One row an epoch, columns `HISTORY`."""
-        with _damage_in_one_line(self.path / "history.csv") as path:
-            table = pd.read_csv(path)
-            if list(table.columns) != HISTORY or not len(table):
-                raise ValueError(f"columns {list(table)[:6]}")
-        return table
+        path = self.path / "history.csv"
+        table = read_table(path, HISTORY, REMEDY)
+        with damage_in_one_line(path, REMEDY):
+            if not len(table):
+                raise ValueError("no epoch")
+            return table[HISTORY].astype(float).astype({"epoch": int})
 
     @cached_property
     def predictions(self) -> dict[str, np.ndarray]:
         """Arrays `index`, `y_true` (n,) and `y_prob` (n, classes) of the validation part."""
-        with _damage_in_one_line(self.path / "predictions.npz") as path, path.open("rb") as file:
-            with np.load(file, allow_pickle=False) as saved:
-                arrays = {key: saved[key] for key in ("index", "y_true", "y_prob")}
-            n = len(arrays["index"])
+        path = self.path / "predictions.npz"
+        saved, classes = read_arrays(path, REMEDY), len(self.data.classes)
+        with damage_in_one_line(path, REMEDY):
+            arrays = {key: saved[key] for key in ("index", "y_true", "y_prob")}
+            n, kinds = len(arrays["index"]), "".join(one.dtype.kind for one in arrays.values())
             shapes = (arrays["y_true"].shape, arrays["y_prob"].shape)
-            if shapes != ((n,), (n, len(self.data.classes))):
+            if not n or shapes != ((n,), (n, classes)) or kinds != "iif":
                 raise ValueError("arrays that do not fit each other")
+            if not np.isin(arrays["y_true"], np.arange(classes)).all():
+                raise ValueError("a label that is no class")
         return arrays
 
     @cached_property
     def held_out(self) -> dict[str, np.ndarray]:
         """Arrays `y_true`, `y_prob`, `clips` and `groups` of the validation part."""
         arrays = {key: self.predictions[key] for key in ("y_true", "y_prob")}
-        with _damage_in_one_line(self.path / "split.csv") as path:
-            table = pd.read_csv(path, dtype={"clip": str, "group": str}, keep_default_na=False)
-            rows = table.set_index("index").loc[self.predictions["index"]]
-            arrays |= {f"{name}s": rows[name].to_numpy(str) for name in ("clip", "group")}
+        path, texts = self.path / "split.csv", ("clip", "group")
+        table = read_table(path, ["index", *texts], REMEDY, texts)
+        with damage_in_one_line(path, REMEDY):
+            if table["index"].duplicated().any():
+                raise ValueError("an index occurs twice")
+            rows = table.astype({"index": int}).set_index("index").loc[self.predictions["index"]]
+            arrays |= {f"{name}s": rows[name].to_numpy(str) for name in texts}
         return arrays
+
+    def changed(self) -> str:
+        """Return one line if weights or predictions are not those that were measured, or empty."""
+        for name, digest in self.metrics.get("sha256", {}).items():
+            file = self.path / Path(name).name
+            if file.is_file() and paths.sha256(file) != digest:
+                return f"{file}: changed after it was measured; metrics.json is not of it"
+        return ""
 
     @property
     def note(self) -> str:
@@ -121,15 +140,6 @@ class Run:
         """Accuracy of each class, NaN for one that does not occur in the validation part."""
         values = self.metrics["per_class_accuracy"]
         return [np.nan if value is None else value for value in values]
-
-
-@contextlib.contextmanager
-def _damage_in_one_line(path: Path) -> Iterator[Path]:
-    """Yield a file to read; what a damaged one raises becomes a `UserError`."""
-    try:
-        yield path
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path}: damaged ({' '.join(str(error).split())}); {REMEDY}") from None
 
 
 def lock_file(path: Path) -> Path:

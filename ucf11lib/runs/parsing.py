@@ -4,17 +4,24 @@ Files may be of another version, written by hand, or by a stranger. msgspec read
 dataclasses; what does not fit is a `UserError` of one line: the file, the field and the remedy.
 """
 
+import contextlib
 import reprlib
 import typing
+import zipfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
+import numpy as np
+import pandas as pd
 
 from ucf11lib.errors import UserError
 
 T = TypeVar("T")
 MAX_BYTES = 64 << 20  # no JSON file of ours is larger
+MAX_TABLE_BYTES = 256 << 20  # a table in memory is some ten times its file
+MAX_HEADER = 10_000  # characters of a table's first line
 
 
 def read_json(path: Path, kind: type[T], remedy: str) -> T:
@@ -28,7 +35,57 @@ def read_json(path: Path, kind: type[T], remedy: str) -> T:
             raise UserError(f"{path}: no such file; {remedy}")
         return msgspec.json.decode(path.read_bytes(), type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, OSError, RecursionError) as error:
-        raise UserError(f"{path}: unreadable ({_message(error)}); {remedy}") from None
+        raise UserError(f"{path}: unreadable ({_message(error)}); {_help(error, remedy)}") from None
+
+
+@contextlib.contextmanager
+def damage_in_one_line(path: Path, remedy: str, most: int | None = None) -> Iterator[Path]:
+    """Yield a file to read; what a damaged one raises becomes a `UserError`.
+
+    So does a file of more than `most` bytes, and what is no ordinary file: a pipe never ends.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            raise ValueError("not an ordinary file")
+        if most and path.stat().st_size > most:
+            raise ValueError(f"larger than {most} bytes")
+        yield path
+    except UserError:
+        raise
+    except Exception as error:  # it may hold anything, and fails in any way
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise UserError(f"{path}: damaged ({reason}); {_help(error, remedy)}") from None
+
+
+def read_table(
+    path: Path, columns: Sequence[str], remedy: str, texts: Sequence[str] = ()
+) -> pd.DataFrame:
+    """Return a CSV file as a table, of which the columns `texts` are not converted.
+
+    Raises a `UserError` if it has no such `columns`, or is damaged.
+    """
+    with damage_in_one_line(path, remedy, MAX_TABLE_BYTES):
+        with path.open() as file:
+            header = file.readline(MAX_HEADER).rstrip().split(",")
+        if missing := [name for name in columns if name not in header]:
+            raise ValueError(f"no column {missing[0]!r}")
+        options = {"keep_default_na": False, "na_values": {}} if texts else {}
+        return pd.read_csv(path, dtype=dict.fromkeys(texts, str), index_col=False, **options)
+
+
+def read_arrays(path: Path, remedy: str) -> dict[str, np.ndarray]:
+    """Return the arrays that `np.savez` wrote; raises a `UserError` if the file is damaged."""
+    with damage_in_one_line(path, remedy), path.open("rb") as file:
+        check_stored(path)
+        with np.load(file, allow_pickle=False) as saved:
+            return dict(saved)
+
+
+def check_stored(path: Path) -> None:
+    """Raise an error unless what a zip file holds is as large as the file: a bomb unpacks."""
+    with zipfile.ZipFile(path) as archive:
+        if sum(one.file_size for one in archive.infolist()) > path.stat().st_size:
+            raise ValueError("larger than its file")
 
 
 def convert(value: object, kind: type[T], where: str, remedy: str) -> T:
@@ -61,6 +118,10 @@ def check_name(value: str, known: typing.Iterable[str], what: str) -> None:
     known = list(known)
     if value not in known:
         raise UserError(f"unknown {what} {value!r}; choose one of {', '.join(known)}")
+
+
+def _help(error: Exception, remedy: str) -> str:
+    return "allow it with chmod" if isinstance(error, PermissionError) else remedy
 
 
 def _message(error: Exception) -> str:

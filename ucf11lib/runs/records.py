@@ -1,7 +1,7 @@
 """What `config.json` and `metrics.json` of a run folder hold, as types."""
 
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,20 @@ class StoreRecord:
     strategy: str = "one"  # or `mirrored`, `multiworker`
     workers: int = 1
     replicas: int = 1
+
+
+class Environment(TypedDict):
+    """The contents of `environment.json`, see `ucf11lib.runs.environment`."""
+
+    python: str
+    system: str
+    packages: dict[str, str]
+    devices: list[str]
+    processor: str
+    instruction_sets: list[str]
+    cores: int
+    commit: str | None
+    uncommitted_changes: bool
 
 
 class Metrics(TypedDict):
@@ -52,3 +66,4 @@ class Metrics(TypedDict):
     peak_rss_mb: float
     status: str
     findings: list[str]
+    sha256: NotRequired[dict[str, str]]  # of model.keras and predictions.npz

@@ -7,3 +7,4 @@ from ucf11lib.studies.overfit import check_overfit, overfit
 from ucf11lib.studies.results import Results, load, summary_table
 from ucf11lib.studies.speed import bench
 from ucf11lib.studies.study import Study
+from ucf11lib.training import finished_run

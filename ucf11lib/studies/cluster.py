@@ -12,6 +12,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
+from pathlib import Path
 
 import dask
 from distributed import Client, Future, KilledWorker, LocalCluster, as_completed
@@ -99,8 +100,9 @@ def _connected(workers: int, scheduler: str) -> Iterator[Client]:
     multiprocessing.set_forkserver_preload(["distributed", __name__])
     # Killed workers leave semaphores, which Python removes with a warning.
     os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker")
-    scratch = tempfile.TemporaryDirectory(prefix="ucf11-", ignore_cleanup_errors=True)
-    with scratch as folder, contextlib.ExitStack() as stack:
+    scratch = paths.temporary_dir(Path(tempfile.gettempdir(), "study"))
+    with scratch as place, contextlib.ExitStack() as stack:
+        folder = str(place)
         own = {"distributed.worker.multiprocessing-method": method, "temporary-directory": folder}
         stack.enter_context(dask.config.set(SETTINGS | own))
         if scheduler:

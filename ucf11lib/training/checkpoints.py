@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import astuple
 from pathlib import Path
-from zipfile import BadZipFile
 
 import msgspec
 import numpy as np
@@ -11,12 +10,13 @@ import numpy as np
 from ucf11lib import paths
 from ucf11lib.errors import UserError
 from ucf11lib.runs import Run
+from ucf11lib.runs.parsing import damage_in_one_line, read_arrays
 from ucf11lib.training import workers
 from ucf11lib.training.trainer import Progress, Trainer
 
 NEWEST = "checkpoint.npz"
 PREVIOUS = "checkpoint-previous.npz"
-DAMAGED = (OSError, ValueError, KeyError, EOFError, RuntimeError, BadZipFile, msgspec.MsgspecError)
+AGAIN = "delete the run folder and train again"
 
 
 def save(folder: Path, trainer: Trainer) -> None:
@@ -45,23 +45,23 @@ def restore(folder: Path, trainer: Trainer, log: Callable[[str], None]) -> None:
     damaged = ""
     for path in (folder / NEWEST, folder / PREVIOUS):
         try:
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as saved:
-                arrays = dict(saved)
-            trainer.progress = msgspec.json.decode(arrays["progress"].tobytes(), type=Progress)
-            for number, variable in enumerate(_variables(trainer)):
-                variable.assign(arrays[f"arr_{number}"])
-        except FileNotFoundError:
-            continue
-        except DAMAGED as error:
-            damaged = f"{path}: damaged ({error})"
+            if not path.exists():
+                continue
+            arrays = read_arrays(path, AGAIN)
+            with damage_in_one_line(path, AGAIN):
+                progress = msgspec.json.decode(arrays["progress"].tobytes(), type=Progress)
+                for number, variable in enumerate(_variables(trainer)):
+                    variable.assign(arrays[f"arr_{number}"])
+            trainer.progress = progress
+        except UserError as error:
+            damaged = str(error).removesuffix(f"; {AGAIN}")
             continue
         if damaged:
             log(f"{damaged}; resuming from the checkpoint before it")
         break
     else:
         if damaged:
-            remedy = "delete the run folder and train again"
-            raise UserError(f"{damaged}, and none before it; {remedy}")
+            raise UserError(f"{damaged}, and none before it; {AGAIN}")
     if trainer.monitor:
         trainer.monitor.findings = trainer.progress.findings
     epochs = len(trainer.progress.epochs)

@@ -1,6 +1,7 @@
 """One training from its configuration to a finished run folder."""
 
 import contextlib
+import itertools
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Literal
 from ucf11lib import models, paths
 from ucf11lib.backend import tf
 from ucf11lib.data import ClipStore, open_or_prepare, split
+from ucf11lib.data.sources import store_path
 from ucf11lib.errors import RunFailed, UserError
 from ucf11lib.runs import Run, RunConfig
 from ucf11lib.runs.folder import lock_file
@@ -58,21 +60,19 @@ def train(
 def train_or_load(config: RunConfig, *, log: Callable[[str], None] = print) -> Run:
     """Return the finished run of `config` under `runs/`; train or resume it if there is none.
 
-    A folder of that name that holds anything else is left as it is, and the run goes to
-    `<config.name>-<config.digest>`. If another process is training it, wait for that one.
+    A folder of that name that holds anything else, such as a run on what the data were before, is
+    left as it is, and the run goes to `<config.name>-2`, or the next free number. If another
+    process is training it, wait for that one.
     """
-    for path in _own_paths(config):
-        if _content(path, config) != "other":
-            return train(config, path, resume=True, log=log, wait=True)
-    raise UserError(f"{path}: holds something else than this run; move it elsewhere")
+    store = open_or_prepare(config.data)
+    return train(config, _own_path(config, store), store=store, resume=True, log=log, wait=True)
 
 
 def finished_run(config: RunConfig) -> Run | None:
-    """Return the finished run of `config` under `runs/`; None if there is none."""
-    for path in _own_paths(config):
-        if _content(path, config) == "finished":
-            return Run(path)
-    return None
+    """Return the finished run of `config` and today's data under `runs/`; None for none."""
+    store = open_or_prepare(config.data)
+    path = _own_path(config, store)
+    return Run(path) if _content(path, config) == "finished" else None
 
 
 def print_result(run: Run) -> None:
@@ -84,18 +84,27 @@ def print_result(run: Run) -> None:
         raise RunFailed(f"{metrics['status']}; {path}/metrics.json has the findings")
 
 
-def _own_paths(config: RunConfig) -> list[Path]:
-    return [paths.runs_dir() / name for name in (config.name, f"{config.name}-{config.digest}")]
+def _own_path(config: RunConfig, store: ClipStore) -> Path:
+    """Return the folder under `runs/` of the run of `config`, else the first free name."""
+    names = itertools.chain([config.name], (f"{config.name}-{n}" for n in itertools.count(2)))
+    folders = (paths.runs_dir() / name for name in names)
+    return next(path for path in folders if _content(path, config, store.info.sha256) != "other")
 
 
-def _content(path: Path, config: RunConfig) -> Literal["nothing", "begun", "finished", "other"]:
-    """Return what a folder holds: nothing, a begun or finished run of `config`, anything else."""
+def _content(
+    path: Path, config: RunConfig, store_sha256: dict[str, str] | None = None
+) -> Literal["nothing", "begun", "finished", "other"]:
+    """Return what a folder holds: nothing, a begun or finished run of `config`, anything else.
+
+    A run on a store of another `store_sha256`, if that is given, is something else.
+    """
     if (path / "config.json").is_file():
         with contextlib.suppress(UserError):
-            if Run(path).config == config:
+            run = Run(path)
+            if run.config == config and store_sha256 in (None, run.data.store_sha256):
                 return "finished" if (path / "metrics.json").is_file() else "begun"
         return "other"
-    if path.is_dir() and all(file.name.startswith(".partial-") for file in path.iterdir()):
+    if path.is_dir() and all(file.name.startswith(paths.PARTIAL) for file in path.iterdir()):
         return "nothing"  # a process was killed before it had written the first file
     return "other" if path.exists() else "nothing"
 
@@ -103,15 +112,17 @@ def _content(path: Path, config: RunConfig) -> Literal["nothing", "begun", "fini
 def _train(config: RunConfig, path: Path, store, resume, tensorboard, strategy, log) -> Run:
     """Train, as `train` does, in a folder that no other process uses; only the chief writes."""
     chief = workers.worker_of(strategy).chief
+    if chief:
+        _check_folder(path, config, store, resume)
+    store = store or open_or_prepare(config.data)
+    _check_store(store, config, path)
     if resume and _content(path, config) == "finished":
         log(f"{paths.display(path)}: finished already")
         if chief:
             checkpoints.clean(Run(path))
         return Run(path)
-    if chief:
-        _check_folder(path, config, resume)
-    store = store or open_or_prepare(config.data)
-    _check_store(store, config, path)
+    if config.data.folder:
+        log(store.formatted())
     sides = split(store, config)
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
@@ -136,12 +147,15 @@ def _train(config: RunConfig, path: Path, store, resume, tensorboard, strategy, 
     return Run(path)
 
 
-def _check_folder(path: Path, config: RunConfig, resume: bool) -> None:
+def _check_folder(path: Path, config: RunConfig, store: ClipStore | None, resume: bool) -> None:
     content = _content(path, config)
-    if content == "nothing" or (content == "begun" and resume):
+    if content == "nothing" or (content in ("begun", "finished") and resume):
         return
     if (path / "metrics.json").exists():
-        raise UserError(f"{path}: a finished run; choose another --run or delete it")
+        data = store.path if store else store_path(config.data)
+        other = content == "finished" and Path(Run(path).data.store).name != data.name
+        what = f"a finished run on other data than {data.name}" if other else "a finished run"
+        raise UserError(f"{path}: {what}; choose another --run or delete it")
     if not resume:
         remedy = "continue with --resume, choose another --run or delete it"
         raise UserError(f"{path}: exists already; {remedy}")

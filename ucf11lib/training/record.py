@@ -28,7 +28,7 @@ def begin(path: Path, trainer: Trainer) -> None:
     """Write configuration and environment; remove what a killed process did not finish."""
     store = trainer.store
     path.mkdir(parents=True, exist_ok=True)
-    for torn in path.glob(".partial-*"):
+    for torn in path.glob(f"{paths.PARTIAL}*"):
         torn.unlink()
     window, size = store.frames.shape[1:3]
     data = {"store": str(store.path), "store_sha256": store.info.sha256, "data_kind": store.kind}
@@ -59,7 +59,8 @@ def finish(path: Path, trainer: Trainer) -> None:
         np.savez(temporary, index=index, y_true=y_true, y_prob=y_prob)
     with paths.atomic_file(path / "split.csv") as temporary:
         split_table(store, trainer.split).to_csv(temporary, index=False)
-    paths.write_json(path / "metrics.json", _metrics(trainer, y_true, y_prob))
+    digests = {name: paths.sha256(path / name) for name in ("model.keras", "predictions.npz")}
+    paths.write_json(path / "metrics.json", _metrics(trainer, y_true, y_prob) | {"sha256": digests})
 
 
 class Events:

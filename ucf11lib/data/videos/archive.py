@@ -13,7 +13,6 @@ import requests
 from tqdm import tqdm
 
 from ucf11lib import paths
-from ucf11lib.data.store import sha256
 from ucf11lib.errors import RunFailed, UserError
 
 URL = "https://www.crcv.ucf.edu/data/UCF11_updated_mpg.rar"
@@ -45,17 +44,17 @@ def fetch(url: str, folder: Path) -> Path:
     path = folder / PurePosixPath(url).name
     saved = folder / f"{path.name}.sha256"
     first = saved.read_text().strip() if saved.exists() else ""
-    if not path.exists() or (first and sha256(path) != first):
+    if not path.exists() or (first and paths.sha256(path) != first):
         part = folder / f".part-{path.name}"
         _download(url, part)
-        if first and sha256(part) != first:
+        if first and paths.sha256(part) != first:
             part.unlink()
             remedy = f"delete {saved} if it may have changed"
             raise UserError(f"{url}: not the file downloaded first; {remedy}")
         part.replace(path)
     if not first:
         with paths.atomic_file(saved) as temporary:
-            temporary.write_text(sha256(path) + "\n")
+            temporary.write_text(paths.sha256(path) + "\n")
     return path
 
 
@@ -106,8 +105,9 @@ def unpack(archive: Path, folder: Path) -> Path:
     Raises `UserError` on no RAR archive, names that lead out of `folder`, or no tool to unpack it.
     """
     again = "delete it and fetch it again"
+    kinds = []
     try:
-        rar = rarfile.RarFile(archive)
+        rar = rarfile.RarFile(archive, info_callback=lambda block: kinds.append(block.type))
     except (rarfile.Error, OSError) as error:
         raise UserError(f"{archive}: not a RAR archive ({error}); {again}") from None
     for member in rar.infolist():
@@ -115,6 +115,8 @@ def unpack(archive: Path, folder: Path) -> Path:
         if path.is_absolute() or ".." in path.parts or ":" in path.parts[0] or member.is_symlink():
             raise UserError(f"{archive}: holds {member.filename!r}, which leads out of the folder")
     files = [member for member in rar.infolist() if not member.is_dir()]
+    if not files or rarfile.RAR_BLOCK_ENDARC not in kinds:
+        raise UserError(f"{archive}: breaks off before its end, or holds no file; {again}")
     if all(member.compress_type == rarfile.RAR_M0 for member in files):
         tools = ["rarfile"]  # nothing is compressed
     else:
@@ -143,3 +145,4 @@ def _check(files: list[rarfile.RarInfo], folder: Path) -> None:
         path = folder / member.filename.replace("\\", "/")
         if not path.is_file() or path.stat().st_size != member.file_size:
             raise FileNotFoundError(f"{member.filename} is missing or has another size")
+        path.chmod(0o644)  # without the archive's own bits, such as set-uid

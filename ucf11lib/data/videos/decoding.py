@@ -5,6 +5,7 @@ pixels makes small things flicker. Damaged frames are left out, those before and
 """
 
 import multiprocessing
+import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -83,6 +84,8 @@ def decode(path: Path | str, size: int = 64, fps: float | None = None) -> Decode
 
     Raises `UserError` if it cannot be opened, has no video stream, or no frame decodes.
     """
+    if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
+        raise UserError(f"{paths.display(path)}: not an ordinary file; give a video file")
     decoded = decode_file(Path(path), size, fps)
     if not len(decoded.frames):
         remedy = "give a video that FFmpeg decodes, such as .mpg"

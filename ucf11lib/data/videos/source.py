@@ -60,10 +60,10 @@ def prepare(
         warning = "no groups in the names: each clip is its own; see --group-pattern"
         print(f"warning: {warning}", file=sys.stderr)
     origin = {"folder": str(Path(spec.folder).resolve()), "groups": rule, "av": av.__version__}
-    partial = path.with_name(f".partial-{path.name}")
+    partial = path.with_name(f"{paths.PARTIAL}{path.name}")
     decoded = partial / _digest(tree, clips, spec)
     try:
-        with paths.lock(path.with_name(f".partial-{path.name}.lock"), wait=False):
+        with paths.lock(path.with_name(f"{partial.name}.lock"), wait=False):
             if path.exists():
                 remedy = "choose another --store or delete it first"
                 raise UserError(f"{path}: exists already; {remedy}")

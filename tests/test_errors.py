@@ -1,0 +1,38 @@
+"""What the system refuses is one line with the right remedy and exit code."""
+
+import errno
+import os
+
+import pytest
+
+from ucf11lib.errors import RunFailed, UserError, one_line
+
+
+@pytest.mark.parametrize(
+    ("number", "words", "code"),
+    [
+        (errno.ENOSPC, "a: No space left on device; free some space or choose another place", 1),
+        (errno.EACCES, "a: Permission denied; allow it with chmod, or choose another", 2),
+        (errno.ENAMETOOLONG, "a: File name too long; choose a shorter name", 2),
+        (errno.EISDIR, "a: Is a directory; a folder is where a file should be", 2),
+        (errno.ENOLCK, "a: No locks available; put runs and data on a disk that has locks", 1),
+        (errno.EMFILE, "a: Too many open files; raise the limit of open files with 'ulimit", 1),
+        (errno.ESTALE, "[Errno 116] Stale file handle: 'a'; resume: RESUME", 1),
+    ],
+)
+def test_one_line_of_the_system(number, words, code):
+    line, exit_code = one_line(OSError(number, os.strerror(number), "a"), "RESUME")
+    assert line.startswith(words)
+    assert exit_code == code
+
+
+def test_one_line_is_one_line_and_raises_faults_of_ours():
+    assert one_line(UserError("a\nb.mp4: no"), "") == ("a b.mp4: no", 2)
+    assert one_line(RunFailed("no"), "") == ("no", 1)
+    assert one_line(MemoryError(), "X") == ("out of memory; free some; resume: X", 1)
+    wrapped = RuntimeError("no cluster")
+    wrapped.__context__ = OSError(errno.EMFILE, "Too many open files")
+    assert one_line(wrapped, "X")[0].startswith("output: Too many open files; raise")
+    wrapped.__context__ = FileNotFoundError(errno.ENOENT, "x")
+    with pytest.raises(RuntimeError, match="no cluster"):
+        one_line(wrapped, "X")
