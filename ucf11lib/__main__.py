@@ -73,7 +73,7 @@ def prepare(args: argparse.Namespace) -> None:
 
 
 @command(
-    "store verify data/synthetic-25x10x1-4b2bf2a0",
+    "store verify data/synthetic-25x10x1-e5e4cb9b",
     *opts.STORES,
 )
 def store(args: argparse.Namespace) -> None:

@@ -39,7 +39,8 @@ def make_predict(model: keras.Model) -> Callable[..., np.ndarray]:
 def probabilities(outputs: np.ndarray, head: str) -> np.ndarray:
     """Return outputs of a recipe's `head` as probabilities, both (n, classes); float64."""
     outputs = outputs.astype(np.float64)
-    return softmax(outputs, axis=1) if head == "logits" else outputs
+    with np.errstate(invalid="ignore"):  # of a training that diverged, outputs may be infinite
+        return softmax(outputs, axis=1) if head == "logits" else outputs
 
 
 def own_store(run: Run) -> ClipStore:

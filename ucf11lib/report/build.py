@@ -166,13 +166,23 @@ def update_readme(runs: Mapping[str, Run]) -> None:
     note = text.plain(runs[REPORTED[0]].note.split(", width")[0])
     rows = metrics_table(runs).reset_index(names="model")
     block = f"{begin}\n{tables.pipe_table(rows, tables.RESULTS)}\n\n"
-    block += f"Measured on **{note}**, one seed: no ranking follows.\n{end}"
+    block += f"Measured on **{note}**, one seed: no ranking follows. {_over_seeds()}\n{end}"
     pattern = re.compile(re.escape(begin) + ".*" + re.escape(end), re.DOTALL)
     page, places = pattern.subn(lambda _: block, path.read_text())
     if not places:
         raise RunFailed(f"README.md: the marks {begin} and {end} are missing; put them back")
     with paths.atomic_file(path) as temporary:
         temporary.write_text(page)
+
+
+def _over_seeds() -> str:
+    """Return a line on the study `five_seeds`; empty if its results are not those of today."""
+    results = load("five_seeds")
+    if stale(STUDIES["five_seeds"], results):
+        return ""
+    table = summary_table(results.table, ["model"])
+    values = [f"{text.display_name(one.model)} {one.accuracy}" for one in table.itertuples()]
+    return f"Over five seeds: {', '.join(values)} (`study five_seeds`, {results.date})."
 
 
 def _html(report: str, work: Path) -> Path:
