@@ -42,7 +42,8 @@ sys.exit(code)
 
 def arguments(store):
     settings = [word for setting in SETTINGS for word in ("--set", setting)]
-    return ["train", "cnn_lstm", "--profile", "smoke", "--store", str(store.path), *settings]
+    size = ["--profile", "smoke", "--precision", "float32"]
+    return ["train", "cnn_lstm", *size, "--store", str(store.path), *settings]
 
 
 def environment(**variables):

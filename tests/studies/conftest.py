@@ -1,7 +1,9 @@
 import pytest
 
 from ucf11lib import paths
+from ucf11lib.errors import RunFailed
 from ucf11lib.runs import RunConfig
+from ucf11lib.studies import cluster
 
 
 @pytest.fixture
@@ -19,13 +21,16 @@ def tiny():
 
 
 @pytest.fixture
-def occupied():
-    """Make a configuration fail: its run folders hold something else; return one of them."""
+def failing(monkeypatch):
+    """Make the training of one configuration fail in this process."""
+    train = cluster.train_or_load
 
-    def occupy(config):
-        for name in (config.name, f"{config.name}-{config.digest}"):
-            (paths.runs_dir() / name).mkdir(parents=True)
-            (paths.runs_dir() / name / "thesis.tex").write_text("x")
-        return paths.runs_dir() / config.name
+    def fail(config):
+        def train_others(other, **options):
+            if other == config:
+                raise RunFailed("out of memory")
+            return train(other, **options)
 
-    return occupy
+        monkeypatch.setattr(cluster, "train_or_load", train_others)
+
+    return fail

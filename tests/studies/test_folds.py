@@ -26,8 +26,8 @@ def test_crossval_holds_every_sequence_out_once(tiny):
     assert last["mean_accuracy"] == pytest.approx(table["accuracy"][:3].mean())
 
 
-def test_crossval_missing_fold_leaves_no_pooled_number(tiny, tmp_path, occupied):
-    occupied(tiny.with_(split="logo", fold="01"))
+def test_crossval_missing_fold_leaves_no_pooled_number(tiny, tmp_path, failing):
+    failing(tiny.with_(split="logo", fold="01"))
     with pytest.raises(RunFailed, match="1 of 3 runs failed"):
         crossval(tiny, workers=1, out=tmp_path)
     table = read_json(tmp_path / "summary.json", Results, "").table
