@@ -20,7 +20,7 @@ $(VENV)/.installed: requirements.txt requirements-dev.txt pyproject.toml | $(BIN
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt -e .
 	@touch $@
 
-report: $(VENV)/.installed ## train the three models, regenerate figures/ and report/ (minutes on 2 cores)
+report: $(VENV)/.installed ## train the three models, regenerate figures/ and report/ (6 minutes on 2 cores with bfloat16)
 	$(BIN)/python -m ucf11lib reproduce
 
 studies: $(VENV)/.installed ## the studies of report/results/; resumes (some need videos, see study --help)

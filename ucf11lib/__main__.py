@@ -159,7 +159,7 @@ def study(args: argparse.Namespace) -> None:
 
 
 @command(
-    "evaluate --run runs/c3d-repaired-quick-synthetic-group-seed0",
+    "evaluate --run my_run",
     *opts.RUN,
     option("--store DIR", "another store, all of it"),
 )
@@ -173,7 +173,7 @@ def evaluate(args: argparse.Namespace) -> None:
 
 
 @command(
-    "predict clip.mp4 --run runs/c3d-repaired-quick-synthetic-group-seed0",
+    "predict clip.mp4 --run my_run",
     option("video", "any video file that FFmpeg decodes"),
     *opts.RUN,
 )

@@ -64,7 +64,11 @@ def test_prepare_ignores_annotations_and_other_files(tmp_path, write_video, prep
         assert store.info.left_out == []
         assert store.info.frames_read == 31
         notes = {item["file"]: item["reason"] for item in store.info.notes}
-        assert notes == {
+        outside = {f"../{name}" for name in ("UCF11_updated_mpg.rar", ".DS_Store")}
+        assert {name for name in notes if name[:3] == "../"} == (
+            outside if folder != root else set()
+        )
+        assert {name: reason for name, reason in notes.items() if name not in outside} == {
             ".hidden": "a hidden name",
             "Annotation": "annotations",
             "biking/.cache": "a hidden name",
@@ -131,7 +135,20 @@ def test_prepare_parts_of_a_split_are_no_classes(tmp_path, write_video, prepare_
     with pytest.raises(UserError, match=r"test, train are parts of a split.*--data .*test$"):
         prepare_videos(tmp_path / "s", tmp_path / "in")
     store = prepare_videos(tmp_path / "s", tmp_path / "in/UCF-101/train")
+    assert (store.classes, store.info.notes) == (("a", "b"), [])
+
+
+def test_prepare_only_folder_is_that_of_the_classes_and_says_so(
+    tmp_path, write_video, prepare_videos
+):
+    for name in ("UCF-101/a/1.mpg", "UCF-101/b/2.mpg", "beside.mpg"):
+        write_video(tmp_path / "in" / name)
+    store = prepare_videos(tmp_path / "s", tmp_path / "in")
     assert store.classes == ("a", "b")
+    assert store.info.notes == [
+        {"file": ".", "reason": "the only folder in in, so its folders are the classes"},
+        {"file": "../beside.mpg", "reason": "not in the folder of the classes"},
+    ]
 
 
 def test_prepare_class_without_a_sequence_is_named(tmp_path, write_video, prepare_videos):

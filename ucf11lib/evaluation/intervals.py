@@ -45,7 +45,10 @@ def sign_flip_test(differences: np.ndarray, groups: np.ndarray) -> float:
 
 
 def holm(p_values: np.ndarray) -> np.ndarray:
-    """Return p values, (n,), corrected for n tests (Holm 1979, https://www.jstor.org/stable/4615733)."""
+    """Return p values, (n,), corrected for n tests.
+
+    Holm 1979, https://www.jstor.org/stable/4615733.
+    """
     order, n = np.argsort(p_values), len(p_values)
     corrected = np.empty(n)
     corrected[order] = np.maximum.accumulate(np.sort(p_values) * np.arange(n, 0, -1))

@@ -7,7 +7,7 @@ on the synthetic data, the rivals were not.
 
 Expect: the repaired recipe needs 1,500 to 3,000 sequences; no rival arrives.
 
-    python -m ucf11lib study time_to_75 --videos DIR    # 36 trainings, estimated 100 min on 2 cores
+    python -m ucf11lib study time_to_75 --videos DIR    # 36 trainings, estimated 170 min on 2 cores
 """
 
 import math

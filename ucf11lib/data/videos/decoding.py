@@ -180,8 +180,8 @@ def _result(reading: _Reading, promised: int, fps: float | None) -> Decoded:
     if not n:
         return _nothing(reading.trouble or "no frame decodes")
     known = None not in reading.times
-    kept = _resampled(np.array(reading.times), fps) if fps and known else np.arange(n)
-    frames = np.stack(reading.images)[kept]
+    shown = _resampled(np.array(reading.times), fps) if fps and known else np.arange(n)
+    frames = np.stack(reading.images)[shown]
     if not reading.damaged:
         return Decoded(frames)
     lost = max(len(reading.damaged), promised - n)
@@ -189,7 +189,7 @@ def _result(reading: _Reading, promised: int, fps: float | None) -> Decoded:
     if known and n > 1:  # decoders give frames later than their packets
         steps = np.diff(reading.times)
         places = 1 + np.flatnonzero(steps > 1.5 * np.median(steps))
-    places = np.searchsorted(kept, places)
+    places = np.searchsorted(shown, places)
     gaps = sorted({int(place) for place in places if 0 < place < len(frames)})
     trouble = reading.trouble or f"{lost} of {n + lost} frames are damaged or missing"
     return Decoded(frames, gaps, lost, trouble)

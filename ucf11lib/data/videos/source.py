@@ -34,31 +34,20 @@ def prepare(
 ) -> ClipStore:
     """Decode a tree of videos into a new store at `path` and open it.
 
-    Args:
-        path: the store's folder, which must not exist.
-        spec: source `ucf11` (only UCF-11's class folders, in its order) or `videos` (any, sorted).
-        broken: share of the clips that may be undecodable. If more are, and more than one, the
-            decoded store waits in a hidden folder beside `path` for a call with a larger share.
-        workers: processes that decode, as many as processors by default.
+    The source of `spec` is `ucf11` (only UCF-11's class folders, in its order) or `videos` (any,
+    sorted). `broken` is the share of the clips that may be undecodable; if more are, and more than
+    one, the decoded store waits in a hidden folder beside `path` for a call with a larger share.
+    `workers` processes decode, as many as processors by default.
 
-    Raises `UserError` if the tree, its names or an option is wrong, if a class has no sequence, or
-    if too much is undecodable.
+    Raises `UserError` if `path` exists, if the tree, its names or an option is wrong, if a class
+    has no sequence, or if too much is undecodable.
     """
     path = Path(path)
     workers = os.cpu_count() or 1 if workers is None else workers
-    if workers < 1:
-        raise UserError(f"--workers {workers}: give 1 or more")
-    if not 0 <= broken <= 1:
-        raise UserError(f"--broken {broken}: give a share, 0 to 1")
+    _check_options(workers, broken)
     tree = Tree.scan(Path(spec.folder))
     classes, notes = tree.classes(spec.source, workers)
-    files = [file for videos in classes.values() for file in videos]
-    names = [file.relative_to(tree.root).as_posix() for file in files]
-    groups, rule = find_groups(names, spec.group_pattern)
-    clips = list(zip(clip_names(names), groups, files, strict=True))
-    if rule == OWN:
-        warning = "no groups in the names: each clip is its own; see --group-pattern"
-        print(f"warning: {warning}", file=sys.stderr)
+    clips, rule = _clips(tree, classes, spec.group_pattern)
     origin = {"folder": str(Path(spec.folder).resolve()), "groups": rule, "av": av.__version__}
     partial = path.with_name(f"{paths.PARTIAL}{path.name}")
     decoded = partial / _digest(tree, clips, spec)
@@ -75,7 +64,7 @@ def prepare(
                         writer.info.notes.extend(notes)
                         _decode(writer, clips, workers)
                         _check_classes(tree.root, writer)
-                _check_broken(tree.root, ClipStore.open(decoded).info.left_out, len(files), broken)
+                _check_broken(tree.root, ClipStore.open(decoded).info.left_out, len(clips), broken)
                 decoded.rename(path)
                 shutil.rmtree(partial)  # with what other options or killed processes left
             finally:
@@ -85,6 +74,24 @@ def prepare(
         remedy = "wait for it or choose another --store"
         raise UserError(f"{path}: another process is preparing it; {remedy}") from None
     return ClipStore.open(path)
+
+
+def _check_options(workers: int, broken: float) -> None:
+    if workers < 1:
+        raise UserError(f"--workers {workers}: give 1 or more")
+    if not 0 <= broken <= 1:
+        raise UserError(f"--broken {broken}: give a share, 0 to 1")
+
+
+def _clips(tree: Tree, classes: dict, pattern: str) -> tuple[list[tuple[str, str, Path]], str]:
+    """Return name, group and file of each clip, and the rule that finds the groups."""
+    files = [file for videos in classes.values() for file in videos]
+    names = [file.relative_to(tree.root).as_posix() for file in files]
+    groups, rule = find_groups(names, pattern)
+    if rule == OWN:
+        warning = "no groups in the names: each clip is its own; see --group-pattern"
+        print(f"warning: {warning}", file=sys.stderr)
+    return list(zip(clip_names(names), groups, files, strict=True)), rule
 
 
 def _decode(writer: StoreWriter, clips: list[tuple[str, str, Path]], workers: int) -> None:

@@ -37,8 +37,15 @@ class Tree:
         if not folder.is_dir():
             raise UserError(f"{folder}: no folder there; give --data the one of the class folders")
         root = _classes_folder(folder)
-        files: dict[tuple[int, int], Path] = {}
         unused = []
+        if root not in (folder, folder / UCF11):
+            unused.append(
+                (root, f"the only folder in {folder.name}, so its folders are the classes")
+            )
+        for level in root.parents[: len(root.parts) - len(folder.parts)]:
+            others = sorted(path for path in level.iterdir() if not root.is_relative_to(path))
+            unused += [(path, "not in the folder of the classes") for path in others]
+        files: dict[tuple[int, int], Path] = {}
         for path, reason in sorted(_walk(root), key=lambda item: item[0].is_symlink()):
             if not reason and (first := files.setdefault(_identity(path), path)) != path:
                 reason = f"the same file as {first.relative_to(root)}"
@@ -148,10 +155,11 @@ def _account(root: Path, unused: list[tuple[Path, str]]) -> list[dict]:
     """Return name and reason of unused files; many of one folder and reason are one row."""
     names: dict[tuple[Path, str], list[str]] = {}
     for path, reason in unused:
-        names.setdefault((path.parent, reason), []).append(path.relative_to(root).as_posix())
+        name = "." if path == root else os.path.relpath(path, root)
+        names.setdefault((path.parent, reason), []).append(name)
     rows = []
     for (folder, reason), some in names.items():
         if len(some) > MAX_NAMED:
-            some = [f"{(folder.relative_to(root) / '*').as_posix()} ({len(some)} files)"]
+            some = [f"{os.path.relpath(folder / '*', root)} ({len(some)} files)"]
         rows += [{"file": name, "reason": reason} for name in some]
     return rows
