@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ucf11lib import options as opts
 from ucf11lib.errors import UserError, one_line, open_streams, raise_on_sigterm
-from ucf11lib.options import command, option, parser
+from ucf11lib.options import command, parser
 
 # TensorFlow takes seconds to load, so each command imports what it needs, and `--help` needs none.
 
@@ -38,12 +38,7 @@ def _measured_run(path: str):
     return run
 
 
-@command(
-    "reproduce --profile smoke --only 01_c3d",
-    *opts.DATA,
-    option("--split", "random, video or group", "group"),
-    option("--only NAME", "these notebooks, no report", [], nargs="+"),
-)
+@command("reproduce --profile smoke --only 01_c3d", *opts.REPRODUCE)
 def reproduce(args: argparse.Namespace) -> None:
     """Run the notebooks in order; rebuild figures and report; resumes."""
     from ucf11lib import report
@@ -51,11 +46,7 @@ def reproduce(args: argparse.Namespace) -> None:
     report.reproduce(**_given(args, "profile", "source", "data", "split", "only"))
 
 
-@command(
-    "prepare --source videos --data my_videos --store my_store",
-    *opts.DATA,
-    *opts.PREPARING,
-)
+@command("prepare --source videos --data my_videos --store my_store", *opts.DATA, *opts.PREPARING)
 def prepare(args: argparse.Namespace) -> None:
     """Turn a source of clips into a store of sequences."""
     from ucf11lib.data import sources
@@ -72,10 +63,7 @@ def prepare(args: argparse.Namespace) -> None:
     print(sources.prepare(spec, path, **_given(args, "broken", "workers")).formatted())
 
 
-@command(
-    "store verify data/synthetic-25x10x1-e5e4cb9b",
-    *opts.STORES,
-)
+@command("store verify data/synthetic-25x10x1-e5e4cb9b", *opts.STORES)
 def store(args: argparse.Namespace) -> None:
     """Describe, verify or export a store; or delete those whose source changed since (prune)."""
     from ucf11lib import paths
@@ -100,9 +88,7 @@ def store(args: argparse.Namespace) -> None:
 
 
 @command(
-    "train cnn_lstm --source videos --data my_videos --split group",
-    *opts.TRAINING,
-    *opts.ONE_RUN,
+    "train cnn_lstm --source videos --data my_videos --split group", *opts.TRAINING, *opts.ONE_RUN
 )
 def train(args: argparse.Namespace) -> None:
     """Train a model and leave a run folder."""
@@ -127,10 +113,7 @@ def train(args: argparse.Namespace) -> None:
 @command(
     "crossval cnn_lstm --source ucf11 --data UCF11_updated_mpg --split logo --workers 4",
     *opts.TRAINING,
-    *opts.MANY_RUNS,
-    option("--split", "logo: leave one group index out", "logo", choices=("logo",)),
-    option("--choose A=1,B=2", "each fold gets the best of several", [], action="append"),
-    option("--out DIR", "the folder of the summary; under runs/ by default"),
+    *opts.FOLDS,
 )
 def crossval(args: argparse.Namespace) -> None:
     """Hold each group index out once, a run each; resumes."""
@@ -140,10 +123,7 @@ def crossval(args: argparse.Namespace) -> None:
     studies.crossval(_config(args, split="group"), candidates=args.choose, **options)
 
 
-@command(
-    "study leak --videos my_videos",
-    *opts.STUDIES,
-)
+@command("study leak --videos my_videos", *opts.STUDIES)
 def study(args: argparse.Namespace) -> None:
     """Run studies: many trainings, one table, one figure; resumes."""
     from ucf11lib import studies
@@ -158,11 +138,7 @@ def study(args: argparse.Namespace) -> None:
         studies.run_studies(args.names or list(studies.STUDIES), **options)
 
 
-@command(
-    "evaluate --run my_run",
-    *opts.RUN,
-    option("--store DIR", "another store, all of it"),
-)
+@command("evaluate --run my_run", *opts.EVALUATE)
 def evaluate(args: argparse.Namespace) -> None:
     """Evaluate a run on its held-out part, or on all of another store."""
     from ucf11lib import evaluation, models
@@ -172,11 +148,7 @@ def evaluate(args: argparse.Namespace) -> None:
     print(json.dumps(result) if args.json else evaluation.formatted(result))
 
 
-@command(
-    "predict clip.mp4 --run my_run",
-    option("video", "any video file that FFmpeg decodes"),
-    *opts.RUN,
-)
+@command("predict clip.mp4 --run my_run", *opts.PREDICT)
 def predict(args: argparse.Namespace) -> None:
     """Predict the class of a video."""
     from ucf11lib import evaluation, models
@@ -195,11 +167,7 @@ def runs(args: argparse.Namespace) -> None:
     print(table.to_json(orient="records") if args.json else listing.formatted(table))
 
 
-@command(
-    "report --runs runs",
-    opts.RUNS,
-    option("--out DIR", "the report's folder; report/ by default, with the README's table"),
-)
+@command("report --runs runs", *opts.REPORT)
 def report(args: argparse.Namespace) -> None:
     """Rebuild the report from run folders."""
     from ucf11lib import paths, report
@@ -208,12 +176,7 @@ def report(args: argparse.Namespace) -> None:
     print(*map(paths.display, report.build(args.runs, to=out)), sep="\n")
 
 
-@command(
-    "bench --models cnn_lstm --profile quick --json",
-    option("--models MODEL", "the networks", ["c3d", "vgg9", "cnn_lstm"], nargs="+"),
-    option("--profile NAME", "the widths", ["full", "quick"], nargs="+"),
-    opts.JSON,
-)
+@command("bench --models cnn_lstm --profile quick --json", *opts.BENCH)
 def bench(args: argparse.Namespace) -> None:
     """Time the training step against the machine's own matrix product."""
     from ucf11lib import studies

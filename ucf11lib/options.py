@@ -64,6 +64,11 @@ DATA = (
     option("--source", "synthetic, course, ucf11 or videos", "synthetic"),
     option("--data DIR", "the folder that the source reads", ""),
 )
+REPRODUCE = (
+    *DATA,
+    option("--split", "random, video or group", "group"),
+    option("--only NAME", "these notebooks, no report", [], nargs="+"),
+)
 TRAINING = (
     option("model", "c3d, vgg9, cnn_lstm or frame_cnn"),
     option("--recipe", "repaired, 2019, peer_c3dsmall or peer_cnnlstm", "repaired"),
@@ -100,6 +105,12 @@ MANY_RUNS = (
     option("--workers N", "processes; by default one for two processors", type=int),
     option("--scheduler ADDRESS", "a Dask cluster instead, such as tcp://node1:8786", ""),
 )
+FOLDS = (
+    *MANY_RUNS,
+    option("--split", "logo: leave one group index out", "logo", choices=("logo",)),
+    option("--choose A=1,B=2", "each fold gets the best of several", [], action="append"),
+    option("--out DIR", "the folder of the summary; under runs/ by default"),
+)
 STORES = (
     option("action", "what to do", choices=("describe", "verify", "export", "prune")),
     option("path", "the store's folder; for prune that of all stores, data/ by default", nargs="?"),
@@ -116,3 +127,14 @@ STUDIES = (
 JSON = flag("--json", "print JSON")
 RUN = (option("--run DIR", "a finished run folder", required=True), JSON)
 RUNS = option("--runs DIR", "the folder of run folders; runs/ by default")
+EVALUATE = (*RUN, option("--store DIR", "another store, all of it"))
+PREDICT = (option("video", "any video file that FFmpeg decodes"), *RUN)
+REPORT = (
+    RUNS,
+    option("--out DIR", "the report's folder; report/ by default, with the README's table"),
+)
+BENCH = (
+    option("--models MODEL", "the networks", ["c3d", "vgg9", "cnn_lstm"], nargs="+"),
+    option("--profile NAME", "the widths", ["full", "quick"], nargs="+"),
+    JSON,
+)
