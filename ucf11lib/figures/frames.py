@@ -17,7 +17,7 @@ FRAME = 0.6  # inches: about one pixel a pixel, because more would only make the
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # of R, G and B: ITU-R BT.601
 HEAT = "plasma"  # perceptually uniform
 MAX_OPACITY = 0.85  # of the heat; elsewhere it is as opaque as it is high
-SALIENCY_FRAME = 0.75  # inches
+SALIENCY_FRAME = 0.68  # inches
 BARS_HEIGHT = 0.3  # of the bars under a strip, in heights of a frame
 
 
@@ -41,7 +41,7 @@ def film_strips(
 
 
 def examples(
-    frames: np.ndarray, titles: Sequence[str], right: Sequence[bool], *, columns: int = 6, note: str
+    frames: np.ndarray, titles: Sequence[str], right: Sequence[bool], *, columns: int = 5, note: str
 ) -> Figure:
     """Sequences that a model got right or wrong, two strips a row, marked by word and by colour.
 

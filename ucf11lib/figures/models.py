@@ -10,7 +10,17 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullLocator
 
-from ucf11lib.figures.style import GREY, SMALL, colours, heat, legend, mark, page, percent_axis
+from ucf11lib.figures.style import (
+    GREY,
+    SMALL,
+    WIDTH,
+    colours,
+    heat,
+    legend,
+    mark,
+    page,
+    percent_axis,
+)
 from ucf11lib.text import display_name, percent
 
 MAX_LINEAR_LOSS = 10  # a run that blew up would press all others flat
@@ -24,7 +34,7 @@ def history(runs: Mapping[str, pd.DataFrame], *, chance_loss: float, note: str) 
     guess: ln(classes).
     """
     dashed = {"linestyle": "--", "linewidth": 0.9}
-    with page(9, 3.4, note) as figure:
+    with page(WIDTH, 2.8, note) as figure:
         loss, accuracy = figure.subplots(1, 2)
         for title, axes in (("loss", loss), ("accuracy", accuracy)):
             for name, colour in colours(runs).items():
@@ -83,7 +93,7 @@ def per_class(
     `accuracies` has for each name one accuracy a class, 0..1; NaN where validation has none of it.
     """
     height = 0.8 / len(accuracies)
-    with page(7, 1 + len(classes) * (0.12 + 0.15 * len(accuracies)), note) as figure:
+    with page(WIDTH, 1 + len(classes) * (0.12 + 0.15 * len(accuracies)), note) as figure:
         axes = figure.subplots()
         rows = _label_rows(axes, classes, len(accuracies), height)
         for (name, colour), y in zip(colours(accuracies).items(), rows, strict=True):
@@ -107,7 +117,7 @@ def conditions(tables: Mapping[str, pd.DataFrame], *, chance: float, note: str) 
     names = next(iter(tables.values())).index
     dot = {"marker": "o", "markersize": 4.5, "linewidth": 1}
     handles, any_hollow = [], False
-    with page(7, 1.1 + len(names) * (0.16 + 0.12 * len(tables)), note) as figure:
+    with page(WIDTH, 1.1 + len(names) * (0.16 + 0.12 * len(tables)), note) as figure:
         axes = figure.subplots()
         axes.axhline(0.5, color=GREY, linewidth=0.7)
         rows = _label_rows(axes, names, len(tables), min(0.22, 0.8 / len(tables)))
@@ -184,7 +194,7 @@ def comparison(table: pd.DataFrame, *, note: str) -> Figure:
         "seconds": [f"{t:,.0f}\n{when}" for t, when in zip(table["seconds"], to_75, strict=True)],
         "parameters": [f"{n / 1e6:.1f} M" if n >= 1e6 else f"{n / 1e3:.0f} k" for n in sizes],
     }
-    with page(9, 1.1 + 0.42 * len(table), note) as figure:
+    with page(WIDTH, 1.1 + 0.42 * len(table), note) as figure:
         panels = figure.subplots(1, 3, sharey=True)
         for axes, (column, labels) in zip(panels, texts.items(), strict=True):
             bars = axes.barh(y, table[column], 0.62, color=colours(table.index).values())

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Patch, Polygon, Rectangle
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Polygon, Rectangle
 from matplotlib.path import Path
 
 from ucf11lib.figures import style
@@ -26,8 +26,8 @@ WORDS = {
     "ReLU": "relu",
     "Dropout": "dropout {layer.rate:g}",
 }
-PER_ROW = 9  # stages at most, for their texts to fit
-WIDE, ROW, BOX = 10.0, 1.62, 0.68  # inches: a row's width and height, the highest box
+PER_ROW = 6  # stages at most, for their texts to fit
+WIDE, ROW, BOX = style.WIDTH, 1.62, 0.68  # inches: a row's width and height, the highest box
 Ends = tuple[float, float, float]  # a box's left, right and middle
 
 
@@ -102,9 +102,6 @@ def structure(model: Any, *, note: str) -> Figure:
                 axes.text(s=f"each of {frames} frames", style="italic", **place)
         name, parameters = display_name(model.name), model.count_params()
         axes.set_title(f"{name}: {parameters:,} parameters", loc="left")
-        shown = {stage.kind for stage in boxes}
-        kinds = [Patch(color=KINDS[kind], label=kind) for kind in KINDS if kind in shown]
-        axes.legend(handles=kinds, loc="lower right", bbox_to_anchor=(1, 1), ncols=len(kinds))
         hint = "height: pixels or units; width: channels; depth: frames; not to scale"
         axes.text(0, last - 0.15, hint, fontsize=SMALL, color=GREY)
     return figure
@@ -130,9 +127,9 @@ def _draw_stage(axes: Axes, stage: Stage, centre: float, bottom: float, size: in
         axes.add_patch(Polygon(roof, facecolor=dark + 0.3, **edge))
         axes.add_patch(Polygon(side, facecolor=dark, **edge))
     text = {"x": centre, "ha": "center"}
-    axes.text(s=stage.title, y=bottom + 1.26, fontsize=SMALL + 1, **text)
-    axes.text(s=", ".join(stage.words), y=bottom + 1.13, fontsize=SMALL - 0.5, color=GREY, **text)
-    axes.text(s="x".join(map(str, shape)), y=bottom + 0.07, fontsize=SMALL + 1, **text)
+    axes.text(s=stage.title, y=bottom + 1.26, fontsize=SMALL, **text)
+    axes.text(s=", ".join(stage.words), y=bottom + 1.13, fontsize=SMALL, color=GREY, **text)
+    axes.text(s="x".join(map(str, shape)), y=bottom + 0.07, fontsize=SMALL, **text)
     return left, right + depth, middle
 
 

@@ -14,14 +14,25 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from ucf11lib.figures import style
-from ucf11lib.figures.style import GREY, SMALL, colours, heat, legend, mark, page, percent_axis
+from ucf11lib.figures.style import (
+    GREY,
+    SMALL,
+    WIDTH,
+    colours,
+    heat,
+    legend,
+    mark,
+    page,
+    percent_axis,
+)
 from ucf11lib.text import display_name, percent
 
-TITLE_CHARACTERS = 13  # an inch
+TITLE_CHARACTERS = 10  # an inch
 ZERO = 1e-25  # where a gradient of exactly zero is drawn on a logarithmic axis
 HEADS = (("once", style.GREEN, "one softmax"), ("twice", style.RED, "two softmaxes"))
 CELLS = (style.RED, style.ORANGE, style.BLUE, style.GREEN, style.SKY, style.PINK)
 RECIPES = (style.RED, style.BLUE, style.GREEN, style.ORANGE, style.SKY)
+LABELS = {"accuracy": "held-out accuracy", "accuracy_clip": "held-out accuracy by clip"}
 INITS = {"normal": "N(0, 0.1)", "he": "He"}
 
 
@@ -42,8 +53,9 @@ def dots(
     several = table.groupby([condition, panel])[group].nunique().max() > 1
     highest = max(1.0, 1.05 * float(table[value].max()))
     most = table.groupby(panel)[condition].nunique().max()
-    with page(9 if table[panel].nunique() > 1 else 6, 1.3 + 0.28 * most, note) as figure:
-        for (axes,), part in _panels(figure, table, panel):
+    with page(WIDTH if table[panel].nunique() > 1 else 5, 1.2 + 0.22 * most, note) as figure:
+        alike = table.groupby(panel)[condition].unique().map(tuple).nunique() == 1
+        for (axes,), part in _panels(figure, table, panel, sharey=alike):
             names = list(part[condition].unique())
             for (name, one), rows in part.groupby([condition, group], sort=False):
                 y = names.index(name)
@@ -54,7 +66,8 @@ def dots(
                 axes.plot(rows[value].mean(), y, "|", markersize=11, color="black")
             if target is not None:
                 axes.axvline(target, color=GREY, linestyle=":", linewidth=1)
-            axes.set(xlim=(0, highest), xticks=[0, 0.25, 0.5, 0.75, 1])
+            ticks = np.linspace(0, 1, 3 if table[panel].nunique() > 2 else 5)
+            axes.set(xlim=(0, highest), xticks=ticks, xlabel=LABELS.get(value, value))
             axes.set_yticks(range(len(names)), map(display_name, names))
             axes.set_ylim(len(names) - 0.5, -0.5)
             percent_axis(axes.xaxis)
@@ -78,9 +91,9 @@ def lines(
     table = _with_panels(table, panel)
     colour_of = colours(table[line].unique())
     keys = [line, "seed"] if "seed" in table else [line]
-    width = 9 if table[panel].nunique() > 1 else 6
-    with page(width, 1 + 2 * len(heights), note) as figure:
-        for column, part in _panels(figure, table, panel, len(heights)):
+    width = WIDTH if table[panel].nunique() > 1 else 5
+    with page(width, 1 + 1.5 * len(heights), note) as figure:
+        for column, part in _panels(figure, table, panel, len(heights), sharey="row"):
             for axes, values in zip(column, heights, strict=True):
                 for key, rows in part.groupby(keys, sort=False):
                     look = {"color": colour_of[key[0]], "markersize": 2, "linewidth": 1}
@@ -108,7 +121,7 @@ def heat_map(
     """
     table = _with_panels(table, panel)
     down, across = table[rows].nunique(), table[columns].nunique() * table[panel].nunique()
-    with page(min(max(6.4, 1.8 + 0.6 * across), 10), 1.5 + 0.4 * down, note) as figure:
+    with page(min(max(5, 1.8 + 0.5 * across), WIDTH), 1.3 + 0.3 * down, note) as figure:
         for (axes,), part in _panels(figure, table, panel, sharey=True):
             means = part.pivot_table(value, rows, columns, "mean", sort=False)
             means = means.reindex(index=table[rows].unique(), columns=part[columns].unique())
@@ -150,20 +163,22 @@ def lattice(rows: Sequence[Mapping], *, note: str) -> Figure:
     `rows` have `data` (the title), `classes`, `batch_size`, `width`, `points` (the lattice's
     losses) and `trace` with the columns `step, loss, gradient_norm`.
     """
-    with page(9, 2.9, note) as figure:
+    with page(WIDTH, 2.6, note) as figure:
         for axes, row in zip(figure.subplots(1, len(rows), squeeze=False)[0], rows, strict=True):
             trace = pd.DataFrame(row["trace"])
             points = np.asarray(row["points"])
             coarse = len(points) <= 5
             for value in points if coarse else points[points > trace["loss"].min() - 0.1]:
-                mark(axes, value, f"{value:.4f}" if coarse else "", width=0.6)
+                mark(axes, value, width=0.6)
+            if coarse:
+                axes.set_yticks(points, [f"{value:.3f}" for value in points])
             dead = trace["gradient_norm"] == 0
             alive = {"color": style.BLUE, "label": "gradient not zero"}
             axes.plot("step", "loss", "o", data=trace[~dead], markersize=2.5, **alive)
             zero = {"color": style.RED, "label": "gradient exactly 0"}
             axes.plot("step", "loss", "o", data=trace[dead], markersize=2.5, **zero)
-            size = f"n = {row['classes']}, B = {row['batch_size']}, width {row['width']:g}"
-            axes.set_title(f"{row['data']}\n{size}", fontsize=SMALL)
+            size = f"n = {row['classes']}, B = {row['batch_size']},\nwidth {row['width']:g}"
+            axes.set_title(f"{textwrap.fill(row['data'], 18)}\n{size}", fontsize=SMALL)
             axes.set(xlabel="step", xlim=(0, trace["step"].max() + 1))
             axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         figure.axes[0].set_ylabel("loss of the batch")
@@ -177,7 +192,7 @@ def gradients(gaps: pd.DataFrame, cells: Sequence[Mapping], *, note: str) -> Fig
     `gaps` has the columns `gap, once, twice` (`studies.autopsy.largest_gradient`); `cells`, a line
     each, `head`, `init`, and `trace` with the columns `step, gradient_norm`.
     """
-    with page(9, 3.1, note) as figure:
+    with page(WIDTH, 2.7, note) as figure:
         left, right = figure.subplots(1, 2)
         for name, colour, text in HEADS:
             left.plot(gaps["gap"], gaps[name].where(gaps[name] > 0), color=colour, label=text)
@@ -207,7 +222,7 @@ def signal(rows: Sequence[Mapping], *, note: str) -> Figure:
     recipes = dict.fromkeys(row["recipe"] for row in rows)
     looks = zip(itertools.cycle(RECIPES), itertools.cycle("os^D"), strict=False)
     look_of = dict(zip(recipes, looks, strict=False))
-    with page(9, 3.1, note) as figure:
+    with page(WIDTH, 2.7, note) as figure:
         for (axes,), part in _panels(figure, pd.DataFrame(rows), "model", sharey=True):
             for row in part.to_dict("records"):
                 colour, marker = look_of[row["recipe"]]

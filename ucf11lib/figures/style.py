@@ -25,11 +25,13 @@ RED, ORANGE, PINK = "#D55E00", "#E69F00", "#CC79A7"
 GREY, PALE = "#666666", "#EEEEEE"
 MODELS = {"c3d": RED, "vgg9": BLUE, "cnn_lstm": GREEN, "frame_cnn": PINK}
 SPARE = (ORANGE, SKY, "black", YELLOW)  # none of a model's own
-SMALL = 7  # points
+WIDTH = 6.5  # inches: the report's line, so that type has the same size in print
+SMALL = 7  # points: the smallest type
 NOTE_CHARACTERS = 17  # an inch
 STYLE = {  # apart from matplotlib's defaults
     "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib, so text is set alike everywhere
-    "font.size": 8, "axes.titlesize": 9, "axes.edgecolor": GREY, "axes.linewidth": 0.7,
+    "font.size": 8, "axes.titlesize": 8, "axes.labelsize": 7.5,
+    "axes.edgecolor": GREY, "axes.linewidth": 0.7,
     "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True,
     "grid.color": PALE, "legend.frameon": False, "legend.fontsize": SMALL,
     "xtick.labelsize": SMALL, "ytick.labelsize": SMALL, "figure.dpi": 110, "svg.hashsalt": "ucf11",
@@ -37,7 +39,6 @@ STYLE = {  # apart from matplotlib's defaults
 }  # fmt: skip
 TAG = re.compile(r"<[^>]*>")
 LONG_NUMBER = re.compile(r"(\.\d\d)\d+")  # a hundredth of a point is finer than a screen
-COLOURS = 96  # of a figure with video frames: more is noise, and doubles the file
 
 
 @contextlib.contextmanager
@@ -76,7 +77,10 @@ def save(figure: Figure, path: Path) -> Path:
             text = TAG.sub(lambda tag: LONG_NUMBER.sub(r"\1", tag[0]), partial.read_text())
             partial.write_text(text)
         else:
-            _pixels(figure).save(partial, optimize=True)
+            canvas = FigureCanvasAgg(figure)
+            canvas.draw()
+            pixels = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
+            pixels.save(partial, optimize=True, dpi=(figure.dpi, figure.dpi))
     return path
 
 
@@ -89,16 +93,6 @@ def saver(folder: Path | str) -> Callable[[Figure, str], Figure]:
         return figure
 
     return save_as
-
-
-def _pixels(figure: Figure) -> Image.Image:
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    image = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
-    shown = [picture.get_array() for axes in figure.axes for picture in axes.images]
-    if any(values.ndim == 2 for values in shown):  # a map's few bright pixels need their colour
-        return image.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
-    return image.quantize(COLOURS, dither=Image.Dither.NONE) if shown else image
 
 
 def legend(figure: Figure, columns: int, *more: Artist) -> None:
