@@ -37,5 +37,9 @@ def duration(seconds: float) -> str:
 
 
 def plain(text: str, most: int = 200) -> str:
-    """Return foreign text without what Markdown, HTML or YAML would read as more than text."""
-    return re.sub(r"[^\w .,:;'()+/%=-]", "_", str(text))[:most]
+    """Return foreign text with "?" for what Markdown, HTML or YAML would read as more than text.
+
+    An underscore begins emphasis in Markdown, unless it is inside a word.
+    """
+    safe = re.sub(r"[^\w .,:;'()+/%=-]", "?", str(text))[:most]
+    return re.sub(r"(?<![^\W_])_+|_+(?![^\W_])", "?", safe)

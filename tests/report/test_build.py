@@ -5,9 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from ucf11lib import paths, report
+from ucf11lib import paths, report, text
 from ucf11lib.errors import RunFailed, UserError
-from ucf11lib.report.build import README_MARKS, measured, select_runs, update_readme
+from ucf11lib.report import tables
+from ucf11lib.report.build import README_MARKS, fill, select_runs, update_readme
+from ucf11lib.report.captions import measured
+from ucf11lib.report.tables import claims
 from ucf11lib.runs import REPORTED, list_runs
 from ucf11lib.studies import STUDIES, load
 
@@ -31,31 +34,49 @@ def test_build_shows_and_numbers_everything_and_repeats_its_bytes(folder, figure
     assert [path.name for path in files] == ["report.html", "report.pdf", "models.md"]
     for path in report.build(folder, figures_dir=figures_dir, to=tmp_path / "b"):
         assert path.read_bytes() == (tmp_path / "a" / path.name).read_bytes()
-    page, text = files[0].read_text(), files[2].read_text()
-    titles = [line for line in text.splitlines() if line.startswith("## ")]
+    page, models = files[0].read_text(), files[2].read_text()
+    titles = [line for line in models.splitlines() if line.startswith("## ")]
     assert titles == ["## C3D", "## VGG9", "## CNN+LSTM"]
     for run in list_runs(folder):
         accuracy = f"{100 * run.metrics['accuracy']:.1f} %"
         low, _ = run.metrics["interval"]
         assert accuracy in page
-        assert f"| {accuracy} (95 % interval over groups {100 * low:.1f} to" in text
-        assert f"`runs/{run.path.name}`" in text
-    assert text.count("The data are drawn; no number here") == 3
-    assert "<!-- film_strips.png: python -m ucf11lib" in page
+        assert f"| {accuracy} (95 % interval over groups {100 * low:.1f} to" in models
+        assert f"`runs/{run.path.name}`" in models
+    assert models.count("The data are drawn; no number here") == 3
     assert "<<" not in page
     assert files[1].read_bytes().startswith(b"%PDF")
-    for mark, kind in (("<figcaption", "Figure"), ("<table", "Table")):
+    for kind in ("Figure", "Table"):
         numbers = [int(n) for n in re.findall(rf"<strong>{kind} (\d+)\.</strong>", page)]
         assert numbers == list(range(1, len(numbers) + 1))
-        assert len(numbers) == page.count(mark) > 10
+        assert len(numbers) > 10
+    assert page.count("<table") == page.count('<table id="tbl-')
+
+
+def test_build_links_every_figure_and_table_with_its_source(folder, figures_dir, tmp_path):
+    html, *_ = report.build(folder, figures_dir=figures_dir, to=tmp_path / "a")
+    page = re.sub(r"\s+", " ", html.read_text())
+    keys = re.findall(r'<(?:figure|table) id="((?:fig|tbl)-\w+)"', page)
+    assert len(keys) == len(set(keys)) > 30
+    for key in keys:
+        assert re.search(rf'<a href="#{key}">(Figure|Table)\s\d+</a>', page), (
+            f"{key}: not in the text"
+        )
+    sources = re.findall(r'<span class="source"[^>]*>Made by(.*?)</span>', page)
+    assert len(sources) >= len(keys) - 2  # two tables are typed
+    assert all("python -m" in one and "commit" in one for one in sources)
+    assert "[@" not in page
+    body = page[page.index("<body") : page.rindex("Appendix A")]
+    assert 6 <= body.count("<figure") <= 12
+    for link in re.findall(r'<a href="#([\w-]+)"', page):
+        assert f'id="{link}"' in page
 
 
 def test_claims_have_a_verdict_each():
-    lines = (paths.REPORT / "claims.md").read_text().splitlines()
-    verdicts = [line.split(" | ")[-1] for line in lines if line.startswith("| ")][2:]
-    known = r"\*\*(not reproduced|reproduced|cannot be decided)\*\*"
-    assert len(verdicts) >= 15
-    assert all(re.match(known, verdict) for verdict in verdicts)
+    table = claims(fill("claims.md", {"tables": tables, "text": text}))
+    assert len(table) >= 15
+    assert set(table.verdict) == {"not reproduced", "reproduced", "cannot be decided"}
+    assert table.claim.is_unique
 
 
 @pytest.mark.parametrize("kind", STRANGE, ids=range(len(STRANGE)))
@@ -147,12 +168,12 @@ def test_update_readme_replaces_the_table(folder, tmp_path, monkeypatch):
     (tmp_path / "README.md").write_text(f"# before\n{begin}\nold\n{end}\nafter\n")
     runs = select_runs(list_runs(folder))
     update_readme(runs)
-    text = (tmp_path / "README.md").read_text()
-    assert text.startswith("# before\n")
-    assert text.endswith("after\n")
-    assert "old" not in text
-    assert "| C3D |" in text
-    assert "Measured on **synthetic data, group split, recipe repaired, profile smoke**" in text
+    page = (tmp_path / "README.md").read_text()
+    assert page.startswith("# before\n")
+    assert page.endswith("after\n")
+    assert "old" not in page
+    assert "| C3D |" in page
+    assert "Measured on **synthetic data, group split, recipe repaired, profile smoke**" in page
     (tmp_path / "README.md").write_text("no marks")
     with pytest.raises(RunFailed, match="marks"):
         update_readme(runs)

@@ -9,7 +9,7 @@ def test_pipe_table_formats_each_row():
     columns = {"network": "{model}", "of all": "{share:.1%} to {share:.0%}", "holds": "{holds}"}
     assert tables.pipe_table(rows, columns).splitlines() == [
         "| network | of all | holds |",
-        "| :--- | :--- | :--- |",
+        "| :------- | :-------------- | :------ |",
         "| C3D | 50.0 % to 50 % | yes |",
         "| VGG9 | none | **no** |",
     ]

@@ -5,7 +5,6 @@ run folders bring along is shown as text, whatever markup it holds.
 """
 
 import contextlib
-import itertools
 import re
 import shutil
 import sys
@@ -21,6 +20,7 @@ import typst
 from ucf11lib import evaluation, paths, text
 from ucf11lib.errors import RunFailed, UserError
 from ucf11lib.report import cards, tables
+from ucf11lib.report.captions import Captions
 from ucf11lib.report.tables import Markdown
 from ucf11lib.runs import REPORTED, Run, list_runs, metrics_table
 from ucf11lib.studies import STUDIES, load, summary_table
@@ -61,10 +61,9 @@ def build(
     own_figures = target / "figures"
     figures_dir = figures_dir or (own_figures if own_figures.is_dir() else paths.FIGURES)
     with paths.temporary_dir(Path(tempfile.gettempdir(), "report")) as work:
-        context = _context(runs, figures_dir, work)
-        report = fill("report.md", context)
-        (work / "models.md").write_text(fill("card.md", context))
-        files = [_html(report, work), _pdf(report, work), work / "models.md"]
+        pages = [_document("report.md", runs, figures_dir, work, html) for html in (True, False)]
+        (work / "models.md").write_text(_document("card.md", runs, figures_dir, work))
+        files = [_html(pages[0], work), _pdf(pages[1], work), work / "models.md"]
         for file in files:
             with paths.atomic_file(target / file.name) as copy:
                 shutil.copyfile(file, copy)
@@ -96,48 +95,32 @@ def select_runs(candidates: Sequence[Run]) -> dict[str, Run]:
     return {model: runs[model] for model in REPORTED}
 
 
-def _context(runs: dict[str, Run], figures: Path, work: Path) -> dict:
-    """Return the values and functions that the templates use; they number tables and figures."""
-    table_numbers, figure_numbers = itertools.count(1), itertools.count(1)
+def _document(
+    template: str, runs: dict[str, Run], figures: Path, work: Path, html: bool = True
+) -> str:
+    """Return a template as Markdown, its figures copied to `work`."""
+    commit = text.plain(runs[REPORTED[0]].environment["commit"] or "unknown", 7)
+    captions = Captions(figures, work, commit)
+    return captions.resolve(fill(template, _context(runs, captions, html)))
 
-    def caption(words: str) -> Markdown:
-        return Markdown(f": **Table {next(table_numbers)}.** {words}")
 
-    def table(words: str, *rows_and_columns) -> Markdown:
-        return Markdown(f"{tables.pipe_table(*rows_and_columns)}\n\n{caption(words)}")
-
-    def figure(name: str, words: str, source: str, width: str = "100%") -> Markdown:
-        if not (figures / name).exists():
-            path = paths.display(figures / name)
-            raise UserError(f"{path}: no such figure; make it with 'make report'")
-        shutil.copyfile(figures / name, work / name)
-        inline = ".inline-svg " if name.endswith(".svg") else ""
-        image = f"![**Figure {next(figure_numbers)}.** {words}]({name}){{{inline}width={width}}}"
-        return Markdown(f"<!-- {name}: {source} -->\n\n{image}")
-
+def _context(runs: dict[str, Run], captions: Captions, html: bool) -> dict:
+    """Return the values and functions that the templates use."""
     first = runs[REPORTED[0]]
     return {
         "runs": runs,
         "first": first,
+        "html": html,
         "kind": text.plain(first.data.data_kind),
         "synthetic": first.config.data.source == "synthetic",
         "metrics": metrics_table(runs).reset_index(names="model"),
         "pairs": lambda: evaluation.pairs_table({name: run.held_out for name, run in runs.items()}),
-        "figure": figure, "caption": caption, "table": table, "measured": measured,
+        "claims": lambda: tables.claims(fill("claims.md", {"tables": tables, "text": text})),
+        "date": max(load(name).date for name in STUDIES)[-10:],
+        "figure": captions.figure, "table": captions.table, "caption": captions.caption,
         "tables": tables, "cards": cards, "text": text, "vars": vars,
         "summary": summary_table, "amplification": amplification, "bars": bars_table,
     }  # fmt: skip
-
-
-def measured(name: str) -> Markdown:
-    """Return by what, when and on what a study was measured, and whether its results are stale."""
-    results = load(name)
-    one = results.machine
-    where = one.get("description") or f"{one['processor']}, {one['cores']} cores"
-    note = f"`{results.command}`, {results.date}, {where}, commit {results.commit[:7]}"
-    if reason := stale(STUDIES[name], results):
-        note += f"; **{reason if results.measured_before else f'stale: {reason}'}**"
-    return Markdown(note)
 
 
 def fill(template: str, context: Mapping) -> str:
@@ -186,13 +169,13 @@ def _over_seeds() -> str:
 
 
 def _html(report: str, work: Path) -> Path:
-    options = ["--standalone", "--embed-resources", f"--resource-path={work}", "--mathml", "--toc"]
+    options = [f"--resource-path={work}", "--embed-resources", "--mathml", "--toc", "--toc-depth=2"]
     options += ["--number-sections", f"--css={paths.REPORT / 'report.css'}"]
     return _pandoc(report, "html5", work / "report.html", options)
 
 
 def _pdf(report: str, work: Path) -> Path:
-    options = ["--standalone", f"--include-in-header={paths.REPORT / 'report.typ'}"]
+    options = [f"--include-in-header={paths.REPORT / 'report.typ'}"]
     options += ["--variable=papersize:a4", "--variable=fontsize:10pt"]
     options += ["--variable=section-numbering:1.1"]
     source = _pandoc(report, "typst", work / "report.typ", options)
@@ -207,6 +190,8 @@ def _pdf(report: str, work: Path) -> Path:
 
 
 def _pandoc(report: str, form: str, path: Path, options: list[str]) -> Path:
+    references = f"--bibliography={paths.REPORT / 'references.bib'}"
+    options = ["--standalone", "--citeproc", references, *options]
     arguments = {"format": "markdown-smart", "outputfile": str(path), "extra_args": options}
     try:
         pypandoc.convert_text(report, form, **arguments)

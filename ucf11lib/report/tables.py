@@ -20,6 +20,9 @@ RESULTS = {
 }
 
 
+MIN_WIDTH, MAX_WIDTH = 6, 60  # of a column that wraps, in characters: pandoc shares out the line
+
+
 class Markdown(str):
     """Text of ours, in which Markdown is meant; any other text is shown as plain text."""
 
@@ -45,7 +48,7 @@ def pipe_table(rows: pd.DataFrame, columns: Mapping[str, str] | None = None) -> 
     """
     columns = columns or {name: f"{{{name}}}" for name in rows}
     cells = _Cells()
-    lines = [list(columns), [":---"] * len(columns)]
+    lines = [list(columns)]
     for row in rows.to_dict("records"):
         line = []
         for template in columns.values():
@@ -53,7 +56,16 @@ def pipe_table(rows: pd.DataFrame, columns: Mapping[str, str] | None = None) -> 
             missing = any(pd.isna(row[name]) for name in names)
             line.append("none" if missing else cells.format(template, **row))
         lines.append(line)
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    lines.insert(1, [":" + "-" * min(max(width, MIN_WIDTH), MAX_WIDTH) for width in widths])
     return Markdown("\n".join("| " + " | ".join(line) + " |" for line in lines))
+
+
+def claims(markdown: str) -> pd.DataFrame:
+    """Return the pipe table of `claims.md` with its numbers filled in, a claim a row."""
+    lines = [line for line in markdown.splitlines() if line.startswith("|")]
+    titles, _, *rows = ([cell.strip() for cell in line.split("|")[1:-1]] for line in lines)
+    return pd.DataFrame(rows, columns=titles)
 
 
 def study_rows(name: str, **equal: object) -> pd.DataFrame:

@@ -1,0 +1,106 @@
+"""Figures and tables of the report: numbers in order of appearance, links to them, their source."""
+
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+from PIL import Image
+
+from ucf11lib import paths
+from ucf11lib.errors import RunFailed, UserError
+from ucf11lib.report import tables
+from ucf11lib.report.tables import Markdown
+from ucf11lib.studies import STUDIES, load
+from ucf11lib.studies.results import stale
+
+LINE = 6.5  # inches: the width of the report's text, and of its widest figure
+WORDS = {"fig": "Figure", "tbl": "Table"}
+REFERENCE = re.compile(r"@(fig|tbl)-([a-z0-9_]+)@")
+
+
+class Captions:
+    """Numbers figures and tables of one document; `resolve` then fills in the links to them."""
+
+    def __init__(self, figures: Path, work: Path, commit: str):
+        """Take figures from a folder and copy those that are shown to `work`."""
+        self.figures = figures
+        self.work = work
+        self.commit = commit
+        self.numbers: dict[str, int] = {}
+
+    def figure(self, name: str, words: str, source: str, key: str = "") -> Markdown:
+        """Return a figure with number, caption and source; its key is `key` or the file's stem."""
+        file = self.figures / name
+        if not file.exists():
+            raise UserError(f"{paths.display(file)}: no such figure; make it with 'make report'")
+        shutil.copyfile(file, self.work / name)
+        kind = ".inline-svg " if file.suffix == ".svg" else ""
+        caption = self._caption("fig", key or file.stem, words, source)
+        width = f"width={100 * min(1, _inches(file) / LINE):.0f}%"
+        return Markdown(f"![{caption}]({name}){{#fig-{key or file.stem} {kind}{width}}}")
+
+    def table(
+        self, key: str, words: str, source: str,
+        rows: pd.DataFrame, columns: Mapping[str, str] | None = None,
+    ) -> Markdown:  # fmt: skip
+        """Return rows as a table with number, caption and source."""
+        return Markdown(f"{tables.pipe_table(rows, columns)}\n\n{self.caption(key, words, source)}")
+
+    def caption(self, key: str, words: str, source: str | None = None) -> Markdown:
+        """Return the caption of a table that stands above it in the template."""
+        return Markdown(f": {self._caption('tbl', key, words, source)} {{#tbl-{key}}}")
+
+    def _caption(self, kind: str, key: str, words: str, source: str | None) -> str:
+        name = f"{kind}-{key}"
+        if name in self.numbers:
+            raise RunFailed(f"report: {name} has two captions")
+        self.numbers[name] = 1 + sum(one.startswith(kind) for one in self.numbers)
+        caption = f"**{WORDS[kind]} {self.numbers[name]}.** {words}"
+        if source is None:
+            return caption
+        return (
+            f'{caption} [Made by {_source(source, self.commit)}.]{{.source typst:text:size="7pt"}}'
+        )
+
+    def resolve(self, text: str) -> str:
+        """Return the text with "@fig-leak@" and "@tbl-leak@" as links; raise if one is unknown."""
+
+        def link(match: re.Match) -> str:
+            kind, key = match.groups()
+            if f"{kind}-{key}" not in self.numbers:
+                raise RunFailed(f"report: no figure or table has the key {kind}-{key}")
+            return f"[{WORDS[kind]} {self.numbers[f'{kind}-{key}']}](#{kind}-{key})"
+
+        return REFERENCE.sub(link, text)
+
+
+def _source(name: str, commit: str) -> Markdown:
+    """Return the command, file and commit of a study's results or of a notebook's runs."""
+    if name in STUDIES:
+        return measured(name)
+    command = f"python -m ucf11lib reproduce --only {name}"
+    return Markdown(f"`{command}` ([model cards](models.md), commit {commit})")
+
+
+def measured(name: str) -> Markdown:
+    """Return by what, when and on what a study was measured, and whether its results are stale."""
+    results = load(name)
+    one = results.machine
+    where = one.get("description") or f"{one['processor']}, {one['cores']} cores"
+    file = f"[results](results/{name}.json)"
+    note = f"`{results.command}`, {results.date}, {where}, commit {results.commit[:7]}, {file}"
+    if reason := stale(STUDIES[name], results):
+        note += f"; **{reason if results.measured_before else f'stale: {reason}'}**"
+    return Markdown(note)
+
+
+def _inches(file: Path) -> float:
+    """Return the width of a figure that `figures.save` wrote; of any other, a whole line."""
+    if file.suffix == ".svg":
+        points = re.search(r'<svg [^>]*width="([\d.]+)pt"', file.read_text()[:2000])
+        return float(points[1]) / 72 if points else LINE
+    with Image.open(file) as image:
+        dpi = image.info.get("dpi", (0,))[0]
+        return image.width / float(dpi) if dpi else LINE
