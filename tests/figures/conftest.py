@@ -39,7 +39,6 @@ HEAT = np.zeros((3, 30, 16, 16), np.float32)
 HEAT[:, -1, :8, :8] = 1  # one corner of the last frame
 ENERGIES = np.tile(np.arange(1, 31) / 465, (3, 1))
 CALIBRATION = {"c3d": calibration([0.9, 0.91, 0.3]), "vgg9": calibration([0.6, 1.0])}
-SIZES = {"accuracy": [0.9, 0.5], "seconds": [100.0, 1500.0], "seconds_to_75": [40.0, np.nan]}
 CONDITIONS = {"c3d": conditions([0.9, 0.5, 0.1], [3, 3, 1])}
 CONDITIONS["cnn_lstm"] = conditions([0.8, 0.3, 0.2], 3)
 TRACE = {"step": [1, 2, 3], "loss": [2.4, 2.043, 2.543], "gradient_norm": [0.3, 0.0, 0.0]}
@@ -60,12 +59,10 @@ STUDY = pd.DataFrame(
 )
 STUDY["accuracy"] = STUDY["model"].map({"c3d": 0.1, "vgg9": 0.3, "resnet": 0.5})
 STUDY["accuracy"] += 0.2 * (STUDY["change"] == "He") + 0.1 * STUDY["seed"] * (STUDY["epoch"] - 1)
+COUNTS = [[3, 1, 0], [0, 0, 0], [0, 0, 2]]
 INPUTS = {
-    "comparison": {
-        "table": pd.DataFrame(SIZES | {"parameters": [412_000, 78_000_000]}, ["c3d", "vgg9"])
-    },
     "conditions": {"tables": CONDITIONS, "chance": 1 / 3},
-    "confusion": {"counts": [[3, 1, 0], [0, 0, 0], [0, 0, 2]], "classes": CLASSES},
+    "confusion": {"counts": dict.fromkeys(("c3d", "vgg9"), COUNTS), "classes": CLASSES},
     "examples": {"frames": FRAMES, "titles": CLASSES, "right": [True, False, True]},
     "film_strips": {"frames": FRAMES, "titles": CLASSES},
     "gradients": {
@@ -74,10 +71,6 @@ INPUTS = {
     },
     "history": {"runs": {"c3d": history(), "cnn_lstm": history(5)}, "chance_loss": np.log(11)},
     "lattice": {"rows": LATTICE},
-    "per_class": {
-        "accuracies": {"c3d": [1, 0.5, np.nan], "vgg9": [0, 0.2, 0.3], "resnet": [0.1, 0.1, 0.1]},
-        "classes": CLASSES,
-    },
     "reliability": {
         "tables": CALIBRATION,
         "eces": {name: expected_calibration_error(table) for name, table in CALIBRATION.items()},

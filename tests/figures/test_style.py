@@ -52,7 +52,7 @@ def test_save_in_another_process_writes_the_same_bytes(inputs, tmp_path):
 
 
 def test_save_leaves_one_complete_file_or_none(inputs, tmp_path):
-    figure = inputs.draw("comparison")
+    figure = inputs.draw("history")
     assert style.save(figure, tmp_path / "new" / "a.png") == tmp_path / "new" / "a.png"
     with pytest.raises(ValueError, match=r"\.svg or \.png"):
         style.save(figure, tmp_path / "a.pdf")

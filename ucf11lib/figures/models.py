@@ -1,6 +1,5 @@
 """How good trained models are: over epochs, by class, by condition, by confidence, side by side."""
 
-import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -8,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator
 
 from ucf11lib.figures.style import (
     GREY,
@@ -23,6 +22,7 @@ from ucf11lib.figures.style import (
 )
 from ucf11lib.text import display_name, percent
 
+CELL = 0.148  # inches: two digits of the smallest type
 MAX_LINEAR_LOSS = 10  # a run that blew up would press all others flat
 
 
@@ -60,50 +60,26 @@ def history(runs: Mapping[str, pd.DataFrame], *, chance_loss: float, note: str) 
     return figure
 
 
-def confusion(counts: np.ndarray, classes: Sequence[str], *, note: str, title: str = "") -> Figure:
-    """Confusion matrix: colour is the share of the true class's sequences, text number and share.
+def confusion(counts: Mapping[str, np.ndarray], classes: Sequence[str], *, note: str) -> Figure:
+    """Confusion matrices side by side: colour is the share of the true class, text the number.
 
-    `counts` is int (classes, classes), rows are true classes; a row without sequences stays grey.
-    `classes` are display names in label order.
+    `counts` has for each name int (classes, classes), rows are true classes; a row without
+    sequences stays grey. `classes` are display names in label order.
     """
-    table = pd.DataFrame(np.asarray(counts))
-    totals = table.sum(axis=1)
-    shares = table.div(totals, axis=0).to_numpy()
-    pairs = zip(table.to_numpy().flat, shares.flat, strict=True)
-    texts = [f"{count}\n{percent(share)}" if count else "" for count, share in pairs]
-    rows = [f"{name} ({total})" for name, total in zip(classes, totals, strict=True)]
-    side = 0.52 * len(classes)
-    with page(side + 3, side + 1.7, note) as figure:
-        axes = figure.subplots()
-        heat(axes, shares, texts, square=True, cbar_kws={"shrink": 0.6})
-        bar = axes.collections[0].colorbar.ax
-        bar.set_ylabel("share of the true class")
-        percent_axis(bar.yaxis)
-        axes.set_xticks(axes.get_xticks(), classes, rotation=40, ha="right", rotation_mode="anchor")
-        axes.set_yticks(axes.get_yticks(), rows, rotation=0)
-        axes.set(title=title, xlabel="predicted", ylabel="true (sequences)")
-    return figure
-
-
-def per_class(
-    accuracies: Mapping[str, Sequence[float]], classes: Sequence[str], *, note: str
-) -> Figure:
-    """Accuracy of each class, a class a row in label order from top to bottom, a bar a model.
-
-    `accuracies` has for each name one accuracy a class, 0..1; NaN where validation has none of it.
-    """
-    height = 0.8 / len(accuracies)
-    with page(WIDTH, 1 + len(classes) * (0.12 + 0.15 * len(accuracies)), note) as figure:
-        axes = figure.subplots()
-        rows = _label_rows(axes, classes, len(accuracies), height)
-        for (name, colour), y in zip(colours(accuracies).items(), rows, strict=True):
-            values = np.asarray(accuracies[name], float)
-            look = {"color": colour, "label": display_name(name)}
-            bars = axes.barh(y, np.nan_to_num(values), height * 0.9, **look)
-            texts = ["not in validation" if np.isnan(v) else percent(v) for v in values]
-            axes.bar_label(bars, texts, padding=2, fontsize=SMALL, color=GREY)
-        axes.set(xlim=(0, 1.08), xlabel="accuracy")
-        legend(figure, 6)
+    side = CELL * len(classes)
+    with page(side * len(counts) + 1.6, side + 1.7, note) as figure:
+        panels = figure.subplots(1, len(counts), sharey=True, squeeze=False)[0]
+        for axes, (name, matrix) in zip(panels, counts.items(), strict=True):
+            table = pd.DataFrame(np.asarray(matrix))
+            totals = table.sum(axis=1)
+            shares = table.div(totals, axis=0).to_numpy()
+            texts = [str(count) if count else "" for count in table.to_numpy().flat]
+            heat(axes, shares, texts, square=True, cbar=False)
+            axes.set_xticks(axes.get_xticks(), classes, rotation=90)
+            axes.set(title=display_name(name), xlabel="predicted")
+        rows = [f"{name} ({total})" for name, total in zip(classes, totals, strict=True)]
+        panels[0].set_yticks(panels[0].get_yticks(), rows, rotation=0)
+        panels[0].set_ylabel("true (sequences)")
     return figure
 
 
@@ -177,42 +153,4 @@ def reliability(
         for axes in (above, below):
             axes.grid()
         legend(figure, 3)
-    return figure
-
-
-def comparison(table: pd.DataFrame, *, note: str) -> Figure:
-    """Accuracy, training time and size of each model.
-
-    `table` has a row a model, named by the index; columns `accuracy` (0..1), `seconds`,
-    `seconds_to_75` (NaN if never), `parameters`.
-    """
-    y = range(len(table))
-    sizes = table["parameters"]
-    to_75 = ["never 75 %" if math.isnan(t) else f"75 % at {t:,.0f}" for t in table["seconds_to_75"]]
-    texts = {
-        "accuracy": [percent(share, 1) for share in table["accuracy"]],
-        "seconds": [f"{t:,.0f}\n{when}" for t, when in zip(table["seconds"], to_75, strict=True)],
-        "parameters": [f"{n / 1e6:.1f} M" if n >= 1e6 else f"{n / 1e3:.0f} k" for n in sizes],
-    }
-    with page(WIDTH, 1.1 + 0.42 * len(table), note) as figure:
-        panels = figure.subplots(1, 3, sharey=True)
-        for axes, (column, labels) in zip(panels, texts.items(), strict=True):
-            bars = axes.barh(y, table[column], 0.62, color=colours(table.index).values())
-            axes.bar_label(bars, labels, padding=3, fontsize=SMALL)
-            axes.tick_params(axis="y", length=0)
-        accuracy, seconds, parameters = panels
-        names = list(map(display_name, table.index))
-        accuracy.set(ylim=(len(table) - 0.5, -0.5), yticks=y, yticklabels=names)
-        accuracy.set(title="validation accuracy", xlim=(0, 1.25), xticks=[0, 0.25, 0.5, 0.75, 1])
-        accuracy.axvline(0.75, color=GREY, linestyle=":", linewidth=1)
-        percent_axis(accuracy.xaxis)
-        diamond = {"marker": "D", "markersize": 4.5, "color": "black", "markeredgecolor": "white"}
-        seconds.plot(table["seconds_to_75"], y, linestyle="", **diamond)
-        seconds.set(
-            title="training time, s (mark: at 75 %)", xlim=(0, 1.6 * table["seconds"].max())
-        )
-        seconds.xaxis.set_major_locator(MaxNLocator(5))
-        lowest = 10 ** math.floor(math.log10(sizes.min()) - 0.3)
-        parameters.set(title="parameters", xscale="log", xlim=(lowest, 8 * sizes.max()))
-        parameters.xaxis.set_minor_locator(NullLocator())
     return figure
