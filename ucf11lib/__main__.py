@@ -41,9 +41,10 @@ def _measured_run(path: str):
 @command("reproduce --profile smoke --only 01_c3d", *opts.REPRODUCE)
 def reproduce(args: argparse.Namespace) -> None:
     """Run the notebooks in order; rebuild figures and report; resumes."""
-    from ucf11lib import report
+    from ucf11lib import models, report
 
-    report.reproduce(**_given(args, "profile", "source", "data", "split", "only"))
+    options = _given(args, "profile", "source", "data", "split", "only")
+    report.reproduce(**options, load=models.load)
 
 
 @command("prepare --source videos --data my_videos --store my_store", *opts.DATA, *opts.PREPARING)
@@ -156,6 +157,16 @@ def predict(args: argparse.Namespace) -> None:
     run = _measured_run(args.run)
     result = evaluation.predict_video(args.video, run, models.load(run))
     print(json.dumps(result.as_dict()) if args.json else result.formatted())
+
+
+@command("explore --run my_run --run another_run", *opts.EXPLORE)
+def explore(args: argparse.Namespace) -> None:
+    """Write a page that plays every held-out sequence, with the answers of some runs."""
+    from ucf11lib import models, paths, report
+
+    runs = [_measured_run(path) for path in args.run]
+    page = report.explore(runs, models.load, Path(args.out) if args.out else None)
+    print(f"explorer: {paths.display(page)}")
 
 
 @command("runs --json", opts.RUNS, opts.JSON)
