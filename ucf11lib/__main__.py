@@ -187,6 +187,15 @@ def report(args: argparse.Namespace) -> None:
     print(*map(paths.display, report.build(args.runs, to=out)), sep="\n")
 
 
+@command("site --out site", *opts.SITE)
+def site(args: argparse.Namespace) -> None:
+    """Build pages to publish: report, notebooks, explorer, model cards and library."""
+    from ucf11lib import paths, report
+
+    page = report.build_site(*(Path(one) if one else None for one in (args.report, args.out)))
+    print(f"site: {paths.display(page)}")
+
+
 @command("bench --models cnn_lstm --profile quick --json", *opts.BENCH)
 def bench(args: argparse.Namespace) -> None:
     """Time the training step against the machine's own matrix product."""

@@ -133,6 +133,10 @@ EXPLORE = (
     option("--run DIR", "a finished run; again for others", [], action="append", required=True),
     option("--out FILE", "the page; explorer.html in the first run's folder by default"),
 )
+SITE = (
+    option("--report DIR", "a report's folder; report/ by default"),
+    option("--out DIR", "the site's folder; site/ by default"),
+)
 REPORT = (
     RUNS,
     option("--out DIR", "the report's folder; report/ by default, with the README's table"),

@@ -25,7 +25,7 @@ def no_network(run):
 def test_explore_does_not_replace_what_is_no_explorer(run):
     page = run.path / "explorer.html"
     page.write_text("mine")
-    with pytest.raises(UserError, match=r"explorer.html: exists, and is no explorer .* --out FILE"):
+    with pytest.raises(UserError, match=r"explorer.html: exists, and is no page .* --out"):
         explore([run], no_network)
     assert page.read_text() == "mine"
 
@@ -50,5 +50,5 @@ def test_explore_runs_of_two_stores_are_refused(run, trained):
     config = json.loads((run.path / "config.json").read_text())
     config["store_sha256"] = {"frames": "f" * 64}
     (run.path / "config.json").write_text(json.dumps(config))
-    with pytest.raises(UserError, match=r"was trained on another store than .*; explore runs of on"):
+    with pytest.raises(UserError, match=r"was trained on another store than .*; explore runs"):
         explore([trained, Run.open(run.path)], no_network)

@@ -13,10 +13,11 @@ WITHOUT_SEI = "filter_units=remove_types=6"
 
 
 def encode(frames: np.ndarray, fps: float = 15) -> bytes:
-    """Return uint8 (T, H, W, 3), RGB, with even H and W, as an H.264 mp4; same frames, same bytes.
+    """Return uint8 (T, H, W, 3), RGB, as an H.264 mp4; same frames, same bytes.
 
-    30 synthetic frames of 64x64 are some 4 KiB.
+    30 synthetic frames of 64x64 are some 4 KiB. An odd H or W is made even with the last pixels.
     """
+    frames = np.pad(frames, [(0, 0), *((0, n % 2) for n in frames.shape[1:3]), (0, 0)], "edge")
     file = io.BytesIO()
     with av.open(file, "w", format="mp4", options={"fflags": "+bitexact"}) as video:
         stream = video.add_stream("libx264", rate=round(fps), options=OPTIONS)

@@ -3,5 +3,6 @@
 from ucf11lib.report.build import build
 from ucf11lib.report.explorer import explore
 from ucf11lib.report.reproduce import reproduce
+from ucf11lib.report.site import build_site
 
-__all__ = ["build", "explore", "reproduce"]
+__all__ = ["build", "build_site", "explore", "reproduce"]

@@ -44,7 +44,7 @@ def explore(runs: Sequence[Run], load: Load, path: Path | None = None) -> Path:
     run, or a path where something stands that is no explorer.
     """
     path = path or runs[0].path / "explorer.html"
-    _check_own(path)
+    check_own(path, MARK)
     text = json.dumps(_contents(runs, load), separators=(",", ":"), allow_nan=False)
     parts = {"data": text.replace("<", "\\u003c")}  # no string of it ends the script element
     page = re.sub(r"{{([\w.]+)}}", lambda name: parts.get(name[1]) or _template(name[1]),
@@ -58,12 +58,13 @@ def _template(name: str) -> str:
     return (TEMPLATES / name).read_text(encoding="utf-8")
 
 
-def _check_own(path: Path) -> None:
+def check_own(path: Path, mark: str) -> None:
+    """Raise a `UserError` if a file is at `path` that does not begin with our mark."""
     if path.exists():
         with path.open("rb") as file:
-            if MARK.encode() not in file.read(200):
-                problem = "exists, and is no explorer that may be replaced"
-                raise UserError(f"{path}: {problem}; say with --out FILE where it goes")
+            if mark.encode() not in file.read(200):
+                problem = "exists, and is no page that may be replaced"
+                raise UserError(f"{path}: {problem}; say with --out where it goes")
 
 
 def _contents(runs: Sequence[Run], load: Load) -> dict:
@@ -123,6 +124,5 @@ def _answers(
 
 
 def _video(frames: np.ndarray) -> str:
-    """Return uint8 (T, H, W, 3) as an mp4 in base64; H.264 has no odd sizes, so they lose a row."""
-    height, width = (size // 2 * 2 for size in frames.shape[1:3])
-    return base64.b64encode(encode(np.ascontiguousarray(frames[:, :height, :width]))).decode()
+    """Return uint8 (T, H, W, 3) as an mp4 in base64."""
+    return base64.b64encode(encode(frames)).decode()
