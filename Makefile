@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help report studies test check lint clean
+.PHONY: help report site studies test check lint clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -23,6 +23,9 @@ $(VENV)/.installed: requirements.txt requirements-dev.txt pyproject.toml | $(BIN
 report: $(VENV)/.installed ## train the three models, regenerate figures/ and report/ (6 minutes on 2 cores with bfloat16)
 	$(BIN)/python -m ucf11lib reproduce
 
+site: $(VENV)/.installed ## pages to publish, in site/: the report and all that belongs to it
+	$(BIN)/python -m ucf11lib site
+
 studies: $(VENV)/.installed ## the studies of report/results/; resumes (some need videos, see study --help)
 	$(BIN)/python -m ucf11lib study --all
 
@@ -38,5 +41,5 @@ lint: $(VENV)/.installed ## ruff over .py and .ipynb, the levels of imports
 	$(BIN)/lint-imports --no-cache
 
 clean: ## remove what is made on demand: environment, data, runs
-	rm -rf $(VENV) data runs report/notebooks *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) data runs site report/notebooks report/explorer.html *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

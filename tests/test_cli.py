@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from ucf11lib import __main__ as command_line
+from ucf11lib.options import COMMANDS
 
 TRAIN = ["train", "c3d", "--profile", "smoke"]
 
@@ -56,6 +57,8 @@ def assert_refused(done, *words, code=2):
         (["evaluate", "--run", "nowhere"], ["nowhere: not a run folder"]),
         (["predict", "nowhere.mp4", "--run", "nowhere"], ["nowhere: not a run folder"]),
         (["report", "--runs", "nowhere"], ["make report"]),
+        (["explore", "--run", "nowhere"], ["nowhere: not a run folder"]),
+        (["site", "--report", "nowhere"], ["nowhere/report.html", "make report"]),
         (["reproduce", "--only", "99_none"], ["unknown notebook 99_none", "00_data"]),
         (["bench", "--models", "resnet"], ["unknown model 'resnet'"]),
         (["dance"], ["invalid choice: 'dance'"]),
@@ -77,7 +80,7 @@ def test_main_help_loads_no_tensorflow(cli):
 def test_main_help_of_each_command_has_an_example(main):
     lines = main("--help").stdout.splitlines()
     names = [line.split()[0] for line in lines if line.startswith("    ") and line[4] != " "]
-    assert len(names) == 11
+    assert len(names) == len(COMMANDS)
     for name in names:
         text = " ".join(main(name, "--help").stdout.split())
         assert f"example: python -m ucf11lib {name}" in text

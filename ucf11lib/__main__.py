@@ -41,9 +41,10 @@ def _measured_run(path: str):
 @command("reproduce --profile smoke --only 01_c3d", *opts.REPRODUCE)
 def reproduce(args: argparse.Namespace) -> None:
     """Run the notebooks in order; rebuild figures and report; resumes."""
-    from ucf11lib import report
+    from ucf11lib import models, report
 
-    report.reproduce(**_given(args, "profile", "source", "data", "split", "only"))
+    options = _given(args, "profile", "source", "data", "split", "only")
+    report.reproduce(**options, load=models.load)
 
 
 @command("prepare --source videos --data my_videos --store my_store", *opts.DATA, *opts.PREPARING)
@@ -158,6 +159,16 @@ def predict(args: argparse.Namespace) -> None:
     print(json.dumps(result.as_dict()) if args.json else result.formatted())
 
 
+@command("explore --run my_run --run another_run", *opts.EXPLORE)
+def explore(args: argparse.Namespace) -> None:
+    """Write a page that plays every held-out sequence, with the answers of some runs."""
+    from ucf11lib import models, paths, report
+
+    runs = [_measured_run(path) for path in args.run]
+    page = report.explore(runs, models.load, Path(args.out) if args.out else None)
+    print(f"explorer: {paths.display(page)}")
+
+
 @command("runs --json", opts.RUNS, opts.JSON)
 def runs(args: argparse.Namespace) -> None:
     """List runs, finished or not: status, epoch, accuracy, age."""
@@ -174,6 +185,15 @@ def report(args: argparse.Namespace) -> None:
 
     out = Path(args.out) if args.out else None
     print(*map(paths.display, report.build(args.runs, to=out)), sep="\n")
+
+
+@command("site --out site", *opts.SITE)
+def site(args: argparse.Namespace) -> None:
+    """Build pages to publish: report, notebooks, explorer, model cards and library."""
+    from ucf11lib import paths, report
+
+    page = report.build_site(*(Path(one) if one else None for one in (args.report, args.out)))
+    print(f"site: {paths.display(page)}")
 
 
 @command("bench --models cnn_lstm --profile quick --json", *opts.BENCH)

@@ -129,6 +129,14 @@ RUN = (option("--run DIR", "a finished run folder", required=True), JSON)
 RUNS = option("--runs DIR", "the folder of run folders; runs/ by default")
 EVALUATE = (*RUN, option("--store DIR", "another store, all of it"))
 PREDICT = (option("video", "any video file that FFmpeg decodes"), *RUN)
+EXPLORE = (
+    option("--run DIR", "a finished run; again for others", [], action="append", required=True),
+    option("--out FILE", "the page; explorer.html in the first run's folder by default"),
+)
+SITE = (
+    option("--report DIR", "a report's folder; report/ by default"),
+    option("--out DIR", "the site's folder; site/ by default"),
+)
 REPORT = (
     RUNS,
     option("--out DIR", "the report's folder; report/ by default, with the README's table"),

@@ -68,6 +68,16 @@ def test_reproduce_runs_all_in_order_and_moves_the_results(notebooks, capsys):
     assert "report: " not in capsys.readouterr().out
 
 
+def test_reproduce_with_networks_leaves_an_explorer(notebooks, monkeypatch):
+    def explore(runs, load, path):
+        path.parent.mkdir()
+        path.write_text(load)
+
+    monkeypatch.setattr(job, "explore", explore)
+    reproduce(profile="smoke", load="networks")
+    assert contents()["report-smoke-synthetic-group/explorer.html"] == "networks"
+
+
 @pytest.mark.parametrize("error", [RunFailed("broken"), KeyboardInterrupt(), "no report"])
 def test_reproduce_that_ends_early_changes_nothing(notebooks, monkeypatch, error):
     reproduce(profile="smoke")

@@ -9,7 +9,7 @@ import nbformat
 import numpy as np
 import pytest
 
-from ucf11lib import paths, training
+from ucf11lib import models, paths, training
 from ucf11lib.errors import RunFailed
 from ucf11lib.report.notebooks import select_notebooks
 from ucf11lib.report.reproduce import reproduce
@@ -89,7 +89,7 @@ def test_reproduce_killed_resumes_and_builds_the_report():
     name = RunConfig.of(model="c3d", profile="smoke").name
     finished = paths.runs_dir() / name / "model.keras"
     before = finished.stat().st_mtime_ns
-    reproduce(profile="smoke")
+    reproduce(profile="smoke", load=models.load)
     assert finished.stat().st_mtime_ns == before
     config = RunConfig.of(model="cnn_lstm", profile="smoke")
     undisturbed = training.train(config, paths.runs_dir() / "undisturbed", log=lambda line: None)
@@ -101,6 +101,7 @@ def test_reproduce_killed_resumes_and_builds_the_report():
     assert drawn == {path.name for path in paths.FIGURES.iterdir()}
     assert (folder / "report.pdf").read_bytes().startswith(b"%PDF")
     assert "synthetic data" in (folder / "report.html").read_text()
+    assert "synthetic data" in (folder / "explorer.html").read_text()
     executed = {path.stem for path in (folder / "notebooks").iterdir()}
     assert executed == {path.stem for path in select_notebooks()}
     trained = {RunConfig.of(model=model, profile="smoke").name for model in REPORTED}

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
@@ -112,6 +113,14 @@ def saliency(
         figure.suptitle(title, fontsize=SMALL, color=GREY)
         figure.get_layout_engine().set(h_pad=0.02, hspace=0)
     return figure
+
+
+def overlaid(frames: np.ndarray, maps: np.ndarray) -> np.ndarray:
+    """Return uint8 (..., H, W, 3) in grey, maps, (..., H, W), 0..1, over it as in `saliency`."""
+    opacity = MAX_OPACITY * maps[..., None]
+    heat = 255 * matplotlib.colormaps[HEAT](maps)[..., :3]
+    grey = (frames @ LUMA)[..., None]
+    return np.rint(opacity * heat + (1 - opacity) * grey).astype(np.uint8)
 
 
 def _energy_bars(

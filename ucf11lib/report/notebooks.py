@@ -13,6 +13,11 @@ from traitlets.config import Config
 from ucf11lib import paths
 from ucf11lib.errors import RunFailed, UserError
 
+# JupyterLab's page without the scripts that it loads from the network; formulae stay as written.
+LOADED = ("html_head_js", "html_head_js_mathjax", "html_head_js_mermaidjs", "jupyter_widgets")
+OFFLINE = "{% extends 'index.html.j2' %}"
+OFFLINE += "".join(f"{{% block {name} %}}{{% endblock %}}" for name in LOADED)
+
 
 def select_notebooks(only: Sequence[str] = ()) -> list[Path]:
     """Return the notebooks in order, or those named in `only`, with or without suffix.
@@ -67,6 +72,11 @@ def run_notebook(path: Path, folder: Path, parameters: dict[str, str]) -> None:
         killed = f"{path.name}: its kernel was killed or did not start, most often for memory"
         remedy = "try --profile smoke, or raise the limits of 'ulimit -a'"
         raise RunFailed(f"{killed}; {remedy}") from None
-    body, _ = HTMLExporter(embed_images=True).from_filename(str(executed))
-    (folder / "notebooks").mkdir(exist_ok=True)
-    (folder / "notebooks" / f"{path.stem}.html").write_text(body)
+    write_page(executed, folder / "notebooks" / f"{path.stem}.html")
+
+
+def write_page(executed: Path, page: Path) -> None:
+    """Write an executed notebook as HTML that loads nothing."""
+    body, _ = HTMLExporter(embed_images=True, raw_template=OFFLINE).from_filename(str(executed))
+    page.parent.mkdir(exist_ok=True)
+    page.write_text(body)

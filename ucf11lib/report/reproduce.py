@@ -12,6 +12,7 @@ from pathlib import Path
 from ucf11lib import paths
 from ucf11lib.errors import RunFailed
 from ucf11lib.report.build import build
+from ucf11lib.report.explorer import Load, explore
 from ucf11lib.report.notebooks import check_parameters, run_notebook, select_notebooks
 from ucf11lib.runs import REPORTED, RunConfig
 from ucf11lib.studies import finished_run
@@ -33,13 +34,14 @@ def targets(parameters: dict[str, str]) -> tuple[Path, Path, Path | None]:
 
 def reproduce(
     profile: str = "quick", source: str = "synthetic", data: str = "", split: str = "group",
-    only: Sequence[str] = (),
+    only: Sequence[str] = (), load: Load | None = None,
 ) -> Path:  # fmt: skip
     """Run the notebooks, and rebuild figures and report; return the executed notebooks' folder.
 
     The default parameters, which every notebook gets, rebuild `figures/` and `report/` of the
     checkout. Any others fill `runs/report-...`, since their figures may show people and their
-    numbers are of other data. With notebooks named in `only`, the report is not rebuilt.
+    numbers are of other data. With notebooks named in `only`, the report is not rebuilt. With
+    `load`, which opens a run's network, the explorer of the three runs is beside the report.
 
     Raises:
         UserError: an unknown notebook, profile, source or split, or data that cannot be used.
@@ -60,8 +62,12 @@ def reproduce(
             _run(f"[{number}/{len(notebooks)}] {path.stem}", path, work, parameters)
         if not only:  # built first, so that one that cannot be built changes nothing
             trained = {one: finished_run(RunConfig.of(model=one, **parameters)) for one in REPORTED}
+            if load:
+                explore([*trained.values()], load, work / "pages" / "explorer.html")
             for path in build(to=report, figures_dir=work / "figures", runs=trained):
                 print(f"report: {paths.display(path)}")
+            if load:
+                _move_files(work / "pages", report or paths.REPORT)
         _move_files(work / "figures", figures)
         _move_files(work / "notebooks", executed)
     print(f"executed notebooks: {paths.display(executed)}")

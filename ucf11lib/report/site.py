@@ -1,0 +1,122 @@
+"""The site: report, executed notebooks, explorer, model cards and the library's pages, linked.
+
+Its pages work from a folder: no server, no network. A link that leads nowhere fails the build.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import unquote
+
+import pypandoc
+
+from ucf11lib import paths
+from ucf11lib.errors import RunFailed, UserError
+from ucf11lib.report.explorer import TEMPLATES, check_own
+
+MARK = "<!-- written by python -m ucf11lib site -->"
+FILES = ("report.html", "report.pdf", "explorer.html", "models.md")  # of a report's folder
+PICTURES = ("comparison.svg", "film_strips.png")
+BAR = {
+    "Start": "index.html",
+    "Report": "report.html",
+    "Notebooks": "index.html#notebooks",
+    "Explorer": "explorer.html",
+    "Model cards": "models.html",
+    "Library": "api/ucf11lib.html",
+}
+LINK = re.compile(r'(<(?:a|img|link|script|video|source)\b[^>]*?\s(?:href|src)=")([^"#]+)')
+TITLE = re.compile(r"<h1[^>]*>(.*?)<(?:/h1|a )", re.DOTALL)
+
+
+def build_site(source: Path | None = None, out: Path | None = None) -> Path:
+    """Build the site; return its first page. Files of its names are replaced, others are left.
+
+    Args:
+        source: the folder of a report, its explorer and executed notebooks; `report/` by default.
+        out: the site's folder; `site/` by default.
+
+    Raises:
+        UserError: a page is missing, or `out` has an index.html of another origin.
+        RunFailed: pdoc failed, or a page links to what the site does not have.
+    """
+    source, out = source or paths.REPORT, out or paths.ROOT / "site"
+    check_own(out / "index.html", MARK)
+    notebooks = sorted((source / "notebooks").glob("*.html"))
+    figures = source / "figures" if (source / "figures").is_dir() else paths.FIGURES
+    needed = [*(source / name for name in FILES), *(figures / name for name in PICTURES)]
+    missing = [file for file in needed if not file.is_file()]
+    if missing or not notebooks:
+        name = paths.display([*missing, source / "notebooks"][0])
+        raise UserError(f"{name}: no such page; make it with 'make report'")
+    with paths.temporary_dir(out) as work:
+        (work / "notebooks").mkdir()
+        for file in needed:
+            shutil.copy(file, work)
+        for file in notebooks:
+            shutil.copy(file, work / "notebooks")
+        _write_own_pages(work, notebooks)
+        pages = {file.name: file for file in work.rglob("*") if file.is_file()}
+        for page in work.rglob("*.html"):
+            page.write_text(_linked(page, pages))
+        _write_api(work)
+        for page in work.rglob("*.html"):
+            page.write_text(_with_bar(page.read_text(), os.path.relpath(work, page.parent)))
+        for file in [file for file in sorted(work.rglob("*")) if file.is_file()]:
+            with paths.atomic_file(out / file.relative_to(work)) as copy:
+                shutil.move(file, copy)
+    return out / "index.html"
+
+
+def _write_own_pages(work: Path, notebooks: list[Path]) -> None:
+    """Write `index.html` and `models.html`."""
+    titles = [(TITLE.search(file.read_text()) or [0, file.stem])[1].strip() for file in notebooks]
+    rows = [f"| [{file.stem}](notebooks/{file.name}) | {title} |"
+            for file, title in zip(notebooks, titles, strict=True)]  # fmt: skip
+    text = (TEMPLATES / "index.md").read_text().replace("{{notebooks}}", "\n".join(rows))
+    options = ["--standalone", "--embed-resources", f"--css={paths.REPORT / 'report.css'}"]
+    options += [f"--resource-path={work}"]
+    sources = {"index": (text, "Three action recognisers on UCF-11")}
+    sources["models"] = ((work / "models.md").read_text(), "Model cards")
+    for name, (markdown, title) in sources.items():
+        extra = [*options, f"--metadata=pagetitle:{title}"]
+        page = pypandoc.convert_text(markdown, "html5", "markdown-smart", extra)
+        (work / f"{name}.html").write_text(page)
+    for name in ("models.md", *PICTURES):
+        (work / name).unlink()
+    first = work / "index.html"
+    first.write_text(first.read_text().replace("<!DOCTYPE html>", f"<!DOCTYPE html>\n{MARK}", 1))
+
+
+def _write_api(work: Path) -> None:
+    """Write the library's pages, in a process of their own: pdoc imports every module."""
+    command = [sys.executable, "-m", "pdoc", "ucf11lib", "--output-directory", work / "api"]
+    done = subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or ["no reason"])[-1]
+        raise RunFailed(f"pdoc: {reason}; install requirements-dev.txt")
+
+
+def _linked(page: Path, pages: dict[str, Path]) -> str:
+    """Return a page in which links to the repository's files lead to the site's own pages."""
+
+    def target(match: re.Match) -> str:
+        start, link = match.groups()
+        if re.match(r"[a-z]+:|api/", link) or (page.parent / unquote(link)).exists():
+            return match[0]
+        name = re.sub(r"\.(ipynb|md)$", ".html", Path(link).name)
+        if name not in pages:
+            raise RunFailed(f"{page.name}: links to {link[:200]}, which the site does not have")
+        return start + os.path.relpath(pages[name], page.parent)
+
+    return LINK.sub(target, page.read_text())
+
+
+def _with_bar(text: str, root: str) -> str:
+    """Return a page with links to the others on top; `root` is the way to the site's folder."""
+    links = "".join(f'<a href="{root}/{page}">{name}</a>' for name, page in BAR.items())
+    bar = (TEMPLATES / "bar.html").read_text().replace("{{links}}", links)
+    return re.sub(r"<body[^>]*>", lambda body: body[0] + bar, text, count=1)
