@@ -52,7 +52,7 @@ def parser() -> Parser:
     for call, example, options in COMMANDS:
         text = {"help": call.__doc__, "description": call.__doc__}
         text["epilog"] = f"example: {top.prog} {example}"
-        one = commands.add_parser(call.__name__, **text)
+        one = commands.add_parser(call.__name__.replace("_", "-"), **text)
         one.set_defaults(call=call)
         for name, settings in options:
             one.add_argument(name, **settings)
@@ -70,7 +70,7 @@ REPRODUCE = (
     option("--only NAME", "these notebooks, no report", [], nargs="+"),
 )
 TRAINING = (
-    option("model", "c3d, vgg9, cnn_lstm or frame_cnn"),
+    option("model", "c3d, vgg9, cnn_lstm or another of ucf11lib/models/registry.py"),
     option("--recipe", "repaired, 2019, peer_c3dsmall or peer_cnnlstm", "repaired"),
     *DATA,
     option("--seed", "of split, weights, order and augmentation", 0),
@@ -129,6 +129,11 @@ RUN = (option("--run DIR", "a finished run folder", required=True), JSON)
 RUNS = option("--runs DIR", "the folder of run folders; runs/ by default")
 EVALUATE = (*RUN, option("--store DIR", "another store, all of it"))
 PREDICT = (option("video", "any video file that FFmpeg decodes"), *RUN)
+EXPORT = (
+    RUN[0],
+    option("--to FORMAT", "savedmodel, onnx or tflite", required=True),
+    option("--out PATH", "the new file or folder; in the run's folder by default"),
+)
 REPORT = (
     RUNS,
     option("--out DIR", "the report's folder; report/ by default, with the README's table"),
