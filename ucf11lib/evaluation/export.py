@@ -5,14 +5,12 @@ in its own runtime, and kept only if its answers are those of the network.
 """
 
 import contextlib
-import importlib
+import importlib.util
 import json
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 
@@ -26,18 +24,7 @@ from ucf11lib.runs.parsing import check_name
 MAX_SEQUENCES = 50  # that are compared
 TOLERANCE = 1e-3  # of a probability
 ABOUT = "ucf11.json"  # the name of the metadata where a format has only files
-Predict = Callable[[np.ndarray], np.ndarray]  # uint8 (n, T, H, W, 3) -> float32 (n, classes)
-
-
-@dataclass(frozen=True)
-class Format:
-    """One format: Keras's name for it, and how its files are described and run."""
-
-    keras_name: str
-    file: str  # the default name, in the run's folder
-    describe: Callable[[Path, dict[str, str]], None]  # writes metadata into the file
-    runtime: Callable[[Path], Predict]
-    packages: tuple[str, ...] = ()  # of the extra `export`
+Call = Callable[[np.ndarray], np.ndarray]  # uint8 (n, T, H, W, 3) -> float32 (n, classes)
 
 
 def export_model(run: Run, model: keras.Model, to: str, out: Path | str | None = None) -> str:
@@ -45,35 +32,39 @@ def export_model(run: Run, model: keras.Model, to: str, out: Path | str | None =
 
     Raises a `UserError` for a file that exists, a missing package, a network that the format cannot
     hold, and a run without its store, of whose held-out sequences up to 50 are compared; a
-    `RunFailed` if the file's probabilities are not those of the network, or of a float32 run.
+    `RunFailed` if the probabilities are not those of the network, or of a run in float32.
     """
     check_name(to, FORMATS, "format")
-    form = FORMATS[to]
-    path = Path(out or run.path / form.file)
+    keras_name, default, describe, packages = FORMATS[to]
+    path = Path(out or run.path / default)
     if path.exists():
         raise UserError(f"{path}: exists already; choose another --out")
-    for package in form.packages:
-        _optional(package)
+    if missing := [one for one in packages if not importlib.util.find_spec(one)]:
+        raise UserError(f"no package {missing[0]}; install it: pip install -e '.[export]'")
     n = len(run.predictions["index"])
     some = np.unique(np.linspace(0, n - 1, MAX_SEQUENCES).astype(int))
     frames = own_store(run).take(run.predictions["index"][some])
-    network = _with_softmax(in_float32(model, two_step_pools=to == "tflite"), run)
+    network = in_float32(model, two_step_pools=to == "tflite")
+    if run.config.recipe.head == "logits":
+        softmax = keras.layers.Softmax(dtype="float32", name="probabilities")
+        network = keras.Model(network.input, softmax(network.output))
     with paths.temporary_dir(path) as folder:
-        file = folder / form.file
+        file = folder / default
         with _converting(f"{run.path}: cannot be written as {to}"):
-            network.export(file, format=form.keras_name, verbose=False)
-            form.describe(file, _about(run))
-            answers = form.runtime(file)(frames)
+            network.export(file, format=keras_name, verbose=False)
+            call = describe(file, _about(run))
+            answers = np.concatenate([call(frames[i : i + 1]) for i in range(len(frames))])
         expected = network.predict(frames, batch_size=EVALUATION_BATCH, verbose=0)
-        from_network = float(np.abs(answers - expected).max())
-        from_run = float(np.abs(answers - run.predictions["y_prob"][some]).max())
+        of_network = float(np.abs(answers - expected).max())
+        of_run = float(np.abs(answers - run.predictions["y_prob"][some]).max())
         exact = run.config.precision == "float32"
-        if not max(from_network, from_run if exact else 0.0) <= TOLERANCE:
-            raise RunFailed(f"{path}: not written, its probabilities differ by {from_network:.2g}")
+        if not (of_network <= TOLERANCE and (of_run <= TOLERANCE or not exact)):
+            differ = f"{of_network:.0e} from the network's, {of_run:.0e} from the run's"
+            raise RunFailed(f"{path}: not written, its probabilities differ by {differ}")
         file.rename(path)
     size = f"{paths.display(path)}: on {len(some)} held-out sequences its probabilities differ by"
-    own = f"{from_run:.0e} from the run's, in {run.config.precision}"
-    return f"{size} at most {from_network:.0e} from the network's in float32, {own}"
+    own = f"{of_run:.0e} from the run's, in {run.config.precision}"
+    return f"{size} at most {of_network:.0e} from the network's in float32, {own}"
 
 
 def in_float32(model: keras.Model, *, two_step_pools: bool = False) -> keras.Model:
@@ -112,13 +103,6 @@ def _two_steps(pool: keras.layers.MaxPooling3D) -> keras.Model:
     return keras.Sequential(steps, name=pool.name)
 
 
-def _with_softmax(network: keras.Model, run: Run) -> keras.Model:
-    if run.config.recipe.head != "logits":
-        return network
-    softmax = keras.layers.Softmax(dtype="float32", name="probabilities")
-    return keras.Model(network.input, softmax(network.output))
-
-
 def _about(run: Run) -> dict[str, str]:
     """Return what a user of the file must know, as text."""
     data = run.data
@@ -145,59 +129,32 @@ def _converting(what: str) -> Iterator[None]:
         raise UserError(f"{what} ({reason}); choose another --to") from None
 
 
-def _optional(package: str) -> ModuleType:
-    try:
-        return importlib.import_module(package)
-    except ImportError:
-        raise UserError(f"no package {package}; install it: pip install -e '.[export]'") from None
+def _savedmodel(folder: Path, about: dict[str, str]) -> Call:
+    (folder / "assets.extra").mkdir()  # TensorFlow's place for files of others
+    (folder / "assets.extra" / ABOUT).write_text(json.dumps(about, indent=1))
+    serve = tf.saved_model.load(str(folder)).signatures["serving_default"]
+    return lambda frames: next(iter(serve(tf.constant(frames)).values()))
 
 
-def _describe_savedmodel(folder: Path, about: dict[str, str]) -> None:
-    extra = folder / "assets.extra"  # TensorFlow's place for what it does not read itself
-    extra.mkdir()
-    (extra / ABOUT).write_text(json.dumps(about, indent=1))
-
-
-def _describe_onnx(file: Path, about: dict[str, str]) -> None:
-    onnx = _optional("onnx")
+def _onnx(file: Path, about: dict[str, str]) -> Call:
+    onnx = importlib.import_module("onnx")
     model = onnx.load(file)
     onnx.helper.set_model_props(model, about)
     onnx.save(model, file)
+    session = importlib.import_module("onnxruntime").InferenceSession(file)
+    return lambda frames: session.run(None, {session.get_inputs()[0].name: frames})[0]
 
 
-def _describe_tflite(file: Path, about: dict[str, str]) -> None:
+def _tflite(file: Path, about: dict[str, str]) -> Call:
     with zipfile.ZipFile(file, "a") as archive:  # behind the model, as TFLite's associated files
         archive.writestr(ABOUT, json.dumps(about, indent=1))
-
-
-def _savedmodel_runtime(folder: Path) -> Predict:
-    serve = tf.saved_model.load(str(folder)).signatures["serving_default"]
-    return _by_batches(lambda batch: next(iter(serve(tf.constant(batch)).values())))
-
-
-def _onnx_runtime(file: Path) -> Predict:
-    session = _optional("onnxruntime").InferenceSession(file)
-    (frames,) = session.get_inputs()
-    return _by_batches(lambda batch: session.run(None, {frames.name: batch})[0])
-
-
-def _tflite_runtime(file: Path) -> Predict:
     run = tf.lite.Interpreter(str(file)).get_signature_runner()
     (name,) = run.get_input_details()
-    return _by_batches(lambda batch: next(iter(run(**{name: batch}).values())), size=1)
+    return lambda frames: next(iter(run(**{name: frames}).values()))
 
 
-def _by_batches(call: Callable, size: int = EVALUATION_BATCH) -> Predict:
-    def predict(frames: np.ndarray) -> np.ndarray:
-        batches = [frames[start : start + size] for start in range(0, len(frames), size)]
-        return np.concatenate([np.asarray(call(batch)) for batch in batches])
-
-    return predict
-
-
-ONNX = ("tf2onnx", "onnx", "onnxruntime")
-FORMATS = {
-    "savedmodel": Format("tf_saved_model", "savedmodel", _describe_savedmodel, _savedmodel_runtime),
-    "onnx": Format("onnx", "model.onnx", _describe_onnx, _onnx_runtime, ONNX),
-    "tflite": Format("litert", "model.tflite", _describe_tflite, _tflite_runtime),
+FORMATS = {  # Keras's name; the file; what describes it and returns its runtime; packages
+    "savedmodel": ("tf_saved_model", "savedmodel", _savedmodel, ()),
+    "onnx": ("onnx", "model.onnx", _onnx, ("tf2onnx", "onnx", "onnxruntime")),
+    "tflite": ("litert", "model.tflite", _tflite, ()),
 }

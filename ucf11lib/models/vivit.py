@@ -7,9 +7,9 @@ learns little in a short training.
 """
 
 from ucf11lib.backend import keras
-from ucf11lib.models.layers import Builder, fold_time
+from ucf11lib.models.layers import Builder
 
-STEM = (32, 64)  # channels of the convolutions, a 2x2 pool after each
+STEM = (32, 64)  # channels of the 3x3x3 convolutions, a 2x2 pool after each
 TUBELET = (2, 2, 2)  # frames and places of the stem's output that are one token
 UNITS, HEADS = 160, 4  # of a token
 SPACE_LAYERS, TIME_LAYERS = 2, 2
@@ -18,14 +18,12 @@ SPACE_LAYERS, TIME_LAYERS = 2, 2
 def vivit(x, make: Builder, classes: int):
     """Two convolutions, tokens, two layers of attention in space, two in time, their mean.
 
-    (N, 30, 64, 64, 3) -> (30 N, 64, 64, 3) -> (30 N, 16, 16, 64) -> (N, 15, 8, 8, 160)
-    -> (15 N, 64, 160) -> (15 N, 160) -> (N, 15, 160) -> (N, 160) -> (N, classes), at width 1.
+    (N, 30, 64, 64, 3) -> (N, 30, 16, 16, 64) -> (N, 15, 8, 8, 160) -> (15 N, 64, 160)
+    -> (N, 15, 160) -> (N, 160) -> (N, classes), at width 1.
     """
-    layers, window, units = keras.layers, x.shape[1], make.units(UNITS)
-    x = fold_time(x)
+    layers, units = keras.layers, make.units(UNITS)
     for number, channels in enumerate(STEM, 1):
-        x = make.conv(x, channels, (3, 3), f"conv{number}", (2, 2))
-    x = keras.ops.reshape(x, (-1, window, *x.shape[1:]))
+        x = make.conv(x, channels, (3, 3, 3), f"conv{number}", (1, 2, 2))
     options = {"strides": TUBELET, "kernel_initializer": make.initializer()}
     x = layers.Conv3D(units, TUBELET, **options, name="tokens")(x)
     _, moments, height, width, _ = x.shape
@@ -33,7 +31,7 @@ def vivit(x, make: Builder, classes: int):
     for number in range(1, SPACE_LAYERS + 1):
         x = _encoder(x, make, f"space{number}")
     x = keras.ops.reshape(x, (-1, moments, height, width, units))
-    x = layers.LayerNormalization(name="last_map")(x)
+    x = layers.ReLU(name="last_map")(x)
     x = _positions(keras.ops.mean(x, axis=(2, 3)), make, "moment")
     for number in range(1, TIME_LAYERS + 1):
         x = _encoder(x, make, f"time{number}")
@@ -43,8 +41,9 @@ def vivit(x, make: Builder, classes: int):
 
 
 def _positions(x, make: Builder, name: str):
-    """A linear layer with a bias for each position, which is the position's learnt embedding."""
+    """A linear layer with a bias for each position: the position's embedding, as large as x."""
     options = {"bias_axes": "td", "kernel_initializer": make.initializer(), "name": name}
+    options["bias_initializer"] = keras.initializers.RandomNormal(0.0, 1.0, seed=make.next_seed())
     return keras.layers.EinsumDense("ntc,cd->ntd", x.shape[1:], **options)(x)
 
 
