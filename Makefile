@@ -16,7 +16,7 @@ $(BIN)/python:
 	@$(PYTHON) -m venv $(VENV) \
 	  || { rm -rf $(VENV); echo "no venv module: apt-get install python3-venv, or make PYTHON=another ..." >&2; exit 2; }
 
-$(VENV)/.installed: requirements.txt requirements-dev.txt pyproject.toml | $(BIN)/python
+$(VENV)/.installed: requirements.txt requirements-dev.txt requirements-export.txt pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt -e .
 	@touch $@
 

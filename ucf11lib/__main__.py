@@ -169,6 +169,16 @@ def explore(args: argparse.Namespace) -> None:
     print(f"explorer: {paths.display(page)}")
 
 
+@command("export-model --run my_run --to onnx --out my_model.onnx", *opts.EXPORT)
+def export_model(args: argparse.Namespace) -> None:
+    """Write a run's network as SavedModel, ONNX or TFLite; compare its answers in that runtime."""
+    from ucf11lib import models
+    from ucf11lib.evaluation import export
+
+    run = _measured_run(args.run)
+    print(export.export_model(run, models.load(run), args.to, args.out))
+
+
 @command("runs --json", opts.RUNS, opts.JSON)
 def runs(args: argparse.Namespace) -> None:
     """List runs, finished or not: status, epoch, accuracy, age."""

@@ -52,7 +52,7 @@ def parser() -> Parser:
     for call, example, options in COMMANDS:
         text = {"help": call.__doc__, "description": call.__doc__}
         text["epilog"] = f"example: {top.prog} {example}"
-        one = commands.add_parser(call.__name__, **text)
+        one = commands.add_parser(call.__name__.replace("_", "-"), **text)
         one.set_defaults(call=call)
         for name, settings in options:
             one.add_argument(name, **settings)
@@ -70,7 +70,7 @@ REPRODUCE = (
     option("--only NAME", "these notebooks, no report", [], nargs="+"),
 )
 TRAINING = (
-    option("model", "c3d, vgg9, cnn_lstm or frame_cnn"),
+    option("model", "c3d, vgg9, cnn_lstm or another of ucf11lib/models/registry.py"),
     option("--recipe", "repaired, 2019, peer_c3dsmall or peer_cnnlstm", "repaired"),
     *DATA,
     option("--seed", "of split, weights, order and augmentation", 0),
@@ -136,6 +136,11 @@ EXPLORE = (
 SITE = (
     option("--report DIR", "a report's folder; report/ by default"),
     option("--out DIR", "the site's folder; site/ by default"),
+)
+EXPORT = (
+    RUN[0],
+    option("--to FORMAT", "savedmodel, onnx or tflite", required=True),
+    option("--out PATH", "the new file or folder; in the run's folder by default"),
 )
 REPORT = (
     RUNS,

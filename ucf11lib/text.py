@@ -3,7 +3,9 @@
 import re
 from collections.abc import Sequence
 
+# Of the models whose display name is not their name.
 DISPLAY_NAMES = {"c3d": "C3D", "vgg9": "VGG9", "cnn_lstm": "CNN+LSTM", "frame_cnn": "frame CNN"}
+DISPLAY_NAMES |= {"r2plus1d": "R(2+1)D", "tsm": "TSM", "vivit": "ViViT"}
 
 
 def display_name(name: object) -> str:

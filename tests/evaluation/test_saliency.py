@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from ucf11lib import models
+from ucf11lib.backend import keras
+from ucf11lib.errors import UserError
 from ucf11lib.evaluation import saliency
 from ucf11lib.runs import REPORTED, named_recipe
 
@@ -119,3 +121,10 @@ def test_explain_returns_maps_and_the_reference_of_shuffled_weights():
     assert np.array_equal(result["energies"], saliency.energy(model, noise(2)))
     assert result["reference"] == pytest.approx(saliency.energy(shuffled, noise(2)).mean(axis=0))
     assert not np.allclose(result["reference"], result["energies"].mean(axis=0))
+
+
+def test_grad_cam_of_a_network_without_a_map_is_one_line():
+    frames = keras.Input((30, 64, 64, 3))
+    model = keras.Model(frames, keras.layers.Dense(11, name="logits")(frames), name="mine")
+    with pytest.raises(UserError, match="mine: Grad-CAM needs a convolution named conv1"):
+        saliency.grad_cam(model, noise(1))

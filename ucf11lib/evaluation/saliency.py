@@ -10,19 +10,26 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from ucf11lib.backend import keras, tf
+from ucf11lib.errors import UserError
 
+LAST_MAP = r"conv\d+(_norm)?|last_map"
 SALIENCY_BATCH = 4  # sequences: the tape stores every layer's outputs
 
 
 def grad_cam(model: keras.Model, frames: np.ndarray) -> np.ndarray:
-    """Return where the last convolution responds to the model's answer, for uint8 (n, T, H, W, 3).
+    """Return where the last feature map responds to the model's answer, for uint8 (n, T, H, W, 3).
 
-    Selvaraju et al., "Grad-CAM", ICCV 2017, arXiv:1610.02391: the convolution's channels after
-    ReLU, weighted by the logit's mean gradient over positions, summed, negative sums set to 0. The
+    Selvaraju et al., "Grad-CAM", ICCV 2017, arXiv:1610.02391: the channels after ReLU of the layer
+    `last_map`, or else of the last convolution (`conv` and a number), weighted by the logit's mean
+    gradient over positions, summed, negative sums set to 0. The
     mean hides channels that dense layers weight by place (arXiv:2011.08891). float32 (n, T, H, W),
-    0..1: each sequence's maximum is 1, or all is 0.
+    0..1: each sequence's maximum is 1, or all is 0. Raises a `UserError` for a model without one.
     """
-    layer = [one.name for one in model.layers if re.fullmatch(r"conv\d+(_norm)?", one.name)][-1]
+    names = [one.name for one in model.layers if re.fullmatch(LAST_MAP, one.name)]
+    if not names:
+        remedy = "name the layer to show last_map"
+        raise UserError(f"{model.name}: Grad-CAM needs a convolution named conv1; {remedy}")
+    layer = "last_map" if "last_map" in names else names[-1]
     shape = frames.shape[1:4]
     maps = []
     for outputs, gradient in _gradients(model, frames, layer):

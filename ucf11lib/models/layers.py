@@ -1,5 +1,6 @@
 """What the networks are made of: a builder that knows the recipe, and the input normalisation."""
 
+import math
 from dataclasses import dataclass, field
 
 from ucf11lib.backend import keras
@@ -58,7 +59,9 @@ class Builder:
         """Return `n` at this width, at least 4 and a multiple of 4."""
         return max(4, 4 * round(n * self.width / 4))
 
-    def conv(self, x, channels: int, kernel: Window, name: str, pool: Window | None):
+    def conv(
+        self, x, channels: int, kernel: Window, name: str, pool: Window | None, relu: bool = True
+    ):
         """Convolution of stride 1, normalisation, max-pool, ReLU: (..., C) -> (..., channels).
 
         The pool comes before the ReLU, which gives the same numbers from a part of the pixels.
@@ -72,10 +75,11 @@ class Builder:
         if self.recipe.norm == "batch":
             x = layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
         elif self.recipe.norm == "group":
-            x = layers.GroupNormalization(min(8, x.shape[-1] // 4), name=f"{name}_norm")(x)
+            groups = min(math.gcd(8, x.shape[-1]), x.shape[-1] // 4)
+            x = layers.GroupNormalization(groups, name=f"{name}_norm")(x)
         if pool:
             x = max_pool(pool, name=f"{name}_pool")(x)
-        return layers.ReLU(name=f"{name}_relu")(x)
+        return layers.ReLU(name=f"{name}_relu")(x) if relu else x
 
     def dense(self, x, n: int, name: str, *, relu: bool = True, scaled: bool = True):
         """Dense layer of `n` units; if asked, after the recipe's dropout and with ReLU."""

@@ -8,12 +8,16 @@ from ucf11lib.models.c3d import c3d
 from ucf11lib.models.cnn_lstm import cnn_lstm
 from ucf11lib.models.frame_cnn import frame_cnn
 from ucf11lib.models.layers import Builder, Normalise
+from ucf11lib.models.r2plus1d import r2plus1d
+from ucf11lib.models.tsm import tsm
 from ucf11lib.models.vgg9 import vgg9, vgg9_log_mean, vgg9_mean
+from ucf11lib.models.vivit import vivit
 from ucf11lib.runs.folder import Run
 from ucf11lib.runs.parsing import check_name, check_stored, damage_in_one_line
 from ucf11lib.runs.recipes import Recipe
 
 NETWORKS = {"c3d": c3d, "vgg9": vgg9, "cnn_lstm": cnn_lstm, "frame_cnn": frame_cnn}
+NETWORKS |= {"r2plus1d": r2plus1d, "tsm": tsm, "vivit": vivit}
 NETWORKS |= {"vgg9_mean": vgg9_mean, "vgg9_log_mean": vgg9_log_mean}
 
 

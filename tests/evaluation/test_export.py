@@ -1,0 +1,64 @@
+import importlib.util
+import shutil
+
+import numpy as np
+import pytest
+
+from ucf11lib import models
+from ucf11lib.backend import keras
+from ucf11lib.errors import RunFailed, UserError
+from ucf11lib.evaluation import export
+from ucf11lib.runs import Run
+
+
+@pytest.fixture(scope="module")
+def model(trained):
+    return models.load(trained)
+
+
+def test_export_model_refuses_in_one_line_and_leaves_nothing(trained, model, tmp_path, monkeypatch):
+    mine = tmp_path / "thesis.tex"
+    mine.write_text("x")
+    with pytest.raises(UserError, match=r"thesis.tex: exists already; choose another --out"):
+        export.export_model(trained, model, "savedmodel", mine)
+    with pytest.raises(UserError, match="unknown format 'torch'; choose one of savedmodel, onnx"):
+        export.export_model(trained, model, "torch", tmp_path / "m")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"no package tf2onnx; install it: pip install -e '.\[exp"):
+        export.export_model(trained, model, "onnx", tmp_path / "m")
+    monkeypatch.setitem(export.FORMATS, "savedmodel", ("none", "m", None, ()))
+    with pytest.raises(UserError, match=r"cannot be written as savedmodel \(.*none.*\); choose an"):
+        export.export_model(trained, model, "savedmodel", tmp_path / "m")
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+    assert mine.read_text() == "x"
+
+
+def test_export_model_writes_no_file_of_other_probabilities(trained, model, tmp_path, monkeypatch):
+    def other(folder, about):
+        return lambda frames: np.full((len(frames), 11), 1 / 11)
+
+    monkeypatch.setitem(export.FORMATS, "savedmodel", ("tf_saved_model", "m", other, ()))
+    with pytest.raises(
+        RunFailed, match=r"not written, its probabilities differ by .* from the net"
+    ):
+        export.export_model(trained, model, "savedmodel", tmp_path / "m")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_export_model_by_default_in_the_runs_folder(trained, model, tmp_path):
+    run = Run.open(shutil.copytree(trained.path, tmp_path / "r"))
+    assert "r/savedmodel: on " in export.export_model(run, model, "savedmodel")
+    assert (run.path / "savedmodel" / "saved_model.pb").is_file()
+
+
+@pytest.mark.parametrize("shape", [(7, 9, 6, 2), (6, 8, 8, 2)])
+def test_in_float32_two_step_pools_are_the_same_pools(shape):
+    frames = keras.Input(shape)
+    pooled = keras.layers.MaxPooling3D((2, 2, 3), dtype="mixed_bfloat16")(frames)
+    model = keras.Model(frames, pooled)
+    x = np.random.default_rng(0).normal(size=(3, *shape)).astype(np.float32)
+    copy = export.in_float32(model, two_step_pools=True)
+    exact = keras.layers.MaxPooling3D((2, 2, 3))(x)
+    assert not any("Pooling3D" in type(layer).__name__ for layer in copy.layers)
+    np.testing.assert_array_equal(copy(x), exact)
+    assert not np.array_equal(np.asarray(model(x), np.float32), exact)
