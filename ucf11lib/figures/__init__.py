@@ -14,6 +14,7 @@ from ucf11lib.figures.models import (
     per_class,
     reliability,
 )
+from ucf11lib.figures.overlay import overlay
 from ucf11lib.figures.structure import structure
 from ucf11lib.figures.studies import dots, gradients, heat_map, lattice, lines, signal
 from ucf11lib.figures.style import save, saver
