@@ -128,7 +128,14 @@ JSON = flag("--json", "print JSON")
 RUN = (option("--run DIR", "a finished run folder", required=True), JSON)
 RUNS = option("--runs DIR", "the folder of run folders; runs/ by default")
 EVALUATE = (*RUN, option("--store DIR", "another store, all of it"))
-PREDICT = (option("video", "any video file that FFmpeg decodes"), *RUN)
+PREDICT = (
+    option("video", "a video, a folder of them, or - for a stream from stdin", nargs="?"),
+    *RUN,
+    option("--out FILE", "a new file: the annotated video (.mp4), or a folder's table (.csv)"),
+    flag("--explain", "draw into the video where the network looks, too (Grad-CAM)"),
+    flag("--test-flip", "mean of each sequence and its mirror image"),
+    option("--camera DEVICE", "a stream from a camera, such as /dev/video0; a JSON line a second"),
+)
 EXPLORE = (
     option("--run DIR", "a finished run; again for others", [], action="append", required=True),
     option("--out FILE", "the page; explorer.html in the first run's folder by default"),

@@ -54,37 +54,3 @@ def test_evaluate_store_of_other_classes_or_changed_since_the_run(trained, model
     (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(UserError, match=r"changed since .* was trained; train again"):
         predict.evaluate(Run.open(folder), model)
-
-
-def test_predict_video_averages_windows(trained, model, tmp_path, store, write_video):
-    frames = np.concatenate(store.frames[:3])[:70]
-    result = predict.predict_video(write_video(tmp_path / "v.mp4", frames, "mpeg4"), trained, model)
-    assert (result.frames, result.track.shape) == (70, (2, 11))
-    name, share = result.ranking()[0]
-    means = result.track.mean(axis=0)
-    assert (trained.data.classes.index(name), share) == (means.argmax(), means.max())
-    assert sum(dict(result.ranking()).values()) == pytest.approx(1)
-    assert len(result.formatted().splitlines()) == 12
-    with pytest.raises(UserError, match="20 frames, but one sequence is 30 in a row"):
-        predict.predict_video(write_video(tmp_path / "short.mp4", 20), trained, model)
-
-
-def test_predict_video_says_what_is_damaged(trained, model, tmp_path, write_video):
-    path = write_video(tmp_path / "v.mpg", 75)
-    path.write_bytes(path.read_bytes()[: path.stat().st_size * 19 // 20])
-    result = predict.predict_video(path, trained, model)
-    assert 60 <= result.frames < 75
-    assert "frames are damaged or missing" in result.formatted().splitlines()[0]
-    assert result.as_dict()["damage"] == result.trouble
-
-
-def test_predict_video_json_of_a_real_video(trained, videos, cli):
-    video = videos / "ucf101_sample" / "Biking" / "v_Biking_g01_c01.avi"
-    done = cli("predict", video, "--run", trained.path, "--json")
-    assert done.returncode == 0, done.stderr
-    result = json.loads(done.stdout)
-    assert set(result["probabilities"]) == set(trained.data.classes)
-    starts = [window["first_frame"] for window in result["windows"]]
-    assert starts == list(range(0, result["frames"] - 29, 30))
-    assert "synthetic data" in result["trained_on"]
-    assert result["run"] == str(trained.path)

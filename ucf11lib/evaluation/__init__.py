@@ -11,5 +11,6 @@ from ucf11lib.evaluation.metrics import (
     reliability_table,
 )
 from ucf11lib.evaluation.perturbations import PERTURBATIONS, accuracy_under, conditions_table
-from ucf11lib.evaluation.predict import evaluate, formatted, make_predict, predict_video
+from ucf11lib.evaluation.predict import evaluate, formatted, make_predict
 from ucf11lib.evaluation.saliency import explain
+from ucf11lib.evaluation.videos import Classifier, predict_video

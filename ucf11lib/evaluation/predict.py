@@ -1,7 +1,6 @@
-"""Answers of a trained model: on a store, on a run's own held-out part, on a video file."""
+"""Answers of a trained model: on a store, on a run's own held-out part."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,6 @@ from scipy.special import softmax
 from ucf11lib.backend import keras, tf
 from ucf11lib.data.batches import evaluation_batches
 from ucf11lib.data.store import ClipStore
-from ucf11lib.data.videos import decode
 from ucf11lib.errors import UserError
 from ucf11lib.evaluation.metrics import measure_predictions
 from ucf11lib.runs import Run
@@ -72,69 +70,10 @@ def formatted(result: dict) -> str:
     """Return a line on what `evaluate` returned, then one with the accuracy of each class."""
     accuracy = f"accuracy {percent(result['accuracy'], 1)}, macro F1 {result['macro_f1']:.3f}"
     shares = zip(result["classes"], result["per_class_accuracy"], strict=True)
-    return _lines(f"{result['n']} sequences of {result['store']}: {accuracy}", shares)
+    return class_lines(f"{result['n']} sequences of {result['store']}: {accuracy}", shares)
 
 
-def _lines(title: str, shares: Iterable[tuple[str, float | None]]) -> str:
+def class_lines(title: str, shares: Iterable[tuple[str, float | None]]) -> str:
     """Return a title, then a line for each class and its share."""
     texts = [(name, "none" if share is None else percent(share, 1)) for name, share in shares]
     return "\n".join([title, *(f"  {name:20s} {text:>7s}" for name, text in texts)])
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """The answer of a run's network to a video."""
-
-    video: Path
-    run: Run
-    frames: int  # that were decoded
-    trouble: str  # which frames are damaged; empty for none
-    starts: np.ndarray  # first frame of each window of consecutive frames, int (windows,)
-    track: np.ndarray  # probabilities of each window, (windows, classes)
-
-    def ranking(self) -> list[tuple[str, float]]:
-        """Return classes and their mean probabilities over the windows, the likeliest first."""
-        means = self.track.mean(axis=0)
-        order = np.argsort(-means, kind="stable")
-        return [(self.run.data.classes[i], float(means[i])) for i in order]
-
-    def as_dict(self) -> dict:
-        """Return what `predict --json` prints."""
-        windows = []
-        for first, row in zip(self.starts.tolist(), self.track.tolist(), strict=True):
-            shares = dict(zip(self.run.data.classes, row, strict=True))
-            windows.append({"first_frame": first, "probabilities": shares})
-        return {
-            "video": str(self.video),
-            "frames": self.frames,
-            "damage": self.trouble or None,
-            "prediction": self.ranking()[0][0],
-            "probabilities": dict(self.ranking()),
-            "windows": windows,
-            "run": str(self.run.path),
-            "trained_on": self.run.note,
-        }
-
-    def formatted(self) -> str:
-        """Return a line on the video, then one for each class, the likeliest first."""
-        damage = f" ({self.trouble})" if self.trouble else ""
-        size = f"{self.frames} frames{damage}, {len(self.track)} sequences"
-        return _lines(f"{self.video}: {size}; trained on {self.run.note}", self.ranking())
-
-
-def predict_video(video: Path | str, run: Run, model: keras.Model) -> Prediction:
-    """Classify a video with a run's network; damaged frames are left out, and `trouble` says so.
-
-    Raises a `UserError` if it is too short, or no video.
-    """
-    window = run.data.window
-    decoded = decode(Path(video), run.data.size, run.config.data.fps)
-    starts, sequences = decoded.windows(window)
-    n = len(decoded.frames)
-    if not len(sequences):
-        damage = f"; {decoded.trouble}" if decoded.trouble else ""
-        frames = f"{n} frames{damage}, but one sequence is {window} in a row"
-        raise UserError(f"{video}: {frames}; give a longer video")
-    outputs = model.predict(sequences, batch_size=EVALUATION_BATCH, verbose=0)
-    track = probabilities(outputs, run.config.recipe.head)
-    return Prediction(Path(video), run, n, decoded.trouble, starts, track)

@@ -1,7 +1,7 @@
 """A video file becomes frames; many of them in processes, since a decoder may crash or hang.
 
-Frames are counted by decoding them, since headers lie, and scaled by area averaging, since skipping
-pixels makes small things flicker. Damaged frames are left out, those before and after are used.
+Frames are counted by decoding them, since headers lie. Damaged frames are left out, those before
+and after are used.
 """
 
 import multiprocessing
@@ -13,23 +13,14 @@ from pathlib import Path
 
 import av
 import numpy as np
-from av.sidedata.sidedata import Type as SideData
-from av.stream import Disposition
-from av.video.reformatter import Interpolation, VideoReformatter
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
 from ucf11lib import paths
+from ucf11lib.data.videos.pictures import pictures, reason, video_stream
 from ucf11lib.errors import UserError
 
 TIMEOUT_SECONDS = 60  # and for each `BYTES_A_SECOND` one more: a decoder that takes longer hangs
 BYTES_A_SECOND = 1e5
-# Plain AREA is 1.5 grey levels too dark, and rounds differently from processor to processor.
-AREA = (
-    Interpolation.AREA
-    | Interpolation.ACCURATE_RND
-    | Interpolation.FULL_CHR_H_INT
-    | Interpolation.BITEXACT
-)
 
 
 @dataclass(frozen=True)
@@ -99,10 +90,7 @@ def decode_file(file: Path, size: int, fps: float | None = None) -> Decoded:
     try:
         # An absolute name is never mistaken for a URL; a title in odd bytes is no reason to refuse.
         with av.open(str(file.absolute()), metadata_errors="replace") as container:
-            stream = _video_stream(container)
-            if stream is None:
-                raise ValueError("no video stream that FFmpeg knows")
-            stream.codec_context.thread_count = 1  # clips run in parallel instead
+            stream = video_stream(container)
             promised = stream.frames
             if container.format.name.startswith("matroska"):  # of which a cut file is no error
                 promised = _length(container, stream)
@@ -110,7 +98,7 @@ def decode_file(file: Path, size: int, fps: float | None = None) -> Decoded:
             if len(reading.images) < 0.9 * promised and not stream.frames:
                 reading.damaged.append(len(reading.images))
     except (av.FFmpegError, ValueError) as error:
-        reading.trouble = f"cannot be opened: {_reason(error)}"
+        reading.trouble = f"cannot be opened: {reason(error)}"
     return _result(reading, promised, fps)
 
 
@@ -119,15 +107,9 @@ def is_video(file: Path) -> bool:
     try:
         with av.open(str(file.absolute()), metadata_errors="replace") as container:
             still = container.format.name == "image2" or container.format.name.endswith("_pipe")
-            return not still and _video_stream(container) is not None
+            return not still and bool(video_stream(container))
     except (av.FFmpegError, ValueError):
         return False
-
-
-def _video_stream(container: av.container.InputContainer) -> av.VideoStream | None:
-    stream = container.streams.best("video")
-    known = stream is not None and stream.codec_context is not None
-    return stream if known and not stream.disposition & Disposition.attached_pic else None
 
 
 def _length(container: av.container.InputContainer, stream: av.VideoStream) -> int:
@@ -142,37 +124,16 @@ def _read(
     container: av.container.InputContainer, stream: av.VideoStream, size: int, reading: _Reading
 ) -> None:
     """Decode all packets; one that fails costs its own frames."""
-    scaler = VideoReformatter()  # one a file: one a frame takes five times as long
     try:
-        for packet in container.demux(stream):
-            try:
-                frames = packet.decode()
-            except av.FFmpegError:
+        for image, seconds in pictures(container, stream, size):
+            if image is None:
                 reading.damaged.append(len(reading.images))
-                continue
-            for frame in frames:
-                if frame.is_corrupt:  # what the decoder then shows is its own guess
-                    reading.damaged.append(len(reading.images))
-                    continue
-                square = scaler.reformat(frame, size, size, "rgb24", interpolation=AREA, threads=1)
-                reading.images.append(_upright(square.to_ndarray(), frame))
-                reading.times.append(frame.time)
+            else:
+                reading.images.append(image)
+                reading.times.append(seconds)
     except (av.FFmpegError, ValueError) as error:
-        reading.trouble = f"broke off after {len(reading.images)} frames: {_reason(error)}"
+        reading.trouble = f"broke off after {len(reading.images)} frames: {reason(error)}"
         reading.damaged.append(len(reading.images))
-
-
-def _upright(image: np.ndarray, frame: av.VideoFrame) -> np.ndarray:
-    """Turn and mirror a square picture by the file's display matrix, to the nearest quarter turn.
-
-    The matrix maps (x, y) to (a x + c y, b x + d y); see ISO/IEC 14496-12, 6.2.2.
-    """
-    if (data := frame.side_data.get(SideData.DISPLAYMATRIX)) is None:
-        return image
-    a, b, _, c, d = np.frombuffer(bytes(data), np.int32)[:5].astype(int)
-    if abs(b) + abs(c) > abs(a) + abs(d):
-        image, a, d = image.swapaxes(0, 1), c, b
-    return image[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
 
 
 def _result(reading: _Reading, promised: int, fps: float | None) -> Decoded:
@@ -200,10 +161,6 @@ def _resampled(times: np.ndarray, fps: float) -> np.ndarray:
     length = times[-1] - times[0] + (times[-1] - times[0]) / max(len(times) - 1, 1)
     ticks = times[0] + np.arange(max(1, round(length * fps))) / fps
     return np.clip(np.searchsorted(times, ticks + 1e-6, side="right") - 1, 0, len(times) - 1)
-
-
-def _reason(error: Exception) -> str:
-    return str(getattr(error, "strerror", None) or error)
 
 
 def decode_all(files: list[Path], workers: int, *options: object) -> Iterator[Decoded]:

@@ -1,0 +1,70 @@
+import av
+import numpy as np
+import pytest
+
+from ucf11lib import figures, models
+from ucf11lib.errors import UserError
+from ucf11lib.evaluation import annotate
+from ucf11lib.evaluation.videos import Classifier, predict_video
+
+
+@pytest.fixture
+def by(trained):
+    return Classifier(trained, models.load(trained))
+
+
+def decoded(path):
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(stream)]
+        return np.stack(frames), stream.average_rate, container.metadata["title"]
+
+
+def test_write_annotated_has_the_frames_and_burns_in_the_prediction(
+    by, tmp_path, store, write_video
+):
+    frames = np.concatenate(store.frames[:3])[:70]
+    path = write_video(tmp_path / "v.avi", frames, "ffv1")
+    result = predict_video(path, by, explain=True)
+    calls = []
+
+    def draw(*drawing):
+        calls.append(drawing)
+        return figures.overlay(*drawing)
+
+    annotate.write_annotated(result, tmp_path / "out.mp4", draw)
+    shown, rate, title = decoded(tmp_path / "out.mp4")
+    assert (shown.shape, rate) == ((70, 320, 320, 3), 30)
+    assert {call[1] for call in calls} == {title}
+    name, share = result.ranking()[0]
+    assert title == f"whole video: {name} {round(100 * share)} %"
+    assert [call[2] for call in calls[::35]] == ["0.0 s", "1.2 s"]
+    of_windows = [by.ranking(row) for row in result.track]
+    assert [call[3] for call in calls] == [of_windows[min(i // 30, 1)] for i in range(70)]
+    assert calls[31][4] == pytest.approx(result.maps[1, 1])
+    assert calls[65][4] is None  # in no window
+    difference = np.abs(shown[31].astype(int) - figures.overlay(*calls[31]))
+    assert difference.mean() < 8  # what is drawn is what is encoded
+
+
+def test_write_annotated_of_a_real_video_at_its_size_and_rate(by, tmp_path, videos):
+    path = videos / "ucf101_sample" / "Biking" / "v_Biking_g01_c01.avi"
+    result = predict_video(path, by)
+    annotate.write_annotated(result, tmp_path / "out.mp4", figures.overlay)
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        size, rate = (stream.height, stream.width), stream.average_rate
+        n = sum(1 for _ in container.decode(stream))
+    shown, shown_rate, _ = decoded(tmp_path / "out.mp4")
+    assert (len(shown), shown.shape[1:3], shown_rate) == (n, size, rate)
+
+
+def test_write_annotated_that_fails_leaves_nothing(by, tmp_path, write_video):
+    result = predict_video(write_video(tmp_path / "v.mpg", 40), by)
+
+    def draw(*_):
+        raise UserError("stopped")
+
+    with pytest.raises(UserError, match="stopped"):
+        annotate.write_annotated(result, tmp_path / "new" / "out.mp4", draw)
+    assert list((tmp_path / "new").iterdir()) == []

@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+
+from ucf11lib import models
+from ucf11lib.data.videos import decode
+from ucf11lib.errors import UserError
+from ucf11lib.evaluation import stream
+from ucf11lib.evaluation.videos import Classifier
+
+
+@pytest.fixture
+def by(trained):
+    return Classifier(trained, models.load(trained))
+
+
+def test_predict_stream_ends_with_the_last_window(by, tmp_path, write_video, store):
+    path = write_video(tmp_path / "v.mpg", np.concatenate(store.frames[:3])[:70])
+    *_, last = stream.predict_stream(by, str(path))
+    expected = by.ranking(by(decode(path).frames[None, 40:])[0])
+    assert last["frames"] == 70
+    assert last["probabilities"] == pytest.approx(dict(expected))
+    assert (last["prediction"], last["test_flip"]) == (expected[0][0], False)
+
+
+def test_predict_stream_skips_what_no_window_has(by, tmp_path, write_video, monkeypatch):
+    monkeypatch.setattr(stream, "PERIOD_SECONDS", 1e9)
+    answers = list(stream.predict_stream(by, str(write_video(tmp_path / "v.mpg", 400))))
+    assert len(answers) <= 2
+    assert answers[-1]["frames"] == 400
+    windows = 30 * len(answers)
+    assert sum(answer["skipped"] for answer in answers) >= 400 - windows
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("short.mpg", "ended after 20 frames, and one sequence is 30"), ("text", "Invalid data .*")],
+)
+def test_predict_stream_without_a_window(by, tmp_path, write_video, name, words):
+    (tmp_path / "text").write_text("no video" * 1000)
+    write_video(tmp_path / "short.mpg", 20)
+    with pytest.raises(UserError, match=rf"{name}: .*{words}; give a stream"):
+        list(stream.predict_stream(by, str(tmp_path / name)))
+
+
+@pytest.mark.parametrize(("fps", "shown"), [(15, [*range(2, 61, 2)]), (60, None)])
+def test_reader_resamples(tmp_path, write_video, fps, shown):
+    path = write_video(tmp_path / "v.avi", 61, "mpeg4")
+    reader = stream._Reader(str(path), 30, 64, fps)
+    reader.join()
+    frames, seen, seconds = reader.newest
+    shown = shown or [*np.arange(92, 122) // 2]
+    assert (seen, seconds) == (61, pytest.approx(2))
+    assert np.array_equal(np.stack(frames), decode(path).frames[shown])

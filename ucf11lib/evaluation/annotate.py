@@ -1,0 +1,57 @@
+"""A video with a network's answers burnt in."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import numpy as np
+from tqdm import tqdm
+
+from ucf11lib import paths
+from ucf11lib.data.videos import pictures, video_stream
+from ucf11lib.evaluation.videos import Prediction
+from ucf11lib.text import percent
+
+DEFAULT_RATE = 25  # frames a second, of a file that tells none
+
+
+def write_annotated(result: Prediction, out: Path, draw: Callable[..., np.ndarray]) -> None:
+    """Write a video again as H.264, without sound: frame by frame what `draw` makes of it.
+
+    `draw` is `figures.overlay`. The headline, also the file's title, is the class of all windows
+    together; the bars are of the window that the frame is in, or the one before. Damaged frames
+    are left out.
+    """
+    name, share = result.ranking()[0]
+    headline = f"whole video: {name} {percent(share)}"
+    with (
+        av.open(str(result.video.absolute()), metadata_errors="replace") as source,
+        paths.atomic_file(out) as temporary,
+        av.open(str(temporary), "w") as target,
+    ):
+        stream = video_stream(source)
+        rate = stream.average_rate or DEFAULT_RATE
+        target.metadata["title"] = headline
+        encoder = target.add_stream("libx264", rate, options={"crf": "20"})
+        encoder.pix_fmt = "yuv420p"
+        frames = (frame for frame in pictures(source, stream) if frame[0] is not None)
+        bar = tqdm(frames, "annotate", result.frames, leave=False, disable=None, unit="frame")
+        for number, (image, seconds) in enumerate(bar):
+            seconds = number / rate if seconds is None else seconds
+            ranking, heat = _answer(result, number, seconds)
+            drawn = draw(image, headline, f"{float(seconds):.1f} s", ranking, heat)
+            if not number:
+                encoder.height, encoder.width = drawn.shape[:2]
+            target.mux(encoder.encode(av.VideoFrame.from_ndarray(drawn, "rgb24")))
+        target.mux(encoder.encode())
+
+
+def _answer(result: Prediction, number: int, seconds: float) -> tuple[list, np.ndarray | None]:
+    """Return the ranking of a frame's window, and the frame's map, if it is in one."""
+    fps = result.by.run.config.data.fps
+    place = int(seconds * fps + 1e-6) if fps else number
+    window = max(0, np.searchsorted(result.starts, place, side="right") - 1)
+    offset = place - result.starts[window]
+    inside = result.maps is not None and 0 <= offset < result.maps.shape[1]
+    heat = result.maps[window, offset] if inside else None
+    return result.by.ranking(result.track[window]), heat

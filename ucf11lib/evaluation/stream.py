@@ -1,0 +1,82 @@
+"""The class of what a pipe or a camera shows now: an answer a second, on the newest frames."""
+
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+
+import av
+import numpy as np
+
+from ucf11lib.data.videos import pictures, reason, video_stream
+from ucf11lib.errors import UserError
+from ucf11lib.evaluation.videos import Classifier
+
+PERIOD_SECONDS = 1.0
+POLL_SECONDS = 0.01
+STDIN = "pipe:0"  # FFmpeg's name of it
+
+
+def predict_stream(by: Classifier, file: str = STDIN) -> Iterator[dict]:
+    """Yield an answer a second on the last window of standard input, a camera's device or a file.
+
+    The first comes when a window is full, the last at the stream's end. Frames that came since the
+    answer before and are in no window are `skipped`: nothing waits for the network. Raises a
+    `UserError` for no video, or one that ends before a window is full.
+    """
+    if file == STDIN and sys.stdin.isatty():
+        raise UserError("standard input is a terminal; pipe a video into it, or give a file")
+    window, due, before = by.run.data.window, 0.0, 0
+    by(np.zeros((1, *by.model.input_shape[1:]), np.uint8))  # the first call compiles
+    reader = _Reader(file, window, by.run.data.size, by.run.config.data.fps)
+    while True:
+        alive = reader.is_alive()  # asked before the frames are read: none comes after the last
+        frames, seen, seconds = reader.newest
+        if len(frames) == window and seen > before and (time.monotonic() >= due or not alive):
+            due = time.monotonic() + PERIOD_SECONDS
+            ranking = by.ranking(by(np.stack(frames)[None])[0])
+            answer = {"seconds": seconds, "frames": seen, "skipped": max(0, seen - before - window)}
+            answer |= {"prediction": ranking[0][0], "probabilities": dict(ranking)}
+            yield answer | {"test_flip": by.test_flip}
+            before = seen
+        elif alive:
+            time.sleep(POLL_SECONDS)
+        else:
+            break
+    if reader.trouble or not before:
+        frames = f"it ended after {seen} frames, and one sequence is {window}"
+        name = "standard input" if file == STDIN else file
+        remedy = "give a stream that FFmpeg decodes, such as its -f matroska, or a camera's device"
+        raise UserError(f"{name}: {reader.trouble or frames}; {remedy}")
+
+
+class _Reader(threading.Thread):
+    """Decodes a stream as fast as it comes, at the run's frame rate; has the newest window."""
+
+    def __init__(self, file: str, window: int, size: int, fps: float | None):
+        super().__init__(daemon=True)
+        self.file, self.window, self.size, self.fps = file, window, size, fps
+        # Frames, how many were decoded so far, the last one's time: replaced, never changed.
+        self.newest: tuple[tuple, int, float | None] = ((), 0, None)
+        self.trouble = ""
+        self.start()
+
+    def run(self) -> None:
+        """Read to the end, a frame as often as multiples of 1 / fps seconds passed since the last.
+
+        `trouble` then says what was wrong.
+        """
+        frames: deque[np.ndarray] = deque(maxlen=self.window)
+        seen, last = 0, -1
+        try:
+            with av.open(self.file, format="v4l2" if self.file.startswith("/dev/") else None) as c:
+                images = pictures(c, video_stream(c), self.size)
+                for image, seconds in (one for one in images if one[0] is not None):
+                    known = self.fps and seconds is not None
+                    tick = int(seconds * self.fps + 1e-6) if known else last + 1
+                    frames.extend([image] * (min(tick - last, self.window) if seen else 1))
+                    seen, last = seen + 1, tick
+                    self.newest = tuple(frames), seen, seconds
+        except (av.FFmpegError, ValueError) as error:
+            self.trouble = reason(error)
