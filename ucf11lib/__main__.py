@@ -153,7 +153,8 @@ def evaluate(args: argparse.Namespace) -> None:
 def predict(args: argparse.Namespace) -> None:
     """Predict the class of a video, of each file of a folder (CSV), or of a stream (JSON lines)."""
     folder = Path(args.video or "-").is_dir()
-    _check_predict(args, folder)
+    if problem := opts.predict_conflict(args, folder):
+        raise UserError(problem)
     from ucf11lib import evaluation, figures, models
     from ucf11lib.evaluation import annotate, stream, videos
 
@@ -190,21 +191,6 @@ def export_model(args: argparse.Namespace) -> None:
 
     run = _measured_run(args.run)
     print(export.export_model(run, models.load(run), args.to, args.out))
-
-
-def _check_predict(args: argparse.Namespace, folder: bool) -> None:
-    """Raise a `UserError` for options that do not fit each other, or a file that exists."""
-    if bool(args.camera) == bool(args.video):
-        raise UserError("predict: give a video, a folder, - for stdin, or --camera")
-    if (args.explain and (folder or not args.out)) or (folder and args.json):
-        raise UserError("predict: --explain needs a video and --out; --json is not for a folder")
-    if args.out and (args.camera or args.video == "-"):
-        raise UserError(f"--out {args.out}: a stream has no file; redirect its lines with >")
-    suffix = ".csv" if folder else ".mp4"
-    if args.out and Path(args.out).suffix != suffix:
-        raise UserError(f"--out {args.out}: give a name that ends in {suffix}")
-    if args.out and os.path.lexists(args.out):
-        raise UserError(f"--out {args.out}: exists; delete it, or give another name")
 
 
 @command("runs --json", opts.RUNS, opts.JSON)

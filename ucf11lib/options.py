@@ -1,6 +1,7 @@
 """How commands and their options are declared, and the options that several commands have."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from typing import NoReturn
@@ -158,3 +159,18 @@ BENCH = (
     option("--profile NAME", "the widths", ["full", "quick"], nargs="+"),
     JSON,
 )
+
+
+def predict_conflict(args: argparse.Namespace, folder: bool) -> str:
+    """Return which of predict's options do not fit each other, or which file exists; else ""."""
+    if bool(args.camera) == bool(args.video):
+        return "predict: give a video, a folder, - for stdin, or --camera"
+    if (args.explain and (folder or not args.out)) or (folder and args.json):
+        return "predict: --explain needs a video and --out; --json is not for a folder"
+    if args.out and (args.camera or args.video == "-"):
+        return f"--out {args.out}: a stream has no file; redirect its lines with >"
+    suffix = ".csv" if folder else ".mp4"
+    if args.out and not args.out.endswith(suffix):
+        return f"--out {args.out}: give a name that ends in {suffix}"
+    exists = args.out and os.path.lexists(args.out)
+    return f"--out {args.out}: exists; delete it, or give another name" if exists else ""
