@@ -55,6 +55,7 @@ def assert_refused(done, *words, code=2):
         (["store", "verify", "nowhere"], ["nowhere: not a clip store"]),
         (["evaluate", "--run", "nowhere"], ["nowhere: not a run folder"]),
         (["predict", "nowhere.mp4", "--run", "nowhere"], ["nowhere: not a run folder"]),
+        (["export-model", "--run", "nowhere", "--to", "onnx"], ["nowhere: not a run folder"]),
         (["report", "--runs", "nowhere"], ["make report"]),
         (["reproduce", "--only", "99_none"], ["unknown notebook 99_none", "00_data"]),
         (["bench", "--models", "resnet"], ["unknown model 'resnet'"]),
@@ -77,7 +78,7 @@ def test_main_help_loads_no_tensorflow(cli):
 def test_main_help_of_each_command_has_an_example(main):
     lines = main("--help").stdout.splitlines()
     names = [line.split()[0] for line in lines if line.startswith("    ") and line[4] != " "]
-    assert len(names) == 11
+    assert len(names) == 12
     for name in names:
         text = " ".join(main(name, "--help").stdout.split())
         assert f"example: python -m ucf11lib {name}" in text
