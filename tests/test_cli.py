@@ -56,6 +56,7 @@ def assert_refused(done, *words, code=2):
         (["store", "verify", "nowhere"], ["nowhere: not a clip store"]),
         (["evaluate", "--run", "nowhere"], ["nowhere: not a run folder"]),
         (["predict", "nowhere.mp4", "--run", "nowhere"], ["nowhere: not a run folder"]),
+        (["export-model", "--run", "nowhere", "--to", "onnx"], ["nowhere: not a run folder"]),
         (["report", "--runs", "nowhere"], ["make report"]),
         (["explore", "--run", "nowhere"], ["nowhere: not a run folder"]),
         (["site", "--report", "nowhere"], ["nowhere/report.html", "make report"]),

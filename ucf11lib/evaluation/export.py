@@ -48,13 +48,13 @@ def export_model(run: Run, model: keras.Model, to: str, out: Path | str | None =
     if run.config.recipe.head == "logits":
         softmax = keras.layers.Softmax(dtype="float32", name="probabilities")
         network = keras.Model(network.input, softmax(network.output))
+    expected = network.predict(frames, batch_size=EVALUATION_BATCH, verbose=0)
     with paths.temporary_dir(path) as folder:
         file = folder / default
         with _converting(f"{run.path}: cannot be written as {to}"):
             network.export(file, format=keras_name, verbose=False)
             call = describe(file, _about(run))
             answers = np.concatenate([call(frames[i : i + 1]) for i in range(len(frames))])
-        expected = network.predict(frames, batch_size=EVALUATION_BATCH, verbose=0)
         of_network = float(np.abs(answers - expected).max())
         of_run = float(np.abs(answers - run.predictions["y_prob"][some]).max())
         exact = run.config.precision == "float32"
