@@ -20,10 +20,13 @@ def layer_flops(model: keras.Model) -> dict[str, int]:
     counts = {}
     frames = 1  # rows of a layer's batch for one sequence
     for layer in model.operations[1:]:  # after the input
-        inputs, outputs = layer.input.shape[1:], layer.output.shape[1:]
+        ends = (keras.tree.flatten(end)[0] for end in (layer.input, layer.output))
+        inputs, outputs = (end.shape[1:] for end in ends)
         if type(layer).__name__ == "Reshape":
             frames = frames * math.prod(inputs) // math.prod(outputs)
-        elif isinstance(layer, keras.layers.Conv2D | keras.layers.Conv3D):
+        elif isinstance(layer, keras.layers.DepthwiseConv2D):
+            counts[layer.name] = frames * 2 * math.prod(outputs) * math.prod(layer.kernel_size)
+        elif isinstance(layer, keras.layers.Conv1D | keras.layers.Conv2D | keras.layers.Conv3D):
             taps = math.prod(layer.kernel_size) * inputs[-1]
             counts[layer.name] = frames * 2 * math.prod(outputs) * taps
         elif isinstance(layer, keras.layers.Dense):

