@@ -60,6 +60,8 @@ STUDY = pd.DataFrame(
 )
 STUDY["accuracy"] = STUDY["model"].map({"c3d": 0.1, "vgg9": 0.3, "resnet": 0.5})
 STUDY["accuracy"] += 0.2 * (STUDY["change"] == "He") + 0.1 * STUDY["seed"] * (STUDY["epoch"] - 1)
+COSTS = STUDY.assign(low=STUDY["accuracy"] - 0.1, high=STUDY["accuracy"] + 0.1)
+COSTS["flops"] = COSTS["model"].map({"c3d": 1e9, "vgg9": 3e9, "resnet": 2e7})
 INPUTS = {
     "comparison": {
         "table": pd.DataFrame(SIZES | {"parameters": [412_000, 78_000_000]}, ["c3d", "vgg9"])
@@ -91,6 +93,7 @@ INPUTS = {
     "dots": {"table": STUDY, "condition": "change", "panel": "model"},
     "lines": {"table": STUDY, "x": "epoch", "y": "accuracy", "line": "model", "panel": "change"},
     "heat_map": {"table": STUDY, "rows": "change", "columns": "model"},
+    "scatter": {"table": COSTS, "x": "flops", "y": "accuracy", "label": "model", "panel": "change"},
 }
 
 

@@ -15,5 +15,5 @@ from ucf11lib.figures.models import (
     reliability,
 )
 from ucf11lib.figures.structure import structure
-from ucf11lib.figures.studies import dots, gradients, heat_map, lattice, lines, signal
+from ucf11lib.figures.studies import dots, gradients, heat_map, lattice, lines, scatter, signal
 from ucf11lib.figures.style import save, saver
