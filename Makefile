@@ -16,8 +16,9 @@ $(BIN)/python:
 	@$(PYTHON) -m venv $(VENV) \
 	  || { rm -rf $(VENV); echo "no venv module: apt-get install python3-venv, or make PYTHON=another ..." >&2; exit 2; }
 
-$(VENV)/.installed: requirements.txt requirements-dev.txt requirements-export.txt pyproject.toml | $(BIN)/python
+$(VENV)/.installed: requirements.txt requirements-dev.txt requirements-export.txt requirements-transfer.txt pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt -e .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-transfer.txt
 	@touch $@
 
 report: $(VENV)/.installed ## train the three models, regenerate figures/ and report/ (6 minutes on 2 cores with bfloat16)

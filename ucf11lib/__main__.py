@@ -139,13 +139,14 @@ def study(args: argparse.Namespace) -> None:
         studies.run_studies(args.names or list(studies.STUDIES), **options)
 
 
-@command("evaluate --run my_run", *opts.EVALUATE)
+@command("evaluate --run my_run --test-flip --windows 5", *opts.EVALUATE)
 def evaluate(args: argparse.Namespace) -> None:
     """Evaluate a run on its held-out part, or on all of another store."""
     from ucf11lib import evaluation, models
 
     run = _measured_run(args.run)
-    result = evaluation.evaluate(run, models.load(run), args.store)
+    looks = {"flip": args.test_flip, "windows": args.windows}
+    result = evaluation.evaluate(run, models.load(run), args.store, **looks)
     print(json.dumps(result) if args.json else evaluation.formatted(result))
 
 

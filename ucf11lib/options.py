@@ -128,7 +128,12 @@ STUDIES = (
 JSON = flag("--json", "print JSON")
 RUN = (option("--run DIR", "a finished run folder", required=True), JSON)
 RUNS = option("--runs DIR", "the folder of run folders; runs/ by default")
-EVALUATE = (*RUN, option("--store DIR", "another store, all of it"))
+EVALUATE = (
+    *RUN,
+    option("--store DIR", "another store, all of it"),
+    flag("--test-flip", "answer with the mean of a sequence and its mirror image"),
+    option("--windows N", "cut N evenly spread sequences from each clip", type=int),
+)
 PREDICT = (
     option("video", "a video, a folder of them, or - for a stream from stdin", nargs="?"),
     *RUN,

@@ -30,6 +30,11 @@ def test_measure_predictions_equals_scikit_learn(occurring):
     assert {key: result[key] for key in expected} == pytest.approx(expected, abs=1e-12)
     recall = reference.recall_score(y_true, y_pred, labels=occurring, average=None)
     assert [result["per_class_accuracy"][c] for c in occurring] == pytest.approx(recall, abs=1e-12)
+    answered = np.unique(y_pred)
+    precision = reference.precision_score(y_true, y_pred, labels=answered, average=None)
+    shares = [result["per_class_precision"][c] for c in answered]
+    assert shares == pytest.approx(precision, abs=1e-12)
+    assert result["per_class_precision"].count(None) == classes - len(answered)
     assert result["per_class_accuracy"].count(None) == classes - len(occurring)
     assert result["confusion"] == reference.confusion_matrix(y_true, y_pred, labels=every).tolist()
 

@@ -36,7 +36,8 @@ def test_evaluate_repeats_the_runs_own_metrics_or_takes_another_store(trained, m
         assert result[key] == pytest.approx(np.array(trained.metrics[key]))
     json.dumps(result)
     text = predict.formatted(result).splitlines()
-    assert len(text) == 12
+    assert len(text) == 13
+    assert text[1].split() == ["precision", "recall"]
     assert f"{trained.metrics['n_val']} sequences" in text[0]
     result = predict.evaluate(trained, model, store.path)
     assert (result["n"], result["classes"]) == (len(store), list(store.classes))

@@ -60,6 +60,8 @@ STUDY = pd.DataFrame(
 STUDY["accuracy"] = STUDY["model"].map({"c3d": 0.1, "vgg9": 0.3, "resnet": 0.5})
 STUDY["accuracy"] += 0.2 * (STUDY["change"] == "He") + 0.1 * STUDY["seed"] * (STUDY["epoch"] - 1)
 COUNTS = [[3, 1, 0], [0, 0, 0], [0, 0, 2]]
+COSTS = STUDY.assign(low=STUDY["accuracy"] - 0.1, high=STUDY["accuracy"] + 0.1)
+COSTS["flops"] = COSTS["model"].map({"c3d": 1e9, "vgg9": 3e9, "resnet": 2e7})
 INPUTS = {
     "conditions": {"tables": CONDITIONS, "chance": 1 / 3},
     "confusion": {"counts": dict.fromkeys(("c3d", "vgg9"), COUNTS), "classes": CLASSES},
@@ -84,6 +86,7 @@ INPUTS = {
     "dots": {"table": STUDY, "condition": "change", "panel": "model"},
     "lines": {"table": STUDY, "x": "epoch", "y": "accuracy", "line": "model", "panel": "change"},
     "heat_map": {"table": STUDY, "rows": "change", "columns": "model"},
+    "scatter": {"table": COSTS, "x": "flops", "y": "accuracy", "label": "model", "panel": "change"},
 }
 
 

@@ -75,6 +75,17 @@ def test_heat_map_has_means_and_stays_grey_where_runs_are_missing(inputs, texts)
     assert texts(axes.texts) == ["15 %", "35 %", "35 %"]
 
 
+def test_scatter_has_a_mark_a_label_and_its_interval(inputs, texts):
+    figure = inputs.draw("scatter")
+    first = figure.axes[0]
+    interval, mark = first.lines[:2]
+    mean = inputs.COSTS[inputs.COSTS["change"] == "2019"].groupby("model")["accuracy"].mean()
+    assert mark.get_xydata().tolist() == [[1e9, pytest.approx(mean["c3d"])]]
+    assert interval.get_ydata() == pytest.approx([mean["c3d"] - 0.1, mean["c3d"] + 0.1])
+    assert first.get_xscale() == "log"
+    assert texts(figure.legends[0].get_texts()) == ["C3D", "VGG9", "resnet"]
+
+
 def test_numbers_are_labels_too(inputs, texts):
     figures = [
         inputs.draw("dots", condition="epoch", panel="seed"),

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from ucf11lib import paths
-from ucf11lib.studies import STUDIES, load, speed
+from ucf11lib.studies import STUDIES, load, speed, transfer
 from ucf11lib.studies.results import stale
 from ucf11lib.studies.runner import run_study
 
@@ -36,6 +36,8 @@ def test_run_study_leaves_fresh_results_and_a_figure(name, videos, monkeypatch, 
     monkeypatch.setattr(paths, "FIGURES", tmp_path / "figures")
     monkeypatch.setattr(speed, "run_in_process", lambda function, config: function(config))
     monkeypatch.setattr(speed, "PRODUCT_SIDE", 64)
+    monkeypatch.setattr(transfer, "SIZE", 32)
+    monkeypatch.setattr(transfer, "EPOCHS", 1)
     monkeypatch.setattr(speed, "SECONDS_A_REPEAT", 0)
     study = smallest(STUDIES[name])
     run_study(study, "command", videos=videos, workers=1, log=lambda line: None)

@@ -22,14 +22,15 @@ def measure_predictions(
 
     They are accuracy, accuracy_batch_mean (the 2019 report's: mean of the batches' accuracies),
     top2 (the true class is among the two likeliest), macro_f1 (over classes that occur),
-    per_class_accuracy (None for a class that does not occur), confusion (counts, rows are true
-    classes), ece (None for probabilities that are not finite), accuracy_clip (see `by_clip`) and
-    interval (95 %, of the accuracy, over groups; None for a single group).
+    per_class_accuracy (recall; None for a class that does not occur), per_class_precision (None for
+    a class that is never predicted), confusion (counts, rows are true classes), ece (None for
+    probabilities that are not finite), accuracy_clip (see `by_clip`) and interval (95 %, of the
+    accuracy, over groups; None for a single group).
     """
     y_pred = y_prob.argmax(axis=1)
     right = y_pred == y_true
     confusion = confusion_matrix(y_true, y_pred, labels=np.arange(y_prob.shape[1]))
-    recalls = [float(row[c] / row.sum()) if row.any() else None for c, row in enumerate(confusion)]
+    recalls, precisions = _diagonal_shares(confusion), _diagonal_shares(confusion.T)
     # scikit-learn's top-k refuses probabilities that are not finite
     two_likeliest = np.argsort(-y_prob, axis=1, kind="stable")[:, :2]
     batch_means = [right[i : i + batch_size].mean() for i in range(0, len(right), batch_size)]
@@ -42,11 +43,17 @@ def measure_predictions(
         "top2": float((two_likeliest == y_true[:, None]).any(axis=1).mean()),
         "macro_f1": float(f1),
         "per_class_accuracy": recalls,
+        "per_class_precision": precisions,
         "confusion": confusion.tolist(),
         "ece": expected_calibration_error(reliability_table(y_true, y_prob)) if finite else None,
         "accuracy_clip": float((clip_prob.argmax(axis=1) == clip_true).mean()),
         "interval": group_interval(right, groups),
     }
+
+
+def _diagonal_shares(counts: np.ndarray) -> list[float | None]:
+    """Return each row's share on the diagonal; None for a row of zeros."""
+    return [float(row[c] / row.sum()) if row.any() else None for c, row in enumerate(counts)]
 
 
 def reliability_table(y_true: np.ndarray, y_prob: np.ndarray, bins: int = BINS) -> pd.DataFrame:

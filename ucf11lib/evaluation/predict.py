@@ -10,6 +10,7 @@ from ucf11lib.backend import keras, tf
 from ucf11lib.data.batches import evaluation_batches
 from ucf11lib.data.store import ClipStore
 from ucf11lib.errors import UserError
+from ucf11lib.evaluation.looks import Windows, mirrored
 from ucf11lib.evaluation.metrics import measure_predictions
 from ucf11lib.runs import Run
 from ucf11lib.text import percent
@@ -49,28 +50,51 @@ def own_store(run: Run) -> ClipStore:
     return store
 
 
-def evaluate(run: Run, model: keras.Model, store_path: Path | str | None = None) -> dict:
+def evaluate(
+    run: Run,
+    model: keras.Model,
+    store_path: Path | str | None = None,
+    *,
+    flip: bool = False,
+    windows: int | None = None,
+) -> dict:
     """Evaluate a finished run's network on its validation part, or on all of another store.
 
-    Returns store, n (sequences), classes, and the keys of `measure_predictions`. Raises a
-    `UserError` for a store of other classes, or one that changed since the run.
+    `flip` answers with the mean of a sequence and its mirror image, `windows` cuts as many evenly
+    spread sequences from each clip's consecutive frames, which `accuracy_clip` averages. Returns
+    store, n (sequences), classes, and the keys of `measure_predictions`. Raises a `UserError` for a
+    store of other classes, one that changed since the run, or no windows.
     """
     store = ClipStore.open(store_path) if store_path else own_store(run)
     if tuple(store.classes) != run.data.classes:
         remedy = "give a store of the same classes"
         raise UserError(f"{store.path}: its classes are not those of {run.path}; {remedy}")
+    if windows is not None and windows < 1:
+        raise UserError(f"--windows {windows}: give 1 or more sequences a clip")
     index = np.arange(len(store)) if store_path else run.predictions["index"]
-    y_prob = probabilities(make_predict(model)(store, index), run.config.recipe.head)
+    looks, rows = store, index
+    if windows:
+        looks = Windows.spread(store, index, windows)
+        rows, index = np.arange(len(looks)), looks.index
+    predict = make_predict(model)
+    outputs = [predict(looks, rows, change) for change in ((None, mirrored) if flip else (None,))]
+    y_prob = np.mean([probabilities(one, run.config.recipe.head) for one in outputs], axis=0)
     about = {"store": str(store.path), "n": len(index), "classes": list(store.classes)}
     clips, groups = store.clips[index], store.groups[index]
     return about | measure_predictions(store.labels[index], y_prob, clips, groups)
 
 
 def formatted(result: dict) -> str:
-    """Return a line on what `evaluate` returned, then one with the accuracy of each class."""
-    accuracy = f"accuracy {percent(result['accuracy'], 1)}, macro F1 {result['macro_f1']:.3f}"
-    shares = zip(result["classes"], result["per_class_accuracy"], strict=True)
-    return class_lines(f"{result['n']} sequences of {result['store']}: {accuracy}", shares)
+    """Return a line on what `evaluate` returned, then each class's precision and recall."""
+    accuracies = f"accuracy {percent(result['accuracy'], 1)}"
+    accuracies += f", by clip {percent(result['accuracy_clip'], 1)}"
+    title = f"{result['n']} sequences of {result['store']}: {accuracies}"
+    lines = [f"{title}, macro F1 {result['macro_f1']:.3f}", f"  {'':20s} precision  recall"]
+    columns = ("classes", "per_class_precision", "per_class_accuracy")
+    for name, *shares in zip(*(result[key] for key in columns), strict=True):
+        texts = ["none" if share is None else percent(share, 1) for share in shares]
+        lines.append(f"  {name:20s} {texts[0]:>9s} {texts[1]:>7s}")
+    return "\n".join(lines)
 
 
 def class_lines(title: str, shares: Iterable[tuple[str, float | None]]) -> str:

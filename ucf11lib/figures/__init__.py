@@ -9,5 +9,5 @@ from ucf11lib.figures.frames import examples, film_strips, saliency
 from ucf11lib.figures.models import conditions, confusion, history, reliability
 from ucf11lib.figures.overlay import overlay
 from ucf11lib.figures.structure import structure
-from ucf11lib.figures.studies import dots, gradients, heat_map, lattice, lines, signal
+from ucf11lib.figures.studies import dots, gradients, heat_map, lattice, lines, scatter, signal
 from ucf11lib.figures.style import save, saver

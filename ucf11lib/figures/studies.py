@@ -133,6 +133,33 @@ def heat_map(
     return figure
 
 
+def scatter(
+    table: pd.DataFrame, *, x: str, y: str, label: str, panel: str = "", note: str
+) -> Figure:
+    """Accuracy over cost: a mark a label, the mean of its rows, with its interval's ends.
+
+    `table` has the columns `x` (a cost, on a logarithmic axis), `y`, `low` and `high` (shares), and
+    `label` and `panel` (a panel a value).
+    """
+    table = _with_panels(table, panel)
+    looks = itertools.product("os^D", RECIPES)
+    look_of = dict(zip(table[label].unique(), looks, strict=False))
+    with page(9 if table[panel].nunique() > 1 else 6, 4.2, note) as figure:
+        for (axes,), part in _panels(figure, table, panel, sharey=True):
+            for name, rows in part.groupby(label, sort=False)[[x, y, "low", "high"]]:
+                mean, (marker, colour) = rows.mean(), look_of[name]
+                axes.plot([mean[x]] * 2, mean[["low", "high"]], color=colour, linewidth=0.6)
+                text = display_name(name)
+                axes.plot(mean[x], mean[y], marker, color=colour, markersize=5, label=text)
+            axes.set_xscale("log")
+            axes.set_xlabel(x.replace("_", " "))
+            axes.grid(axis="y")
+        percent_axis(figure.axes[0].yaxis)
+        figure.axes[0].set_ylabel(y.replace("_", " "))
+        legend(figure, 3)
+    return figure
+
+
 def _with_panels(table: pd.DataFrame, panel: str) -> pd.DataFrame:
     """Return the table with a column `panel`; where that has no name, of one value without text."""
     return table if panel else table.assign(**{panel: ""})

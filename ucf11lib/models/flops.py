@@ -25,7 +25,9 @@ def layer_flops(model: keras.Model) -> dict[str, int]:
         inputs, outputs = (end.shape[1:] for end in ends)
         if type(layer).__name__ == "Reshape":
             frames = frames * math.prod(inputs) // math.prod(outputs)
-        elif isinstance(layer, keras.layers.Conv2D | keras.layers.Conv3D):
+        elif isinstance(layer, keras.layers.DepthwiseConv2D):
+            counts[layer.name] = frames * 2 * math.prod(outputs) * math.prod(layer.kernel_size)
+        elif isinstance(layer, keras.layers.Conv1D | keras.layers.Conv2D | keras.layers.Conv3D):
             taps = math.prod(layer.kernel_size) * inputs[-1]
             counts[layer.name] = frames * 2 * math.prod(outputs) * taps
         elif isinstance(layer, keras.layers.Dense | keras.layers.EinsumDense):

@@ -57,6 +57,7 @@ class Metrics(TypedDict):
     macro_f1: float
     ece: float | None
     per_class_accuracy: list[float | None]
+    per_class_precision: NotRequired[list[float | None]]  # runs before it have none
     confusion: list[list[int]]
     val_loss: float | None
     seconds: float

@@ -1,0 +1,193 @@
+"""What do features from ImageNet reach, compared with networks trained from scratch, at what cost?
+
+A frozen EfficientNet-Lite0 sees eight frames, or differences of frames, of each sequence; small
+heads are trained on its features (`studies.transfer`). `selected` is the head, and its streams, of
+the least loss on an inner split of each training part; it is also fused with each trained network,
+by the mean of their probabilities of a clip. First on the default data, then on Weizmann with each
+subject left out once, where the trained network has the settings that were selected for
+`real_video`. Nothing is selected on held-out sequences; the frames' size (96 pixels) and the lag of
+the differences are fixed.
+
+A row of a method has its accuracy by clip with a 95 % interval over groups, weights (the frozen
+ones too), FLOPs and milliseconds of one sequence's inference, and seconds of training with the
+features' computation. Rows of trainings alone have no FLOPs.
+
+Expect: on Weizmann 95 % or more with differences, about 80 % with frames alone.
+
+    python -m ucf11lib study beyond --videos DIR    # ESTIMATE on 2 cores
+"""
+
+import functools
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from ucf11lib import figures, models, paths
+from ucf11lib.data import ClipStore, open_or_prepare, split
+from ucf11lib.evaluation.calibration import rescaled
+from ucf11lib.evaluation.intervals import group_interval
+from ucf11lib.evaluation.metrics import HeldOut, by_clip, measure_predictions
+from ucf11lib.models import lite0
+from ucf11lib.models.flops import layer_flops
+from ucf11lib.runs import REPORTED, Run, RunConfig
+from ucf11lib.studies import real_video
+from ucf11lib.studies.folds import METRICS, SELECTED, fold_axis, nested
+from ucf11lib.studies.study import Axis, Study, over, weizmann
+from ucf11lib.studies.transfer import METHODS, Transfer
+
+TRAINED = REPORTED  # from scratch, on the default data
+ON_WEIZMANN = ("cnn_lstm",)  # the best of them there
+CHOICE, SCALED = "selected", "selected, at its temperature"
+EVALUATIONS = 5  # of one sequence, of which the median is the time
+
+
+def milliseconds(predict: Callable[[np.ndarray], object], frames: np.ndarray) -> float:
+    """Return the time of `predict(frames)`, the median of five after a first."""
+    predict(frames)
+    seconds = []
+    for _ in range(EVALUATIONS):
+        start = time.perf_counter()
+        predict(frames)
+        seconds.append(time.perf_counter() - start)
+    return 1000 * float(np.median(seconds))
+
+
+def measured(model: str, held_out: HeldOut, **more: object) -> dict:
+    """Return the row of a method's answers: accuracies, interval of the one by clip, and `more`."""
+    clips, labels, prob = by_clip(**{key: held_out[key] for key in ("y_true", "y_prob", "clips")})
+    right = prob.argmax(axis=1) == labels
+    groups = held_out["groups"][np.unique(held_out["clips"], return_index=True)[1]]
+    low, high = group_interval(right, groups) or (None, None)
+    row = {"model": model, "clips": len(clips), "accuracy_clip": float(right.mean())}
+    row |= {"accuracy": measure_predictions(**held_out)["accuracy"], "low": low, "high": high}
+    return row | more
+
+
+def fused(a: HeldOut, b: HeldOut) -> HeldOut:
+    """Return the mean of two methods' probabilities, a row a clip; both have the same clips."""
+    clips, labels, prob = by_clip(a["y_true"], a["y_prob"], a["clips"])
+    _, _, other = by_clip(b["y_true"], b["y_prob"], b["clips"])
+    groups = a["groups"][np.unique(a["clips"], return_index=True)[1]]
+    return {"y_true": labels, "y_prob": (prob + other) / 2, "clips": clips, "groups": groups}
+
+
+def joined(parts: Sequence[HeldOut]) -> HeldOut:
+    """Return the held-out sequences of all folds together."""
+    return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+
+
+def trained_row(runs: Sequence[Run], held_out: HeldOut, example: np.ndarray) -> dict:
+    """Return the row of one network, trained once or once a fold."""
+    model = models.load(runs[0])
+    costs = {"weights": model.count_params(), "flops": sum(layer_flops(model).values())}
+    costs |= {"milliseconds": milliseconds(model.predict_on_batch, example)}
+    costs["seconds"] = float(np.mean([run.metrics["seconds"] for run in runs]))
+    return measured(runs[0].config.model, held_out, **costs)
+
+
+def transfer_rows(store: ClipStore, parts: Sequence, seed: int) -> tuple[list[dict], HeldOut]:
+    """Return a row a method of transfer, and one of the method selected in each of `parts`.
+
+    Also returns the selected method's answers, at the temperature of the inner split, whose
+    calibration error before and after that is in its row.
+    """
+    transfer = Transfer(store, seed)
+    sides: dict[object, list[HeldOut]] = {method: [] for method in (*METHODS, CHOICE, SCALED)}
+    choices = []
+    for part in parts:
+        method, temperature = transfer.select(part)
+        answers: dict[object, np.ndarray] = dict(transfer.answers(part))
+        answers[CHOICE] = answers[method]
+        answers[SCALED] = rescaled(answers[method], temperature)
+        choices.append(name_of(method))
+        rows = part.validation
+        about = {"y_true": store.labels[rows], "clips": store.clips[rows]}
+        for key, prob in answers.items():
+            sides[key].append(about | {"y_prob": prob, "groups": store.groups[rows]})
+    together = {key: joined(one) for key, one in sides.items()}
+    example = store.take(parts[-1].validation[:1])
+    train = np.mean([len(part.train) for part in parts])
+    rows = []
+    for method in METHODS:
+        costs = transfer.cost(method)
+        costs["milliseconds"] = milliseconds(functools.partial(transfer.predict, method), example)
+        costs["seconds"] += train * costs["milliseconds"] / 1000
+        row = measured(name_of(method), together[method], **costs)
+        rows.append(row | {"pretrained": lite0.LICENCE})
+    errors = {key: measure_predictions(**together[key])["ece"] for key in (CHOICE, SCALED)}
+    about = {"choices": choices, "ece": errors[CHOICE], "ece_scaled": errors[SCALED]}
+    return [*rows, measured(CHOICE, together[CHOICE], **about)], together[SCALED]
+
+
+def name_of(method: tuple[str, Sequence[str]]) -> str:
+    """Return a method's name, such as "linear, frames + differences"."""
+    head, streams = method
+    return f"{head}, {' + '.join(streams)}"
+
+
+def compared(data: Axis, seeds: tuple[int, ...] = ()) -> Callable[[pd.DataFrame], Study]:
+    """Return a stage: all methods on the held-out sequences of the trainings so far on `data`."""
+
+    def stage(rows: pd.DataFrame) -> Study:
+        own = rows[rows["data"].isin(data) & rows["run"].notna()]
+        if "candidate" in own:
+            own = own[own["candidate"].isna() | (own["candidate"] == SELECTED)]
+
+        def measure(config: RunConfig) -> list[dict]:
+            part = own[own["seed"] == config.seed]
+            return compare({
+                str(model): [Run.open(paths.runs_dir() / name) for name in runs["run"]]
+                for model, runs in part.groupby("model", sort=False)
+            }, config)  # fmt: skip
+
+        return replace(STUDY, axes={"data": data}, seeds=seeds, measure=measure, then=())
+
+    return stage
+
+
+def compare(trained: Mapping[str, Sequence[Run]], config: RunConfig) -> list[dict]:
+    """Return the rows of trained networks, of transfer, and of the selected head with each network.
+
+    The heads have the splits of the first network's runs, on the store of `config`.
+    """
+    store = open_or_prepare(config.data)
+    splits = [run.config.split for run in next(iter(trained.values()))]
+    parts = [split(store, replace(config, split=one)) for one in splits]
+    rows, selected = transfer_rows(store, parts, config.seed)
+    for runs in trained.values():
+        held_out = joined([run.held_out for run in runs])
+        row = trained_row(runs, held_out, store.take(parts[-1].validation[:1]))
+        rows += [row, measured(f"{CHOICE} + {row['model']}", fused(selected, held_out))]
+    return rows
+
+
+def draw(table: pd.DataFrame, note: str):
+    """Draw accuracy by clip over the inference's FLOPs, a panel a kind of data."""
+    rows = table.dropna(subset=["flops"])
+    columns = {"x": "flops", "y": "accuracy_clip", "label": "model", "panel": "data"}
+    return figures.scatter(rows, **columns, note=note)
+
+
+SEEDS = (0, 1, 2, 3, 4)
+SYNTHETIC: Axis = {"synthetic": {}}
+WEIZMANN: Axis = {"Weizmann": lambda config, videos: {**weizmann(config, videos), "stride": 10}}
+SUBJECTS_OUT = {"data": {"Weizmann": weizmann}, "model": over("model", ON_WEIZMANN)}
+SUBJECTS_OUT |= {"fold": fold_axis(real_video.SUBJECTS)}
+INNER = nested(
+    replace(real_video.ONE_SPLIT, axes=SUBJECTS_OUT, then=(compared(WEIZMANN),)),
+    real_video.CANDIDATES,
+)
+STUDY = Study(
+    name="beyond",
+    question="What do features from ImageNet reach, compared with training from scratch?",
+    base=RunConfig.of(model="c3d"),
+    axes={"data": SYNTHETIC, "model": over("model", TRAINED)},
+    seeds=SEEDS,
+    metrics=METRICS,
+    then=(compared(SYNTHETIC, SEEDS), INNER, *INNER.then),
+    figure=draw,
+    videos=True,
+)
