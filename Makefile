@@ -35,11 +35,14 @@ test: $(VENV)/.installed ## every test, the notebooks included
 check: lint ## lint, levels and unit tests, in three minutes
 	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/slow tests
 
-lint: $(VENV)/.installed ## ruff over .py and .ipynb, the levels of imports, spelling
+lint: $(VENV)/.installed ## ruff over .py and .ipynb, levels of imports, spelling, metadata
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/codespell
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.citation-file-format CITATION.cff
 
 types: $(VENV)/.installed ## mypy
 	$(BIN)/mypy
