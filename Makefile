@@ -58,5 +58,5 @@ lock: | $(BIN)/python ## requirements.lock after a change of requirements*.txt (
 	  --annotation-style line --custom-compile-command 'make lock' -o requirements.lock requirements-dev.txt
 
 clean: ## remove what is made on demand: environment, data, runs
-	rm -rf $(VENV) data runs report/notebooks *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) data runs report/notebooks *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
