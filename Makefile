@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help report site studies test check lint clean
+.PHONY: help report site studies test check lint types lock licences clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -16,9 +16,11 @@ $(BIN)/python:
 	@$(PYTHON) -m venv $(VENV) \
 	  || { rm -rf $(VENV); echo "no venv module: apt-get install python3-venv, or make PYTHON=another ..." >&2; exit 2; }
 
-$(VENV)/.installed: requirements.txt requirements-dev.txt requirements-export.txt requirements-transfer.txt pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt -e .
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-transfer.txt
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+$(VENV)/.installed: requirements.lock pyproject.toml | $(BIN)/python
+	$(PIP_INSTALL) --require-hashes -r requirements.lock
+	$(PIP_INSTALL) --no-deps --no-build-isolation -e .
 	@touch $@
 
 report: $(VENV)/.installed ## train the three models, regenerate figures/ and report/ (6 minutes on 2 cores with bfloat16)
@@ -36,11 +38,28 @@ test: $(VENV)/.installed ## every test, the notebooks included
 check: lint ## lint, levels and unit tests, in three minutes
 	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/slow tests
 
-lint: $(VENV)/.installed ## ruff over .py and .ipynb, the levels of imports
+lint: $(VENV)/.installed ## ruff over .py and .ipynb, levels of imports, spelling, metadata
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/codespell
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.citation-file-format CITATION.cff
+
+types: $(VENV)/.installed ## mypy
+	$(BIN)/mypy
+
+licences: $(VENV)/.installed ## THIRD_PARTY.md
+	{ sed '/^|/,$$d' THIRD_PARTY.md; $(BIN)/pip-licenses --format markdown --with-urls --no-version \
+	  --packages $$(grep -oE '^[A-Za-z][A-Za-z0-9_.-]*' requirements.txt); } > THIRD_PARTY.new
+	@mv THIRD_PARTY.new THIRD_PARTY.md
+
+lock: | $(BIN)/python ## requirements.lock after a change of requirements*.txt (UPGRADE=--upgrade: all of it)
+	$(PIP_INSTALL) $$(grep -o '^uv==[0-9.]*' requirements-dev.txt)
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes $(UPGRADE) \
+	  --annotation-style line --custom-compile-command 'make lock' -o requirements.lock requirements-dev.txt
 
 clean: ## remove what is made on demand: environment, data, runs
-	rm -rf $(VENV) data runs site report/notebooks report/explorer.html *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) data runs site report/notebooks report/explorer.html *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

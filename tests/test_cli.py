@@ -87,6 +87,13 @@ def test_main_help_of_each_command_has_an_example(main):
         assert f"example: python -m ucf11lib {name}" in text
 
 
+def test_main_completes_a_command(cli, tmp_path):
+    completed = tmp_path / "completed"
+    line = {"COMP_LINE": "ucf11 tr", "COMP_POINT": "8", "_ARGCOMPLETE_IFS": "\n"}
+    cli(_ARGCOMPLETE="1", _ARGCOMPLETE_STDOUT_FILENAME=str(completed), **line)
+    assert completed.read_text().strip() == "train"
+
+
 def test_main_closed_pipe_is_no_traceback(store):
     command = f"{sys.executable} -m ucf11lib store describe {store.path} | head -1"
     done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)

@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """The command line: parsing, one call each, and one line for a user's mistake."""
 
 import argparse
@@ -6,6 +7,8 @@ import os
 import shlex
 import sys
 from pathlib import Path
+
+import argcomplete
 
 from ucf11lib import options as opts
 from ucf11lib.errors import UserError, one_line, open_streams, raise_on_sigterm
@@ -236,7 +239,9 @@ def main(arguments: list[str] | None = None) -> int:
     raise_on_sigterm()
     words = ["python", "-m", "ucf11lib", *(arguments or sys.argv[1:])]
     try:
-        args = parser().parse_args(words[3:])
+        top = parser()
+        argcomplete.autocomplete(top)
+        args = top.parse_args(words[3:])
         if args.call is train and not args.resume and args.overfit is None:
             words.append("--resume")
         args.call(args)

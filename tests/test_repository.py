@@ -1,0 +1,89 @@
+"""What a repository promises of itself: pins and their lock, its citation, its words."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+
+import nbformat
+import yaml
+
+from ucf11lib import paths
+
+PIN = re.compile(r"^([\w.-]+)==(\S+)", re.MULTILINE)
+# The left column of the project's table of words: names that say nothing, and metaphors.
+NAMES = {"found", "kept", "made", "taken", "said", "there", "whole", "alone", "forget", "say"}
+NAMES |= {"turn_about", "deviation", "LONGER", "PLAIN", "EVERY", "FAR", "AHEAD"}
+PHRASES = re.compile(
+    r"by heart|\bladders?\b|\brungs?\b|\bmends?\b|\bbuys\b|is the door|yardstick|held against"
+    r"|as a reader wants it|\bturn about\b|whole groups",
+    re.IGNORECASE,
+)
+
+
+def texts():
+    """Return what people wrote: path in the checkout -> text; of notebooks, their sources."""
+    patterns = ("*.md", "ucf11lib/**/*.py", "report/*.md", "notebooks/*.ipynb")
+    files = {path for pattern in patterns for path in paths.ROOT.glob(pattern)}
+    return {path.relative_to(paths.ROOT): text_of(path) for path in sorted(files)}
+
+
+def text_of(path):
+    if path.suffix != ".ipynb":
+        return path.read_text()
+    return "\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells)
+
+
+def names(tree):
+    """Return the names that a module binds."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(id=name, ctx=ast.Store()) | ast.arg(arg=name):
+                yield name
+            case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+                yield name
+
+
+def test_lock_has_each_pin():
+    locked = set(PIN.findall((paths.ROOT / "requirements.lock").read_text().lower()))
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        pins = set(PIN.findall((paths.ROOT / name).read_text().lower()))
+        assert pins
+        assert pins <= locked, f"run: make lock ({sorted(pins - locked)})"
+
+
+def test_lock_names_no_index():
+    assert not re.search(r"://|^-", (paths.ROOT / "requirements.lock").read_text(), re.MULTILINE)
+
+
+def test_lock_refuses_an_altered_wheel(tmp_path):
+    lock = (paths.ROOT / "requirements.lock").read_text()
+    entry = re.search(r"^tqdm==(\S+) (?:\\\n +--hash=\S+ ?)+", lock, re.MULTILINE)
+    (tmp_path / "lock").write_text(entry[0])
+    with zipfile.ZipFile(tmp_path / f"tqdm-{entry[1]}-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("tqdm/__init__.py", "")
+    offline = ["--isolated", "--no-deps", "--no-index", "--find-links", tmp_path]
+    command = [sys.executable, "-m", "pip", "wheel", *offline, "-r", tmp_path / "lock"]
+    options = {"capture_output": True, "text": True, "cwd": tmp_path.parent, "check": False}
+    done = subprocess.run(command, **options)
+    assert done.returncode == 1
+    assert "DO NOT MATCH THE HASHES" in done.stderr
+
+
+def test_citation_is_of_this_version():
+    citation = yaml.safe_load((paths.ROOT / "CITATION.cff").read_text())
+    project = tomllib.loads((paths.ROOT / "pyproject.toml").read_text())["project"]
+    assert citation["version"] == project["version"]
+    assert citation["license"] == project["license"]
+    assert {"cff-version", "message", "title", "authors"} <= citation.keys()
+    assert f"## {project['version']}" in (paths.ROOT / "CHANGELOG.md").read_text()
+
+
+def test_words_are_the_fields():
+    used = {path: set(PHRASES.findall(text)) for path, text in texts().items()}
+    for path, text in texts().items():
+        if path.suffix == ".py":
+            used[path] |= NAMES & set(names(ast.parse(text)))
+    assert {str(path): sorted(words) for path, words in used.items() if words} == {}
