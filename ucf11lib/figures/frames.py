@@ -9,14 +9,12 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from ucf11lib.figures.motion import HEAT, LUMA, MAX_OPACITY
 from ucf11lib.figures.style import BLUE, GREY, SKY, SMALL, page
 
 VERDICTS = {True: ("right", "#00694D"), False: ("wrong", "#B03A00")}
 GAP = 2  # white pixels between the frames of a strip
 FRAME = 0.6  # inches: about one pixel a pixel, because more would only make the file larger
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # of R, G and B: ITU-R BT.601
-HEAT = "plasma"  # perceptually uniform
-MAX_OPACITY = 0.85  # of the heat; elsewhere it is as opaque as it is high
 SALIENCY_FRAME = 0.75  # inches
 BARS_HEIGHT = 0.3  # of the bars under a strip, in heights of a frame
 
