@@ -111,7 +111,8 @@ def encode(frames: np.ndarray, fps: float = FPS) -> bytes:
         stream = container.add_stream("libx264", rate=round(fps))
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt, stream.thread_count = "yuv420p", 1
-        stream.options = {"crf": H264_CRF, "bf": "0"}
+        # x264's macroblock tree reads memory that nothing has written, so the bytes would vary
+        stream.options = {"crf": H264_CRF, "bf": "0", "mbtree": "0"}
         stream.codec_context.flags |= Flags.bitexact
         for picture in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
