@@ -56,4 +56,4 @@ def _markup(drawn: Drawn) -> str:
     file = io.BytesIO()
     drawn.savefig(file, format="png")
     picture = base64.b64encode(file.getvalue()).decode()
-    return f'<img style="max-width: 100%" src="data:image/png;base64,{picture}">'
+    return f'<img alt="figure" style="max-width: 100%" src="data:image/png;base64,{picture}">'
