@@ -11,8 +11,9 @@ import pytest
 from ucf11lib import figures
 from ucf11lib.figures import style
 
+OTHERS = {"save", "saver", "play", "source", "picker", "confidence_slider", "gap_slider"}
 NAMES = sorted(
-    name for name, value in vars(figures).items() if callable(value) and not name.startswith("save")
+    name for name, value in vars(figures).items() if callable(value) and name not in OTHERS
 )
 PROGRAM = """
 import hashlib, pathlib, sys, conftest

@@ -4,7 +4,7 @@ Each perturbation maps frames, uint8 (n, T, H, W, 3), and the sequences' numbers
 (n,), to frames of the same shape and type.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import pandas as pd
@@ -85,8 +85,10 @@ def accuracy_under(model: keras.Model, store: ClipStore, indices: np.ndarray, na
     return float((outputs.argmax(axis=1) == store.labels[indices]).mean())
 
 
-def conditions_table(model: keras.Model, store: ClipStore, indices: np.ndarray) -> pd.DataFrame:
-    """Return a row for each of `PERTURBATIONS`, measured on the sequences `indices`, int (n,).
+def conditions_table(
+    model: keras.Model, store: ClipStore, indices: np.ndarray, names: Iterable[str] = PERTURBATIONS
+) -> pd.DataFrame:
+    """Return a row for each of `names`, measured on the sequences `indices`, int (n,).
 
     Its columns are those of `accuracy_with_interval`, and `answers`: how many different classes
     were answered. With `inputs="sequence"` frames that are all equal have one answer, whose class's
@@ -94,8 +96,8 @@ def conditions_table(model: keras.Model, store: ClipStore, indices: np.ndarray) 
     """
     predict = make_predict(model)
     rows = {}
-    for name, change in tqdm(PERTURBATIONS.items(), leave=False, disable=None, desc="conditions"):
-        answers = predict(store, indices, change).argmax(axis=1)
+    for name in tqdm(names, leave=False, disable=None, desc="conditions"):
+        answers = predict(store, indices, PERTURBATIONS[name]).argmax(axis=1)
         row = accuracy_with_interval(answers == store.labels[indices], store.groups[indices])
         rows[name] = row | {"answers": len(np.unique(answers))}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("condition")

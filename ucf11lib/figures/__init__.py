@@ -1,13 +1,14 @@
-"""Numbers in, a matplotlib `Figure` out; never trains, never reads a file, never calls show().
+"""Numbers in, a matplotlib `Figure`, a `Motion` or a widget out; never trains, never reads a file.
 
-Each takes plain arrays and tables, and a `note` on the data, "synthetic data, group split, seed 0",
-which it draws into the figure, so that the two are never separated.
+Each takes arrays and tables, and a `note` on the data, which it draws, so that it stays with them.
 """
 # ruff: noqa: F401
 
+from ucf11lib.figures.controls import confidence_slider, gap_slider, picker
 from ucf11lib.figures.frames import examples, film_strips, saliency
 from ucf11lib.figures.models import conditions, confusion, history, reliability
+from ucf11lib.figures.motion import play
 from ucf11lib.figures.overlay import overlay
-from ucf11lib.figures.structure import structure
+from ucf11lib.figures.structure import source, structure
 from ucf11lib.figures.studies import dots, gradients, heat_map, lattice, lines, scatter, signal
 from ucf11lib.figures.style import save, saver

@@ -3,21 +3,18 @@
 import math
 from collections.abc import Sequence
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from ucf11lib.figures.motion import HEAT, LUMA, MAX_OPACITY
 from ucf11lib.figures.style import BLUE, GREY, SKY, SMALL, page
 
 VERDICTS = {True: ("right", "#00694D"), False: ("wrong", "#B03A00")}
 GAP = 2  # white pixels between the frames of a strip
 FRAME = 0.6  # inches: about one pixel a pixel, because more would only make the file larger
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # of R, G and B: ITU-R BT.601
-HEAT = "plasma"  # perceptually uniform
-MAX_OPACITY = 0.85  # of the heat; elsewhere it is as opaque as it is high
 SALIENCY_FRAME = 0.68  # inches
 BARS_HEIGHT = 0.3  # of the bars under a strip, in heights of a frame
 
@@ -113,14 +110,6 @@ def saliency(
         figure.suptitle(title, fontsize=SMALL, color=GREY)
         figure.get_layout_engine().set(h_pad=0.02, hspace=0)
     return figure
-
-
-def overlaid(frames: np.ndarray, maps: np.ndarray) -> np.ndarray:
-    """Return uint8 (..., H, W, 3) in grey, maps, (..., H, W), 0..1, over it as in `saliency`."""
-    opacity = MAX_OPACITY * maps[..., None]
-    heat = 255 * matplotlib.colormaps[HEAT](maps)[..., :3]
-    grey = (frames @ LUMA)[..., None]
-    return np.rint(opacity * heat + (1 - opacity) * grey).astype(np.uint8)
 
 
 def _energy_bars(

@@ -5,11 +5,10 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib import colormaps
 from matplotlib.font_manager import findfont
 from PIL import Image, ImageDraw, ImageFont
 
-from ucf11lib.figures.frames import HEAT, LUMA, MAX_OPACITY
+from ucf11lib.figures.motion import overlaid
 from ucf11lib.figures.style import SKY
 from ucf11lib.text import percent
 
@@ -35,10 +34,8 @@ def overlay(
     height, width = (2 * math.ceil(side * scale / 2) for side in image.shape[:2])
     pixels = np.asarray(Image.fromarray(image).resize((width, height)))
     if heat is not None:
-        large = np.asarray(Image.fromarray(heat).resize((width, height)))[..., None].clip(0, 1)
-        opacity = MAX_OPACITY * large
-        coloured = 255 * colormaps[HEAT](large[..., 0])[..., :3]
-        pixels = opacity * coloured + (1 - opacity) * (pixels @ LUMA)[..., None]
+        large = np.asarray(Image.fromarray(heat).resize((width, height))).clip(0, 1)
+        pixels = overlaid(pixels, large)
     size = max(MIN_FONT, round(FONT_SHARE * min(height, width)))
     line, font = round(1.4 * size), _font(size)
     top = height - BARS * line

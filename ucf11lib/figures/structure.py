@@ -1,10 +1,13 @@
-"""The structure of a network, as in the 2019 report's figures 1 to 3, drawn from the network."""
+"""The structure of a network, as in the 2019 report's figures 1 to 3, and its source."""
 
+import inspect
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from IPython.display import Code
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
@@ -68,6 +71,11 @@ def _kind(operation) -> tuple[str, str]:
         return "input" if operation.name == "frames" else "output", operation.name
     plain = {"Dense": "dense", "Flatten": "flatten", "LSTM": "LSTM"}.get(name)
     return (plain, plain) if plain else ("other", name)
+
+
+def source(function: Callable) -> Code:
+    """Return a function's source, which a notebook shows highlighted."""
+    return Code(inspect.getsource(function), language="python")
 
 
 def structure(model: Any, *, note: str) -> Figure:

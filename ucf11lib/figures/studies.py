@@ -78,7 +78,7 @@ def dots(
 
 
 def lines(
-    table: pd.DataFrame, *, x: str, y: str | Sequence[str], line: str, panel: str = "",
+    table: pd.DataFrame | Mapping, *, x: str, y: str | Sequence[str], line: str, panel: str = "",
     target: float | None = None, note: str,
 ) -> Figure:  # fmt: skip
     """A line a run; runs that differ in `seed` alone have one colour.
@@ -88,7 +88,7 @@ def lines(
     `target`, a height of the last `y`, is marked by a line.
     """
     heights = [y] if isinstance(y, str) else list(y)
-    table = _with_panels(table, panel)
+    table = _with_panels(pd.DataFrame(table), panel)
     colour_of = colours(table[line].unique())
     keys = [line, "seed"] if "seed" in table else [line]
     width = WIDTH if table[panel].nunique() > 1 else 5

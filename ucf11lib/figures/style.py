@@ -18,6 +18,7 @@ from matplotlib.ticker import PercentFormatter
 from PIL import Image
 
 from ucf11lib import paths
+from ucf11lib.figures.motion import Motion
 
 # Okabe and Ito's colours, which stay apart under every kind of colour blindness.
 BLUE, SKY, GREEN, YELLOW = "#0072B2", "#56B4E9", "#009E73", "#F0E442"
@@ -64,15 +65,20 @@ def percent_axis(axis) -> None:
     axis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
 
 
-def save(figure: Figure, path: Path) -> Path:
+def save(figure: Figure | Motion, path: Path) -> Path:
     """Write a figure made within `page` to `path`, whole or not at all; same figure, same bytes.
 
-    The suffix gives the format: `.svg` for lines, `.png` for frames. Raises `ValueError` on others.
+    The suffix gives the format: `.svg` for lines, `.png` for frames, `.webp` or `.mp4` for what
+    moves. Raises `ValueError` on others.
     """
-    if path.suffix not in (".svg", ".png"):
-        raise ValueError(f"{path}: figures are saved as .svg or .png")
+    moves = isinstance(figure, Motion)
+    formats = (".webp", ".mp4") if moves else (".svg", ".png")
+    if path.suffix not in formats:
+        raise ValueError(f"{path}: such a figure is saved as {' or '.join(formats)}")
     with matplotlib.style.context(["default", STYLE]), paths.atomic_file(path) as partial:
-        if path.suffix == ".svg":
+        if moves:
+            figure.write(partial)
+        elif path.suffix == ".svg":
             figure.savefig(partial, metadata={"Date": None})
             text = TAG.sub(lambda tag: LONG_NUMBER.sub(r"\1", tag[0]), partial.read_text())
             partial.write_text(text)
@@ -84,10 +90,10 @@ def save(figure: Figure, path: Path) -> Path:
     return path
 
 
-def saver(folder: Path | str) -> Callable[[Figure, str], Figure]:
+def saver(folder: Path | str) -> Callable:
     """Return `save_as(figure, name)`, which saves to `folder`, if any, and returns the figure."""
 
-    def save_as(figure: Figure, name: str) -> Figure:
+    def save_as(figure: Figure | Motion, name: str) -> Figure | Motion:
         if folder:
             save(figure, Path(folder) / name)
         return figure

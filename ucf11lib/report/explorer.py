@@ -18,8 +18,7 @@ from ucf11lib.backend import keras
 from ucf11lib.errors import UserError
 from ucf11lib.evaluation.predict import own_store
 from ucf11lib.evaluation.saliency import grad_cam
-from ucf11lib.figures.frames import overlaid
-from ucf11lib.figures.motion import encode
+from ucf11lib.figures.motion import encode, overlaid
 from ucf11lib.runs import Run
 from ucf11lib.runs.parsing import damage_in_one_line
 from ucf11lib.text import display_name

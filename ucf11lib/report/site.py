@@ -19,7 +19,7 @@ from ucf11lib.report.explorer import TEMPLATES, check_own
 
 MARK = "<!-- written by python -m ucf11lib site -->"
 FILES = ("report.html", "report.pdf", "explorer.html", "models.md")  # of a report's folder
-PICTURES = ("comparison.svg", "film_strips.png")
+PICTURES = ("motion.webp",)
 BAR = {
     "Start": "index.html",
     "Report": "report.html",
