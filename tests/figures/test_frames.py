@@ -45,13 +45,3 @@ def test_saliency_lies_over_its_frame_and_its_bars_under_theirs(inputs):
     np.testing.assert_allclose(centres, [7.5, 3 * PITCH + 7.5])
     line = axes.patches[-1].get_data().values  # here the reference has the same energies
     np.testing.assert_allclose(line, [bar.get_y() + bar.get_height() for bar in bars])
-
-
-def test_overlaid_is_grey_without_heat():
-    sequence = np.full((2, 4, 6, 3), (200, 100, 0), np.uint8)
-    maps = np.zeros((2, 4, 6), np.float32)
-    maps[1] = 1
-    cold, hot = frames.overlaid(sequence, maps)
-    assert (cold == round(0.299 * 200 + 0.587 * 100)).all()
-    assert (hot[..., 0] > 200).all()
-    assert (hot[..., 2] < 60).all()

@@ -107,3 +107,13 @@ def test_save_writes_animations_of_the_same_bytes_and_no_still_picture(inputs, t
     with pytest.raises(ValueError, match=r"\.webp or \.mp4"):
         save(film, "d.png")
     assert sorted(tmp_path.iterdir()) == files
+
+
+def test_overlaid_is_grey_without_heat():
+    sequence = np.full((2, 4, 6, 3), (200, 100, 0), np.uint8)
+    maps = np.zeros((2, 4, 6), np.float32)
+    maps[1] = 1
+    cold, hot = motion.overlaid(sequence, maps)
+    assert (cold == round(0.299 * 200 + 0.587 * 100)).all()
+    assert (hot[..., 0] > 200).all()
+    assert (hot[..., 2] < 60).all()

@@ -80,8 +80,8 @@ def test_gone_worker_is_the_last_that_a_message_names(message, own, gone):
     assert workers.gone_worker(message, three) == gone
 
 
-def test_readme_slurm_script_is_bash():
-    readme = (paths.ROOT / "README.md").read_text()
-    (script,) = re.findall(r"```bash\n(#!.*?)```", readme, re.DOTALL)
+def test_slurm_script_of_the_docs_is_bash():
+    page = (paths.ROOT / "docs" / "long_runs.md").read_text()
+    (script,) = re.findall(r"```bash\n(#!.*?)```", page, re.DOTALL)
     assert re.search(r"srun .*--strategy multiworker.*--resume", script, re.DOTALL)
     subprocess.run(["bash", "-n"], input=script, text=True, check=True)

@@ -58,6 +58,7 @@ def build_site(source: Path | None = None, out: Path | None = None) -> Path:
             shutil.copy(file, work)
         for file in notebooks:
             shutil.copy(file, work / "notebooks")
+        shutil.copytree(paths.RESULTS, work / "results")
         _write_own_pages(work, notebooks)
         pages = {file.name: file for file in work.rglob("*") if file.is_file()}
         for page in work.rglob("*.html"):
@@ -72,7 +73,7 @@ def build_site(source: Path | None = None, out: Path | None = None) -> Path:
 
 
 def _write_own_pages(work: Path, notebooks: list[Path]) -> None:
-    """Write `index.html` and `models.html`."""
+    """Write `index.html`, `models.html` and the pages of docs/."""
     titles = [(TITLE.search(file.read_text()) or [0, file.stem])[1].strip() for file in notebooks]
     rows = [f"| [{file.stem}](notebooks/{file.name}) | {title} |"
             for file, title in zip(notebooks, titles, strict=True)]  # fmt: skip
@@ -81,6 +82,8 @@ def _write_own_pages(work: Path, notebooks: list[Path]) -> None:
     options += [f"--resource-path={work}"]
     sources = {"index": (text, "Three action recognisers on UCF-11")}
     sources["models"] = ((work / "models.md").read_text(), "Model cards")
+    for file in sorted((paths.ROOT / "docs").glob("*.md")):
+        sources[file.stem] = (file.read_text(), file.stem.replace("_", " "))
     for name, (markdown, title) in sources.items():
         extra = [*options, f"--metadata=pagetitle:{title}"]
         page = pypandoc.convert_text(markdown, "html5", "markdown-smart", extra)
