@@ -129,7 +129,9 @@ RUN = (option("--run DIR", "a finished run folder", required=True), JSON)
 RUNS = option("--runs DIR", "the folder of run folders; runs/ by default")
 EVALUATE = (*RUN, option("--store DIR", "another store, all of it"))
 PREDICT = (
-    option("video", "a video, a folder of them, or - for a stream from stdin", nargs="?"),
+    option(
+        "video", "a video; a folder (exit code 1 if a file has no answer); - for stdin", nargs="?"
+    ),
     *RUN,
     option("--out FILE", "a new file: the annotated video (.mp4), or a folder's table (.csv)"),
     flag("--explain", "draw into the video where the network looks, too (Grad-CAM)"),
