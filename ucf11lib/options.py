@@ -135,7 +135,9 @@ EVALUATE = (
     option("--windows N", "cut N evenly spread sequences from each clip", type=int),
 )
 PREDICT = (
-    option("video", "a video, a folder of them, or - for a stream from stdin", nargs="?"),
+    option(
+        "video", "a video; a folder (exit code 1 if a file has no answer); - for stdin", nargs="?"
+    ),
     *RUN,
     option("--out FILE", "a new file: the annotated video (.mp4), or a folder's table (.csv)"),
     flag("--explain", "draw into the video where the network looks, too (Grad-CAM)"),
