@@ -165,5 +165,6 @@ def test_explore_names_are_text(explorer, runs):
     explorer.find_element("css selector", ".card").click()
     place = "return document.getElementById('zoom-place').textContent.includes(arguments[0])"
     until(explorer, place, True, HOSTILE)
+    assert len(explorer.find_elements("css selector", "#track button")) == 2  # one a sequence
     assert explorer.execute_script("return window.hacked ?? document.images.length") == 0
     assert explorer.execute_script("return document.scripts.length") == 2

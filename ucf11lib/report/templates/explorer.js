@@ -2,7 +2,8 @@
 // Names come from other people's folders: they are only ever text nodes and properties.
 const data = JSON.parse(document.getElementById("data").textContent);
 const $ = (id) => document.getElementById(id);
-const form = $("controls"), grid = $("grid"), zoom = $("zoom"), stage = zoom.querySelector(".stage");
+const form = $("controls"), grid = $("grid"), zoom = $("zoom");
+const stage = zoom.querySelector(".stage");
 const columns = ["positions", "predicted", "loss", "probabilities"];
 const runs = data.runs.map((run) => {
   const answers = new Map(run.positions.map((position, row) => [position,
@@ -39,7 +40,8 @@ function readAddress() {
   const run = number(given.get("run"), runs.length) ?? 0;
   const other = number(given.get("other"), runs.length);
   return {
-    run, other: runs.length < 2 ? null : other !== null && other !== run ? other : Number(run === 0),
+    run,
+    other: runs.length < 2 ? null : other !== null && other !== run ? other : Number(run === 0),
     show: choice("show", given.get("show")), sort: choice("sort", given.get("sort")),
     true: number(given.get("true"), data.classes.length),
     predicted: number(given.get("predicted"), data.classes.length),
@@ -58,8 +60,9 @@ function go(changes, replace = false) {
 
 // Videos exist only while they are in view.
 
-function video(source, looks = {}) {
-  const one = element("video", {muted: true, loop: true, playsInline: true, autoplay: playing, ...looks});
+function video(source) {
+  const looks = {muted: true, loop: true, playsInline: true, autoplay: playing};
+  const one = element("video", looks);
   one.src = `data:video/mp4;base64,${source}`;
   return one;
 }
@@ -95,11 +98,13 @@ const observer = new IntersectionObserver((entries) => {
 
 function card(i) {
   const answer = runs[state.run].answers.get(i), other = runs[state.other]?.answers.get(i);
-  const one = element("button", {type: "button", className: `card${right(answer, i) ? " right" : ""}`});
+  const looks = right(answer, i) ? "card right" : "card";
+  const one = element("button", {type: "button", className: looks});
   one.dataset.i = i;
   const bars = element("span", {className: "bars", ariaHidden: "true"});
   answer.probabilities.forEach((p, label) => {
-    const className = label === data.labels[i] ? "right" : label === answer.predicted ? "wrong" : "";
+    const wrong = label === answer.predicted ? "wrong" : "";
+    const className = label === data.labels[i] ? "right" : wrong;
     const bar = element("i", {className});
     bar.style.setProperty("--p", p);
     bars.append(bar);
@@ -112,7 +117,8 @@ function card(i) {
 
 function line(answer, i, run) {
   const name = runs.length > 1 ? `${runs[run].name}: ` : "";
-  const mark = element("span", {className: `verdict-${right(answer, i) ? "right" : "wrong"}`}, verdict(answer, i));
+  const className = right(answer, i) ? "verdict-right" : "verdict-wrong";
+  const mark = element("span", {className}, verdict(answer, i));
   return element("span", {className: "answer"}, name, mark);
 }
 
@@ -130,7 +136,9 @@ function selected() {
   const by = (key) => (a, b) => key(a[1]) - key(b[1]) || a[0] - b[0];
   const text = (i) => [data.groups[i], data.clips[i]];
   const order = {
-    loss: by((answer) => -answer.loss), unsure: by(confidence), sure: by((answer) => -confidence(answer)),
+    loss: by((answer) => -answer.loss),
+    unsure: by(confidence),
+    sure: by((answer) => -confidence(answer)),
     group: ([a], [b]) => data.labels[a] - data.labels[b] || text(a).join("\n").localeCompare(
       text(b).join("\n"), "en", {numeric: true}) || a - b,
   };
@@ -162,8 +170,8 @@ function drawMatrix() {
       one.style.setProperty("--shade", Math.sqrt(count / (total || 1)));
       return element("td", {}, one);
     });
-    const title = element("th", {scope: "row"}, matrixButton(name, `all of ${name}`, {true: i, predicted: null}));
-    return element("tr", {}, title, ...cells);
+    const title = matrixButton(name, `all of ${name}`, {true: i, predicted: null});
+    return element("tr", {}, element("th", {scope: "row"}, title), ...cells);
   });
   $("matrix").replaceChildren(element("thead", {}, element("tr", {}, element("td"), ...head)),
     element("tbody", {}, ...rows));
@@ -174,7 +182,8 @@ function drawMatrix() {
 function drawZoom() {
   const i = state.card, answers = runs.map((run) => run.answers.get(i));
   const map = runs[state.run].maps[i], first = data.starts[i] + 1, name = runs[state.run].name;
-  const before = stage.querySelector("video"), time = before?.dataset.i === String(i) ? before.currentTime : 0;
+  const before = stage.querySelector("video");
+  const time = before?.dataset.i === String(i) ? before.currentTime : 0;
   const one = video(camOn && map ? map : data.videos[i]);
   one.dataset.i = i;
   one.currentTime = time;
@@ -188,8 +197,10 @@ function drawZoom() {
     `frames ${first} to ${first + data.window - 1}`;
   $("cam").disabled = !map;
   $("cam").ariaPressed = String(camOn && Boolean(map));
-  $("cam-note").textContent = map ? `Grad-CAM shows where ${name}'s last convolution supports its answer.`
-    : `Grad-CAM is there for ${name}'s ${Object.keys(runs[state.run].maps).length} answers of highest loss.`;
+  const count = Object.keys(runs[state.run].maps).length;
+  $("cam-note").textContent = map
+    ? `Grad-CAM shows where ${name}'s last convolution supports its answer.`
+    : `Grad-CAM is stored for ${name}'s ${count} answers of highest loss.`;
   const at = shown.indexOf(i);
   $("previous").disabled = at <= 0;
   $("next").disabled = at < 0 || at === shown.length - 1;
@@ -212,8 +223,8 @@ function drawProbabilities(i, answers) {
     const className = label === data.labels[i] ? "true" : "";
     return element("tr", {className}, element("th", {scope: "row"}, name), ...cells);
   });
-  $("probabilities").replaceChildren(element("thead", {}, element("tr", {}, element("td"), ...head)),
-    element("tbody", {}, ...rows));
+  const top = element("thead", {}, element("tr", {}, element("td"), ...head));
+  $("probabilities").replaceChildren(top, element("tbody", {}, ...rows));
 }
 
 function drawTrack(i) {
@@ -226,7 +237,8 @@ function drawTrack(i) {
     one.addEventListener("click", () => go({card: k}, true));
     return one;
   });
-  const title = element("p", {}, "The clip's sequences, by first frame: probability of the true class");
+  const words = "The clip's sequences, by first frame: probability of the true class";
+  const title = element("p", {}, words);
   $("track").replaceChildren(...(steps.length > 1 ? [title, ...steps] : []));
 }
 
@@ -248,7 +260,9 @@ function draw() {
   const {card: _, ...filter} = state, key = JSON.stringify(filter);
   if (key !== drawn) {
     drawn = key;
-    for (const name of ["run", "other", "show", "sort"]) form.elements[name].value = state[name] ?? "";
+    for (const name of ["run", "other", "show", "sort"]) {
+      form.elements[name].value = state[name] ?? "";
+    }
     shown = selected();
     observer.disconnect();
     grid.querySelectorAll(".screen").forEach(unload);
@@ -293,7 +307,8 @@ for (const name of ["run", "other"]) {
   form.elements[name].append(...runs.map((run, i) => element("option", {value: i}, run.name)));
 }
 for (const one of document.querySelectorAll(".several")) one.hidden = runs.length < 2;
-$("note").textContent = `${data.labels.length} sequences in ${data.classes.length} classes, ${data.kind}`;
+const {labels, classes, kind} = data;
+$("note").textContent = `${labels.length} sequences in ${classes.length} classes, ${kind}`;
 form.addEventListener("change", ({target}) => {
   const value = ["run", "other"].includes(target.name) ? Number(target.value) : target.value;
   go({[target.name]: value});
