@@ -32,6 +32,7 @@ def test_of_repaired_is_2019_with_its_changes(model):
     assert table.columns.tolist() == ["setting", "recipe 2019", "recipe repaired"]
     assert set(table["setting"]) == {key.replace("_", " ") for key in changes}
     assert ["target accuracy", "0.75", "None"] in table.to_numpy().tolist()
+    assert recipe_changes(before, before).empty
 
 
 @pytest.mark.parametrize("model", REPORTED)

@@ -113,7 +113,8 @@ def named_profile(name: str, model: str) -> Profile:
 
 def recipe_changes(original: Recipe, other: Recipe) -> pd.DataFrame:
     """Return the settings in which two recipes differ: setting, and the value in each."""
-    settings = {f"recipe {recipe.name}": asdict(recipe) for recipe in (original, other)}
-    table = pd.DataFrame(settings, dtype=object).drop("name").map(str)
+    rows = [pd.Series(asdict(recipe), dtype=object) for recipe in (original, other)]
+    table = pd.concat(rows, axis=1).drop("name").map(str)
+    table.columns = [f"recipe {recipe.name}" for recipe in (original, other)]
     table.index = table.index.str.replace("_", " ")
     return table[table.iloc[:, 0] != table.iloc[:, 1]].reset_index(names="setting")
