@@ -53,3 +53,9 @@ def test_stages_have_words_for_layers_of_the_same_shape(texts):
     assert result[8].title == "dense"
     legend = texts(figures.structure(model, note="").axes[0].get_legend().get_texts())
     assert legend == ["input", "convolution", "max-pool", "flatten", "dense", "LSTM", "output"]
+
+
+def test_source_is_a_block_of_python():
+    text = figures.source(stages).data
+    assert text.startswith("```python\ndef stages(")
+    assert text.endswith("\n```")
