@@ -53,3 +53,9 @@ def test_stages_have_words_for_layers_of_the_same_shape():
     assert result[1].words == ["group norm"]
     assert [stage.per_frame for stage in result] == [False, *[True] * 8, False, False, False]
     assert result[8].title == "dense"
+
+
+def test_source_is_a_block_of_python():
+    text = figures.source(stages).data
+    assert text.startswith("```python\ndef stages(")
+    assert text.endswith("\n```")

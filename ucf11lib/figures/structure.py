@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from IPython.display import Code
+from IPython.display import Markdown
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
@@ -73,9 +73,9 @@ def _kind(operation) -> tuple[str, str]:
     return (plain, plain) if plain else ("other", name)
 
 
-def source(function: Callable) -> Code:
+def source(function: Callable) -> Markdown:
     """Return a function's source, which a notebook shows highlighted."""
-    return Code(inspect.getsource(function), language="python")
+    return Markdown(f"```python\n{inspect.getsource(function)}```")
 
 
 def structure(model: Any, *, note: str) -> Figure:
