@@ -114,7 +114,7 @@ def transfer_rows(store: ClipStore, parts: Sequence, seed: int) -> tuple[list[di
     for method in METHODS:
         costs = transfer.cost(method)
         costs["milliseconds"] = milliseconds(functools.partial(transfer.predict, method), example)
-        costs["seconds"] += train * costs["milliseconds"] / 1000
+        costs["seconds"] += float(train * costs["milliseconds"] / 1000)
         row = measured(name_of(method), together[method], **costs)
         rows.append(row | {"pretrained": lite0.LICENCE})
     errors = {key: measure_predictions(**together[key])["ece"] for key in (CHOICE, SCALED)}
@@ -166,8 +166,9 @@ def compare(trained: Mapping[str, Sequence[Run]], config: RunConfig) -> list[dic
 
 def draw(table: pd.DataFrame, note: str):
     """Draw accuracy by clip over the inference's FLOPs, a panel a kind of data."""
-    rows = table.dropna(subset=["flops"])
-    columns = {"x": "flops", "y": "accuracy_clip", "label": "model", "panel": "data"}
+    names = {"flops": "FLOPs of one sequence", "accuracy_clip": "accuracy by clip"}
+    rows = table.dropna(subset=["flops"]).rename(columns=names)
+    columns = dict(zip("xy", names.values(), strict=True)) | {"label": "model", "panel": "data"}
     return figures.scatter(rows, **columns, note=note)
 
 
