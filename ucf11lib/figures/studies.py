@@ -31,6 +31,7 @@ TITLE_CHARACTERS = 10  # an inch
 ZERO = 1e-25  # where a gradient of exactly zero is drawn on a logarithmic axis
 HEADS = (("once", style.GREEN, "one softmax"), ("twice", style.RED, "two softmaxes"))
 CELLS = (style.RED, style.ORANGE, style.BLUE, style.GREEN, style.SKY, style.PINK)
+SAME_COST = 0.03  # relative difference below which two marks would hide each other
 RECIPES = (style.RED, style.BLUE, style.GREEN, style.ORANGE, style.SKY)
 LABELS = {"accuracy": "held-out accuracy", "accuracy_clip": "held-out accuracy by clip"}
 INITS = {"normal": "N(0, 0.1)", "he": "He"}
@@ -136,26 +137,27 @@ def heat_map(
 def scatter(
     table: pd.DataFrame, *, x: str, y: str, label: str, panel: str = "", note: str
 ) -> Figure:
-    """Accuracy over cost: a mark a label, the mean of its rows, with its interval's ends.
+    """Shares over cost: a mark a label, the mean of its rows, beside another of the same cost.
 
-    `table` has the columns `x` (a cost, on a logarithmic axis), `y`, `low` and `high` (shares), and
-    `label` and `panel` (a panel a value).
+    `table` has the columns `x` (a cost, on a logarithmic axis), `y`, `low` and `high` (shares: the
+    mark and its interval), `label` and `panel` (a panel a value).
     """
     table = _with_panels(table, panel)
     looks = itertools.product("os^D", RECIPES)
     look_of = dict(zip(table[label].unique(), looks, strict=False))
     with page(9 if table[panel].nunique() > 1 else 6, 4.2, note) as figure:
         for (axes,), part in _panels(figure, table, panel, sharey=True):
-            for name, rows in part.groupby(label, sort=False)[[x, y, "low", "high"]]:
-                mean, (marker, colour) = rows.mean(), look_of[name]
+            means = part.groupby(label, sort=False)[[x, y, "low", "high"]].mean()
+            for number, (name, mean) in enumerate(means.iterrows()):
+                same = np.isclose(means[x].iloc[:number], mean[x], rtol=SAME_COST).sum()
+                mean[x] *= (1 + 2 * SAME_COST) ** same
+                marker, colour = look_of[name]
                 axes.plot([mean[x]] * 2, mean[["low", "high"]], color=colour, linewidth=0.6)
-                text = display_name(name)
-                axes.plot(mean[x], mean[y], marker, color=colour, markersize=5, label=text)
-            axes.set_xscale("log")
-            axes.set_xlabel(x.replace("_", " "))
+                axes.plot(mean[x], mean[y], marker, color=colour, label=display_name(name))
+            axes.set(xscale="log", xlabel=x.replace("_", " "))
             axes.grid(axis="y")
-        percent_axis(figure.axes[0].yaxis)
         figure.axes[0].set_ylabel(y.replace("_", " "))
+        percent_axis(figure.axes[0].yaxis)
         legend(figure, 3)
     return figure
 

@@ -14,13 +14,14 @@ from functools import cached_property
 import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from ucf11lib.backend import keras
 from ucf11lib.data import ClipStore
 from ucf11lib.data.splits import Split, inner_split
-from ucf11lib.evaluation.calibration import temperature
+from ucf11lib.evaluation.calibration import rescaled, temperature
 from ucf11lib.evaluation.features import FRAMES, STREAMS, features, pictures
 from ucf11lib.evaluation.predict import probabilities
 from ucf11lib.models import lite0
@@ -117,13 +118,21 @@ class Transfer:
         }
 
     def select(self, outer: Split) -> tuple[Method, float]:
-        """Return the method of the least loss on an inner split, and its temperature there."""
+        """Return the method of the least loss on an inner split, and its temperature there.
+
+        Each is compared at its own temperature: a mean of answers is less confident than they are.
+        """
         inner = inner_split(self.store, outer, self.seed)
         labels, tried = self.store.labels[inner.validation], self.answers(inner)
-        rows = np.arange(len(labels))
-        losses = {one: -np.log(prob[rows, labels] + 1e-12).mean() for one, prob in tried.items()}
-        best = min(losses, key=losses.get)
-        return best, temperature(labels, tried[best])
+        fitted = {one: temperature(labels, prob) for one, prob in tried.items()}
+
+        def loss(one: Method) -> float:
+            return log_loss(
+                labels, rescaled(tried[one], fitted[one]), labels=np.arange(len(self.store.classes))
+            )
+
+        best = min(tried, key=loss)
+        return best, fitted[best]
 
     def predict(self, method: Method, frames: np.ndarray) -> np.ndarray:
         """Return probabilities, (n, classes), of frames, uint8 (n, T, H, W, 3)."""
