@@ -1,6 +1,7 @@
 """Answers of a trained model: on a store, on a run's own held-out part, on a video file."""
 
-from collections.abc import Callable, Iterable
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,9 +12,10 @@ from ucf11lib.backend import keras, tf
 from ucf11lib.data.batches import evaluation_batches
 from ucf11lib.data.store import ClipStore
 from ucf11lib.data.videos import decode
-from ucf11lib.errors import UserError
+from ucf11lib.errors import RunFailed, UserError
 from ucf11lib.evaluation.metrics import measure_predictions
 from ucf11lib.runs import Run
+from ucf11lib.runs.parsing import damage_in_one_line
 from ucf11lib.text import percent
 
 EVALUATION_BATCH = 16  # sequences
@@ -43,6 +45,17 @@ def probabilities(outputs: np.ndarray, head: str) -> np.ndarray:
         return softmax(outputs, axis=1) if head == "logits" else outputs
 
 
+@contextlib.contextmanager
+def _failure_in_one_line(run: Run) -> Iterator[None]:
+    """Turn what a run's network fails of into one line: a stranger's may be any program."""
+    path = run.path / "model.keras"
+    with damage_in_one_line(path, "train again"):
+        try:
+            yield
+        except (MemoryError, tf.errors.ResourceExhaustedError):
+            raise RunFailed(f"{path}: out of memory; free some, or use a smaller network") from None
+
+
 def own_store(run: Run) -> ClipStore:
     """Open the store that a run was trained on; a `UserError` if it is missing or changed since."""
     store = ClipStore.open(run.data.store)
@@ -55,14 +68,19 @@ def evaluate(run: Run, model: keras.Model, store_path: Path | str | None = None)
     """Evaluate a finished run's network on its validation part, or on all of another store.
 
     Returns store, n (sequences), classes, and the keys of `measure_predictions`. Raises a
-    `UserError` for a store of other classes, or one that changed since the run.
+    `UserError` for a store of other classes or shapes, one that changed since the run, or a network
+    that does not run, and a `RunFailed` if memory is exhausted.
     """
-    store = ClipStore.open(store_path) if store_path else own_store(run)
-    if tuple(store.classes) != run.data.classes:
-        remedy = "give a store of the same classes"
-        raise UserError(f"{store.path}: its classes are not those of {run.path}; {remedy}")
+    store, data = ClipStore.open(store_path) if store_path else own_store(run), run.data
+    if (store.classes, *store.frames.shape[1:3]) != (data.classes, data.window, data.size):
+        remedy = f"give a store of the same classes, of {data.window} frames of {data.size} pixels"
+        raise UserError(f"{store.path}: classes or shape are not those of {run.path}; {remedy}")
     index = np.arange(len(store)) if store_path else run.predictions["index"]
-    y_prob = probabilities(make_predict(model)(store, index), run.config.recipe.head)
+    if index.max() >= len(store):
+        raise UserError(f"{run.path / 'predictions.npz'}: not of {store.path}; train again")
+    store.verify()
+    with _failure_in_one_line(run):
+        y_prob = probabilities(make_predict(model)(store, index), run.config.recipe.head)
     about = {"store": str(store.path), "n": len(index), "classes": list(store.classes)}
     clips, groups = store.clips[index], store.groups[index]
     return about | measure_predictions(store.labels[index], y_prob, clips, groups)
@@ -135,6 +153,7 @@ def predict_video(video: Path | str, run: Run, model: keras.Model) -> Prediction
         damage = f"; {decoded.trouble}" if decoded.trouble else ""
         frames = f"{n} frames{damage}, but one sequence is {window} in a row"
         raise UserError(f"{video}: {frames}; give a longer video")
-    outputs = model.predict(sequences, batch_size=EVALUATION_BATCH, verbose=0)
-    track = probabilities(outputs, run.config.recipe.head)
+    with _failure_in_one_line(run):
+        outputs = model.predict(sequences, batch_size=EVALUATION_BATCH, verbose=0)
+        track = probabilities(outputs, run.config.recipe.head)
     return Prediction(Path(video), run, n, decoded.trouble, starts, track)
