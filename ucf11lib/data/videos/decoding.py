@@ -4,6 +4,7 @@ Frames are counted by decoding them, since headers lie, and scaled by area avera
 pixels makes small things flicker. Damaged frames are left out, those before and after are used.
 """
 
+import itertools
 import multiprocessing
 import os
 from collections import deque
@@ -23,13 +24,13 @@ from ucf11lib.errors import UserError
 
 TIMEOUT_SECONDS = 60  # and for each `BYTES_A_SECOND` one more: a decoder that takes longer hangs
 BYTES_A_SECOND = 1e5
+MAX_BYTES = 1 << 30  # of one file's frames: a small file may hold, or promise, any number of them
+TOO_MANY = f"more than {MAX_BYTES >> 20} MiB of frames; cut it into clips"
+# What FFmpeg shows as moving pictures: text as on a terminal, and lists of other files.
+NO_VIDEO = ("tty", "concat", "hls", "dash", "imf")
 # Plain AREA is 1.5 grey levels too dark, and rounds differently from processor to processor.
-AREA = (
-    Interpolation.AREA
-    | Interpolation.ACCURATE_RND
-    | Interpolation.FULL_CHR_H_INT
-    | Interpolation.BITEXACT
-)
+AREA = Interpolation.AREA | Interpolation.ACCURATE_RND
+AREA |= Interpolation.FULL_CHR_H_INT | Interpolation.BITEXACT
 
 
 @dataclass(frozen=True)
@@ -53,11 +54,8 @@ class Decoded:
         The stride is the window by default: no overlap. A rest shorter than a window is dropped.
         Returns the first frame of each, int (sequences,), and (sequences, window, size, size, 3).
         """
-        ends = [*self.gaps, len(self.frames)]
-        starts = [
-            np.arange(first, end - window + 1, stride or window)
-            for first, end in zip([0, *self.gaps], ends, strict=True)
-        ]
+        parts = itertools.pairwise([0, *self.gaps, len(self.frames)])
+        starts = [np.arange(begin, end - window + 1, stride or window) for begin, end in parts]
         first_frames = np.concatenate(starts)
         return first_frames, self.frames[first_frames[:, None] + np.arange(window)]
 
@@ -127,6 +125,7 @@ def is_video(file: Path) -> bool:
 def _video_stream(container: av.container.InputContainer) -> av.VideoStream | None:
     stream = container.streams.best("video")
     known = stream is not None and stream.codec_context is not None
+    known &= container.format.name not in NO_VIDEO
     return stream if known and not stream.disposition & Disposition.attached_pic else None
 
 
@@ -157,6 +156,8 @@ def _read(
                 square = scaler.reformat(frame, size, size, "rgb24", interpolation=AREA, threads=1)
                 reading.images.append(_upright(square.to_ndarray(), frame))
                 reading.times.append(frame.time)
+                if len(reading.images) * reading.images[0].nbytes > MAX_BYTES:
+                    raise ValueError(TOO_MANY)
     except (av.FFmpegError, ValueError) as error:
         reading.trouble = f"broke off after {len(reading.images)} frames: {_reason(error)}"
         reading.damaged.append(len(reading.images))
@@ -180,7 +181,11 @@ def _result(reading: _Reading, promised: int, fps: float | None) -> Decoded:
     if not n:
         return _nothing(reading.trouble or "no frame decodes")
     known = None not in reading.times
-    shown = _resampled(np.array(reading.times), fps) if fps and known else np.arange(n)
+    shown = np.arange(n)
+    if fps and known:
+        if (reading.times[-1] - reading.times[0]) * fps * reading.images[0].nbytes > MAX_BYTES:
+            return _nothing(TOO_MANY)
+        shown = _resampled(np.array(reading.times), fps)
     frames = np.stack(reading.images)[shown]
     if not reading.damaged:
         return Decoded(frames)
@@ -222,7 +227,7 @@ def _in_processes(call: Callable, files: list[Path], workers: int, *options: obj
     context = multiprocessing.get_context("forkserver")  # TensorFlow's threads must not be forked
     context.set_forkserver_preload([__name__])
     pending: deque[ProcessFuture] = deque()
-    with ProcessPool(workers, context=context) as pool:
+    with ProcessPool(min(workers, len(files) or 1), context=context) as pool:
         try:
             for file in files:
                 size_on_disk = file.stat().st_size if file.exists() else 0  # of a broken link, 0
@@ -242,3 +247,5 @@ def _outcome(future: ProcessFuture) -> object:
         return "the decoder did not come to an end"
     except ProcessExpired as error:
         return f"the decoder crashed (exit code {error.exitcode})"
+    except Exception as error:  # such as a lack of memory: the other files are decoded
+        return f"the decoder failed ({type(error).__name__})"
