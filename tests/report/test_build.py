@@ -50,6 +50,14 @@ def test_build_shows_and_numbers_everything_and_repeats_its_bytes(folder, figure
         assert len(numbers) == page.count(mark) > 10
 
 
+@pytest.mark.parametrize("name", ["report.html", "report.pdf", "models.md"])
+def test_build_leaves_a_users_files(tmp_path, name):
+    (tmp_path / name).write_text("a thesis")
+    with pytest.raises(UserError, match=f"{name}: exists, and is no earlier report; choose"):
+        report.build(tmp_path, to=tmp_path)
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [(name, "a thesis")]
+
+
 def test_claims_have_a_verdict_each():
     lines = (paths.REPORT / "claims.md").read_text().splitlines()
     verdicts = [line.split(" | ")[-1] for line in lines if line.startswith("| ")][2:]
