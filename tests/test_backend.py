@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -12,5 +13,6 @@ print("python", file=sys.stderr)
 
 def test_tensorflow_starts_without_a_word_and_errors_are_heard_afterwards():
     command = [sys.executable, "-c", PROGRAM]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    options = {"capture_output": True, "text": True, "check": True, "timeout": 120}
+    done = subprocess.run(command, env=os.environ | {"KERAS_BACKEND": "jax"}, **options)
     assert (done.stdout, done.stderr) == ("4.0\n", "nativepython\n")

@@ -237,6 +237,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; return its exit code: 0 ok, 1 failed, 2 bad usage."""
     open_streams()
     raise_on_sigterm()
+    os.environ.pop("MPLBACKEND", None)  # no window is opened, and an unknown one is an error
     words = ["python", "-m", "ucf11lib", *(arguments or sys.argv[1:])]
     try:
         top = parser()

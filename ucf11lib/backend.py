@@ -26,7 +26,7 @@ def silent_stderr() -> Iterator[None]:
 
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever other programs of the user need
 # TensorFlow leaves oneDNN off on processors without AVX512-VNNI, where C3D is six times slower.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 with silent_stderr():

@@ -33,12 +33,12 @@ class Locked(Exception):  # noqa: N818 - it names the state of the file
 
 def data_dir() -> Path:
     """Return the folder of stores and downloads; a relative `$UCF11_DATA` is in the checkout."""
-    return (ROOT / os.environ.get("UCF11_DATA", "data")).resolve()
+    return (ROOT / (os.environ.get("UCF11_DATA") or "data")).resolve()
 
 
 def runs_dir() -> Path:
     """Return the folder of run folders; a relative `$UCF11_RUNS` is in the checkout."""
-    return (ROOT / os.environ.get("UCF11_RUNS", "runs")).resolve()
+    return (ROOT / (os.environ.get("UCF11_RUNS") or "runs")).resolve()
 
 
 def display(path: Path | str) -> str:

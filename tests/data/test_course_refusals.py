@@ -34,6 +34,7 @@ def doubled(times: int) -> list:
         (ONE, np.eye(5)[:1], r"labels are an array of \(1, 5\)"),
         (ONE, [None], r"labels are list, expected 1 integers"),
         (ONE, [10**400], r"labels 1000"),
+        (ONE, [10**5000], r"labels 1000"),  # more digits than Python prints
         (ONE, doubled(40), r"labels are list, expected 1"),
         (ONE, ["walking"], r"labels are list, expected 1"),
         (ONE, [0.5], r"labels 0\.5\.\.0\.5"),

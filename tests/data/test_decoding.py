@@ -101,6 +101,17 @@ def test_decode_resamples_to_frames_a_second(tmp_path, write_video):
     assert np.array_equal(decode(path, fps=2 * rate).frames, full.repeat(2, axis=0))
 
 
+def test_decode_takes_a_limited_amount_of_memory(tmp_path, monkeypatch, write_video):
+    """A few frames an hour apart are a file of some bytes, and gigabytes at 1000 a second."""
+    path = write_video(tmp_path / "x.mp4", 60, "mpeg4")
+    monkeypatch.setattr(decoding, "MAX_BYTES", 40 * 16 * 16 * 3)
+    assert decode(path, 16).trouble.startswith("broke off after 41 frames: more than")
+    monkeypatch.setattr(decoding, "MAX_BYTES", 100 * 16 * 16 * 3)
+    assert len(decode(path, 16, fps=40).frames) == 80
+    with pytest.raises(UserError, match="frames; cut it into clips"):
+        decode(path, 16, fps=1000)
+
+
 def test_decode_names_what_is_wrong(tmp_path, capfd, write_video):
     (tmp_path / "empty.mp4").write_bytes(b"")
     os.mkfifo(tmp_path / "pipe.mp4")
@@ -111,7 +122,11 @@ def test_decode_names_what_is_wrong(tmp_path, capfd, write_video):
         container.mux(stream.encode(sound))
     content = write_video(tmp_path / "x.avi", 3, "mpeg4").read_bytes()
     (tmp_path / "unknown.avi").write_bytes(content.replace(b"FMP4", b"ZZZZ"))
+    (tmp_path / "notes.nfo").write_text("FFmpeg shows text as on a terminal\n" * 5000)
+    (tmp_path / "list.mp4").write_text("ffconcat version 1.0\nfile x.avi\n")  # another's frames
     for name, message in (
+        ("notes.nfo", "no video stream"),
+        ("list.mp4", "no video stream"),
         ("unknown.avi", "no video stream that FFmpeg knows"),
         ("empty.mp4", "cannot be opened: Invalid data"),
         ("sound.avi", "no video stream"),

@@ -54,6 +54,7 @@ def test_find_groups_pattern_that_takes_forever():
     ("pattern", "message"),
     [
         ("person(", r"person\(: .*; give a regular expression"),
+        ("(" * 999, r"maximum recursion depth exceeded.*; give a regular expression"),
         (r"person\d+", r"no such group; give a regular expression"),
         (r"subject(\d+)", r"2 of 2 clips, the first: boxing/person01_d1\.avi"),
         (r"jogging/person(\d+)", r"1 of 2 clips, the first: boxing/person01_d1\.avi"),

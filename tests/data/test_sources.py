@@ -1,5 +1,6 @@
 """A source's store: where it is, what it depends on, and options of another source."""
 
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -7,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from ucf11lib import paths
-from ucf11lib.data import sources
+from ucf11lib.data import ClipStore, sources
 from ucf11lib.errors import UserError
 from ucf11lib.runs import RunConfig
 
@@ -65,9 +66,12 @@ def test_prune_deletes_what_a_later_store_replaces(tmp_path, write_video, monkey
     new = sources.open_or_prepare(spec)
     assert (new.path.parent, len(new.classes)) == (old.parent, 3)
     assert f"{spec.folder} changed since {old} was made; preparing" in capsys.readouterr().err
+    link = old.with_name(old.name[:-8] + "0" * 8)  # to a store that is elsewhere
+    link.symlink_to(shutil.copytree(old, tmp_path / "elsewhere"))
     before = set(old.parent.iterdir())
     assert sources.prune(tmp_path / "data") == [old]
     assert set(old.parent.iterdir()) == before - {old}
+    ClipStore.open(link).verify()
     with pytest.raises(UserError, match="nowhere: no such folder"):
         sources.prune("nowhere")
 

@@ -113,12 +113,24 @@ def test_open_damaged_store_is_one_line(path, name, damage):
             ("index.csv", column, "other", f"no column '{column}'.; prepare the store again")
             for column in ("label", "group", "clip", "first_frame")
         ],
+        ("store.json", '"clip": "b/2",', "", "missing required field clip - at left_out"),
+        ("store.json", '"biking"', '"soccer_juggling"', "two classes have one name"),
     ],
 )
 def test_open_refuses_wrong_contents(path, name, old, new, message):
     text = (path / name).read_text()
     (path / name).write_text(text.replace(old, new, 1))
     with pytest.raises(UserError, match=message):
+        ClipStore.open(path)
+
+
+def test_open_refuses_a_store_without_sequences(path):
+    """It would be false, and a training would use the default data instead."""
+    np.save(path / "frames.npy", FRAMES[:0])
+    (path / "index.csv").write_text("label,class,group,clip,first_frame\n")
+    info = (path / "store.json").read_text()
+    (path / "store.json").write_text(info.replace('"sequences": 3', '"sequences": 0'))
+    with pytest.raises(UserError, match=r"damaged \(frames \(0, 4, 8, 8, 3\) uint8, index 0 rows"):
         ClipStore.open(path)
 
 
@@ -147,5 +159,9 @@ def test_channel_statistics_of_the_pixels(store):
 
 
 def test_flat_is_what_a_run_on_the_store_has(store):
-    config = RunConfig.of(model="c3d", **store.flat())
-    assert (config.data.groups, config.data.render_seed) == (3, 5)
+    store.info.origin["seed"] = 7  # of a stranger's store; the user's own must hold
+    try:
+        config = RunConfig.of(model="c3d", **store.flat())
+    finally:
+        del store.info.origin["seed"]
+    assert (config.data.groups, config.data.render_seed, config.seed) == (3, 5, 0)

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from ucf11lib import models
+from ucf11lib.backend import keras
 from ucf11lib.data import ClipStore, writer
-from ucf11lib.errors import UserError
+from ucf11lib.errors import RunFailed, UserError
 from ucf11lib.evaluation import predict
 from ucf11lib.runs import Run
 
@@ -46,8 +47,12 @@ def test_evaluate_repeats_the_runs_own_metrics_or_takes_another_store(trained, m
 def test_evaluate_store_of_other_classes_or_changed_since_the_run(trained, model, tmp_path):
     with writer.create(tmp_path / "s", source="videos", classes=["run"], origin={}) as new:
         new.add(np.zeros((1, 30, 64, 64, 3), np.uint8), label=0, group="g", clip="c")
-    with pytest.raises(UserError, match="its classes are not those of"):
-        predict.evaluate(trained, model, tmp_path / "s")
+    shape = {"source": "synthetic", "classes": trained.data.classes, "window": 8, "size": 16}
+    with writer.create(tmp_path / "small", **shape, origin={}) as new:
+        new.add(np.zeros((1, 8, 16, 16, 3), np.uint8), label=0, group="g", clip="c")
+    for name in ("s", "small"):
+        with pytest.raises(UserError, match=r"classes or shape are not those of .*; give a store"):
+            predict.evaluate(trained, model, tmp_path / name)
     assert isinstance(predict.own_store(trained), ClipStore)
     folder = shutil.copytree(trained.path, tmp_path / "run")
     config = json.loads((folder / "config.json").read_text())
@@ -55,3 +60,34 @@ def test_evaluate_store_of_other_classes_or_changed_since_the_run(trained, model
     (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(UserError, match=r"changed since .* was trained; train again"):
         predict.evaluate(Run.open(folder), model)
+
+
+def fails_on_data(frames):
+    """A network that loads, and fails by its inputs."""
+    few = keras.ops.cast(keras.layers.Flatten()(frames)[:, :9], "int32")
+    numbers = keras.layers.Embedding(2, 3)(few)
+    return keras.layers.Dense(11)(keras.layers.Flatten()(numbers))
+
+
+def needs_much_memory(frames):
+    large = keras.ops.tile(frames, [1, 999, 999, 999, 1])
+    return keras.layers.Dense(11)(keras.layers.Flatten()(keras.ops.max(large, [1, 2])))
+
+
+def returns_a_dictionary(frames):
+    """Keras allows it, and names no shape of it."""
+    return {"logits": keras.layers.Dense(11)(keras.layers.Flatten()(frames))}
+
+
+@pytest.mark.parametrize(
+    ("network", "error", "message"),
+    [
+        (fails_on_data, UserError, r"model.keras: damaged \(.*\); train again"),
+        (returns_a_dictionary, UserError, r"model.keras: damaged \(.*\); train again"),
+        (needs_much_memory, RunFailed, r"model.keras: out of memory; free some"),
+    ],
+)
+def test_evaluate_network_that_fails_is_one_line(trained, network, error, message):
+    frames = keras.Input((30, 64, 64, 3), dtype="uint8")
+    with pytest.raises(error, match=message):
+        predict.evaluate(trained, keras.Model(frames, network(frames)))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from ucf11lib import models
+from ucf11lib.backend import keras
 from ucf11lib.errors import UserError
 from ucf11lib.models.layers import Normalise
 from ucf11lib.runs import REPORTED, Run, named_recipe
@@ -134,4 +135,8 @@ def test_load_refuses_damaged_archives_and_other_shapes(trained, tmp_path):
     other = models.build("cnn_lstm", REPAIRED["cnn_lstm"], classes=4, width=0.0625)
     other.save(path / "model.keras")
     with pytest.raises(UserError, match="its configuration"):
+        models.load(Run.open(path))
+    with pytest.warns(UserWarning, match="not yet been built"):
+        keras.Sequential([keras.layers.Dense(11)]).save(path / "model.keras")
+    with pytest.raises(UserError, match=r"damaged \(.* has no defined input shape yet"):
         models.load(Run.open(path))

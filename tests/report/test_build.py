@@ -72,6 +72,14 @@ def test_build_links_every_figure_and_table_with_its_source(folder, figures_dir,
         assert f'id="{link}"' in page
 
 
+@pytest.mark.parametrize("name", ["report.html", "report.pdf", "models.md"])
+def test_build_leaves_a_users_files(tmp_path, name):
+    (tmp_path / name).write_text("a thesis")
+    with pytest.raises(UserError, match=f"{name}: exists, and is no earlier report; choose"):
+        report.build(tmp_path, to=tmp_path)
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [(name, "a thesis")]
+
+
 def test_claims_have_a_verdict_each():
     table = claims(fill("claims.md", {"tables": tables, "text": text}))
     assert len(table) >= 15

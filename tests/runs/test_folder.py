@@ -117,7 +117,16 @@ def test_predictions_that_promise_more_than_the_file_holds(trained, tmp_path, pa
         _ = run.predictions
 
 
-@pytest.mark.parametrize("name", ["model.keras", "predictions.npz"])
+@pytest.mark.parametrize("change", ["negative", "twice"])
+def test_predictions_index_names_each_sequence_once(trained, tmp_path, change):
+    run = Run(shutil.copytree(trained.path, tmp_path / "r"))
+    index = run.predictions["index"] * (-1 if change == "negative" else 0)
+    np.savez(run.path / "predictions.npz", **trained.predictions | {"index": index})
+    with pytest.raises(UserError, match="an index that is negative or occurs twice"):
+        _ = Run(run.path).predictions
+
+
+@pytest.mark.parametrize("name", sorted({*FILES} - {"metrics.json"}))
 def test_changed_names_what_was_changed_after_it_was_measured(trained, tmp_path, name):
     run = Run(shutil.copytree(trained.path, tmp_path / "r"))
     assert run.changed() == ""

@@ -9,13 +9,13 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from distributed import LocalCluster
+from distributed import Client, LocalCluster
 
 from ucf11lib import paths
 from ucf11lib.errors import UserError
 from ucf11lib.runs import Run, RunConfig
 from ucf11lib.runs.parsing import read_json
-from ucf11lib.studies import crossval
+from ucf11lib.studies import cluster, crossval
 from ucf11lib.studies.folds import SELECTED
 from ucf11lib.studies.results import Results
 from ucf11lib.studies.runner import run_configs
@@ -76,6 +76,14 @@ def test_run_configs_killed_worker_costs_no_run_and_leaves_no_file(tmp_path):
     for config in FOUR[:3]:
         single = train(config, paths.runs_dir() / f"single{config.seed}")
         assert_same_numbers(Run.open(paths.runs_dir() / config.name), single)
+
+
+def test_local_workers_obey_only_the_process_that_started_them():
+    with cluster._connected(1, "") as client:
+        address = client.scheduler.address
+        assert address.startswith("tls://127.0.0.1:")
+        with pytest.raises(OSError, match=r"TCP|Timed out"):
+            Client(address.replace("tls", "tcp"), timeout=2)
 
 
 def test_study_few_file_descriptors_are_one_line(tmp_path):

@@ -63,6 +63,14 @@ def test_run_study_adds_the_rows_of_further_stages(tiny, tmp_path):
     assert seen == [["one"]]
 
 
+@pytest.mark.parametrize("name", ["table.csv", "results.json"])
+def test_run_study_leaves_a_users_files(study, tmp_path, name):
+    (tmp_path / name).write_text("{}")
+    with pytest.raises(UserError, match="choose another --out"):
+        run_study(study, "x", file=tmp_path / "results.json")
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [(name, "{}")]
+
+
 def test_run_study_missing_videos_are_named(study, tmp_path):
     with pytest.raises(UserError, match=r"weizmann: no such folder; give .* with --videos"):
         run_study(replace(study, videos=True), "x", videos=tmp_path)

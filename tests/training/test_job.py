@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from ucf11lib import paths
+from ucf11lib.data import ClipStore
 from ucf11lib.errors import UserError
 from ucf11lib.models import load
 from ucf11lib.runs import Run, RunConfig
@@ -117,6 +118,17 @@ def test_train_refuses_before_it_makes_a_folder(store, tmp_path, flat, message):
     with paths.lock(lock_file(locked)), pytest.raises(UserError, match=message):
         train(config, tmp_path / "r", store=store)
     assert os.listdir(tmp_path) == []
+
+
+def test_train_refuses_a_store_that_is_not_as_it_was_written(store, tmp_path):
+    path = shutil.copytree(store.path, tmp_path / "s")
+    with (path / "frames.npy").open("r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        file.write(b"\x07")
+    config = RunConfig.of(model="cnn_lstm", profile="smoke")
+    with pytest.raises(UserError, match="s: the frames differ from their checksum; prepare"):
+        train(config, tmp_path / "r", store=ClipStore.open(path))
+    assert os.listdir(tmp_path) == ["s"]
 
 
 def test_train_or_load_trains_once():

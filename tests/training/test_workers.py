@@ -45,11 +45,28 @@ CHIEF = tf_config({"worker": ["b:1", "c:1"], "chief": ["a:1"]}, index=1)
         ({"TF_CONFIG": "{worker}"}, 'TF_CONFIG: JSON is malformed.*"cluster"'),
         ({"TF_CONFIG": "[]"}, "TF_CONFIG: Expected `object`, got `array`"),
         ({"TF_CONFIG": json.dumps({"cluster": TWO})}, "missing required field `task`"),
-        (tf_config({"worker": []}), "TF_CONFIG: no list of workers, each host:port"),
-        (tf_config({"worker": ["host1"]}), "TF_CONFIG: no list of workers, each host:port"),
+        *[
+            (tf_config({"worker": addresses}), "TF_CONFIG: no list of workers, each another host")
+            for addresses in (
+                [],
+                ["host1"],
+                ["a:1", "a:1"],
+                ["a:1", "b:0"],
+                ["a:65536"],
+                ["a:" + "9" * 5000],
+                ["a..b:1"],
+                ["a" * 64 + ":1"],
+                ["[::1]:1"],
+                ["a:1", "b\0:1"],
+                ["http://a:1"],
+                ["a:\u0662"],
+            )
+        ],
         (tf_config(TWO, index=2), "its task is worker 2, .* worker 0, worker 1; give each .* own"),
         (tf_config(TWO, kind="ps"), "its task is ps 0"),
         ({"SLURM_PROCID": "0"}, "not in a Slurm step .* use srun"),
+        (SLURM | {"SLURM_PROCID": "3"}, "not in a Slurm step .SLURM_PROCID=3 of 3 tasks.; use"),
+        (SLURM | {"SLURM_PROCID": "-1"}, "not in a Slurm step .SLURM_PROCID=-1 of 3 tasks.; use"),
         (SLURM | {"SLURM_STEP_NODELIST": "n[9-"}, r"not in a Slurm step .*n\[9-"),
     ],
 )

@@ -7,14 +7,13 @@ prepared; the old one stays until `store prune`.
 import hashlib
 import json
 import re
-import shutil
 import sys
 from dataclasses import asdict
 from pathlib import Path
 
 from ucf11lib import paths
 from ucf11lib.data.course import source as course
-from ucf11lib.data.store import REMEDY, ClipStore, StoreInfo
+from ucf11lib.data.store import REMEDY, SYNTHETIC, ClipStore, StoreInfo
 from ucf11lib.data.synthetic import render
 from ucf11lib.data.videos import source as videos
 from ucf11lib.data.videos.tree import Tree
@@ -22,7 +21,6 @@ from ucf11lib.errors import UserError
 from ucf11lib.runs.parsing import read_json
 from ucf11lib.runs.specs import DataSpec
 
-SYNTHETIC = ("groups", "clips", "sequences", "render_seed")
 DECODING = ("window", "stride", "size", "group_pattern", "fps")
 FINGERPRINT = "-[0-9a-f]{8}"
 
@@ -52,10 +50,12 @@ def prune(folder: Path | str | None = None) -> list[Path]:
     folder = Path(folder) if folder else paths.data_dir()
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; give the one of the stores")
-    named = [path.parent for path in folder.glob("[!.]*/store.json") if _named_here(path)]
+    stores = [file for file in folder.glob("[!.]*/store.json") if not file.parent.is_symlink()]
+    named = [file.parent for file in stores if _named_here(file)]
     outdated = sorted({old for one in named for old in _same_spec(one)[:-1] if old in named})
-    for path in outdated:
-        shutil.rmtree(path)
+    with paths.temporary_dir(folder / "outdated") as trash:  # no half of a store is ever seen
+        for path in outdated:
+            path.rename(trash / path.name)
     return outdated
 
 

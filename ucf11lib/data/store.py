@@ -10,6 +10,7 @@ A store is a folder, which appears complete or not at all (`ucf11lib.data.writer
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,15 @@ from ucf11lib.runs.parsing import damage_in_one_line, read_json, read_table
 FORMAT = 1
 REMEDY = "prepare the store again"
 COLUMNS = ["label", "class", "group", "clip", "first_frame"]
+SYNTHETIC = ("groups", "clips", "sequences", "render_seed")  # what such data are made of
+
+
+class LeftOut(TypedDict):
+    """A clip that is not in the store."""
+
+    clip: str
+    reason: str
+    damaged: bool  # too much of it cannot be decoded
 
 
 @dataclass(frozen=True)
@@ -36,7 +46,7 @@ class StoreInfo:
     sequences: int
     frames_read: int  # frames decoded for them
     origin: dict  # what is needed to prepare the same store again
-    left_out: list[dict]  # clips that are not in the store: `clip`, `reason`, `damaged`
+    left_out: list[LeftOut]
     sha256: dict[str, str]  # of the `frames` and the `index`
     fps: float | None = None  # frames a second that clips were resampled to
     # `file` and `reason` of what is no clip, and of clips that are used in part.
@@ -70,11 +80,14 @@ class ClipStore:
             frames = np.lib.format.open_memmap(file, mode="r")
         index = read_table(path / "index.csv", COLUMNS, REMEDY, ("label", "class", "group", "clip"))
         shape = (info.sequences, info.window, info.size, info.size, 3)
-        if frames.shape != shape or len(index) != shape[0] or frames.dtype != np.uint8:
+        fits = frames.shape == shape and len(index) == shape[0] and frames.dtype == np.uint8
+        if not fits or not len(index):
             files = f"frames {frames.shape} {frames.dtype}, index {len(index)} rows"
             raise UserError(f"{path}: damaged ({files}, expected {shape}); {REMEDY}")
         if wrong := sorted(set(index["label"]) - set(map(str, range(len(info.classes))))):
             raise UserError(f"{path}/index.csv: label {wrong[0]!r} is no class; {REMEDY}")
+        if len(set(info.classes)) < len(info.classes):
+            raise UserError(f"{path}/store.json: two classes have one name; {REMEDY}")
         return cls(path, frames, index.astype({"label": np.int64}), info)
 
     def __len__(self) -> int:
@@ -124,7 +137,9 @@ class ClipStore:
             flat["stride"] = info.stride
         if info.fps:
             flat["fps"] = info.fps
-        return flat | info.origin if info.source == "synthetic" else flat
+        if info.source == "synthetic":
+            flat |= {name: info.origin[name] for name in SYNTHETIC if name in info.origin}
+        return flat
 
     def take(self, indices: np.ndarray) -> np.ndarray:
         """Read sequences: uint8 (n, window, size, size, 3), in the order asked for."""

@@ -1,6 +1,7 @@
 """Answers of a trained model: on a store, on a run's own held-out part."""
 
-from collections.abc import Callable, Iterable
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,11 @@ from scipy.special import softmax
 from ucf11lib.backend import keras, tf
 from ucf11lib.data.batches import evaluation_batches
 from ucf11lib.data.store import ClipStore
-from ucf11lib.errors import UserError
+from ucf11lib.errors import RunFailed, UserError
 from ucf11lib.evaluation.looks import Windows, mirrored
 from ucf11lib.evaluation.metrics import measure_predictions
 from ucf11lib.runs import Run
+from ucf11lib.runs.parsing import damage_in_one_line
 from ucf11lib.text import percent
 
 EVALUATION_BATCH = 16  # sequences
@@ -42,6 +44,17 @@ def probabilities(outputs: np.ndarray, head: str) -> np.ndarray:
         return softmax(outputs, axis=1) if head == "logits" else outputs
 
 
+@contextlib.contextmanager
+def failure_in_one_line(run: Run) -> Iterator[None]:
+    """Turn what a run's network fails of into one line: a stranger's may be any program."""
+    path = run.path / "model.keras"
+    with damage_in_one_line(path, "train again"):
+        try:
+            yield
+        except (MemoryError, tf.errors.ResourceExhaustedError):
+            raise RunFailed(f"{path}: out of memory; free some, or use a smaller network") from None
+
+
 def own_store(run: Run) -> ClipStore:
     """Open the store that a run was trained on; a `UserError` if it is missing or changed since."""
     store = ClipStore.open(run.data.store)
@@ -63,21 +76,27 @@ def evaluate(
     `flip` answers with the mean of a sequence and its mirror image, `windows` cuts as many evenly
     spread sequences from each clip's consecutive frames, which `accuracy_clip` averages. Returns
     store, n (sequences), classes, and the keys of `measure_predictions`. Raises a `UserError` for a
-    store of other classes, one that changed since the run, or no windows.
+    store of other classes or shapes, one that changed since the run, no windows, or a network that
+    does not run, and a `RunFailed` if memory is exhausted.
     """
-    store = ClipStore.open(store_path) if store_path else own_store(run)
-    if tuple(store.classes) != run.data.classes:
-        remedy = "give a store of the same classes"
-        raise UserError(f"{store.path}: its classes are not those of {run.path}; {remedy}")
+    store, data = ClipStore.open(store_path) if store_path else own_store(run), run.data
+    if (store.classes, *store.frames.shape[1:3]) != (data.classes, data.window, data.size):
+        remedy = f"give a store of the same classes, of {data.window} frames of {data.size} pixels"
+        raise UserError(f"{store.path}: classes or shape are not those of {run.path}; {remedy}")
     if windows is not None and windows < 1:
         raise UserError(f"--windows {windows}: give 1 or more sequences a clip")
     index = np.arange(len(store)) if store_path else run.predictions["index"]
+    if index.max() >= len(store):
+        raise UserError(f"{run.path / 'predictions.npz'}: not of {store.path}; train again")
+    store.verify()
     looks, rows = store, index
     if windows:
         looks = Windows.spread(store, index, windows)
         rows, index = np.arange(len(looks)), looks.index
-    predict = make_predict(model)
-    outputs = [predict(looks, rows, change) for change in ((None, mirrored) if flip else (None,))]
+    with failure_in_one_line(run):
+        predict = make_predict(model)
+        views = (None, mirrored) if flip else (None,)
+        outputs = [predict(looks, rows, change) for change in views]
     y_prob = np.mean([probabilities(one, run.config.recipe.head) for one in outputs], axis=0)
     about = {"store": str(store.path), "n": len(index), "classes": list(store.classes)}
     clips, groups = store.clips[index], store.groups[index]

@@ -16,7 +16,12 @@ from ucf11lib import paths
 from ucf11lib.backend import keras
 from ucf11lib.data.videos import Decoded, decode, decode_all
 from ucf11lib.errors import RunFailed, UserError
-from ucf11lib.evaluation.predict import EVALUATION_BATCH, class_lines, probabilities
+from ucf11lib.evaluation.predict import (
+    EVALUATION_BATCH,
+    class_lines,
+    failure_in_one_line,
+    probabilities,
+)
 from ucf11lib.evaluation.saliency import grad_cam
 from ucf11lib.runs import Run
 
@@ -34,7 +39,8 @@ class Classifier:
     def __call__(self, sequences: np.ndarray) -> np.ndarray:
         """Return probabilities, (n, classes), of uint8 (n, window, size, size, 3)."""
         views = [sequences, sequences[..., ::-1, :]] if self.test_flip else [sequences]
-        outputs = [self.model.predict(v, batch_size=EVALUATION_BATCH, verbose=0) for v in views]
+        with failure_in_one_line(self.run):
+            outputs = [self.model.predict(v, batch_size=EVALUATION_BATCH, verbose=0) for v in views]
         head = self.run.config.recipe.head
         return np.mean([probabilities(one, head) for one in outputs], axis=0)
 

@@ -59,9 +59,9 @@ def load(run: Run) -> keras.Model:
     with damage_in_one_line(path, "train again"):
         check_stored(path)
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
-    expected = (run.data.window, run.data.size, run.data.size, 3), (len(run.data.classes),)
-    if (model.input_shape[1:], model.output_shape[1:]) != expected:
-        actual = f"{model.input_shape[1:]} to {model.output_shape[1:]}"
-        asked = f"its configuration {expected[0]} to {expected[1]}"
-        raise UserError(f"{path}: maps {actual}, {asked}; train again")
+        actual = [shape[1:] for shape in (model.input_shape, model.output_shape)]
+    expected = [(run.data.window, run.data.size, run.data.size, 3), (len(run.data.classes),)]
+    if actual != expected:
+        maps = [f"{of} to {to}" for of, to in (actual, expected)]
+        raise UserError(f"{path}: maps {maps[0]}, its configuration {maps[1]}; train again")
     return model

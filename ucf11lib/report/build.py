@@ -51,6 +51,8 @@ def build(
             others' runs would replace the checkout's.
         RunFailed: the template or the text is at fault.
     """
+    if to is not None:
+        _check_target(to)
     runs = runs or select_runs(list_runs(runs_dir))
     for changed in filter(None, (run.changed() for run in runs.values())):
         print(f"warning: {changed}", file=sys.stderr)
@@ -70,6 +72,14 @@ def build(
     if to is None:
         update_readme(runs)
     return [target / file.name for file in files]
+
+
+def _check_target(folder: Path) -> None:
+    """Raise a `UserError` for files that the report would replace and that are not an older one."""
+    first, *rest = (folder / name for name in ("report.html", "report.pdf", "models.md"))
+    ours = first.is_file() and "ucf11lib" in first.read_text(errors="replace")
+    if not ours and (other := [file for file in (first, *rest) if file.exists()]):
+        raise UserError(f"{other[0]}: exists, and is no earlier report; choose another --out")
 
 
 def select_runs(candidates: Sequence[Run]) -> dict[str, Run]:

@@ -90,9 +90,11 @@ class Run:
         with damage_in_one_line(path, REMEDY):
             arrays = {key: saved[key] for key in ("index", "y_true", "y_prob")}
             n, kinds = len(arrays["index"]), "".join(one.dtype.kind for one in arrays.values())
-            shapes = (arrays["y_true"].shape, arrays["y_prob"].shape)
-            if not n or shapes != ((n,), (n, classes)) or kinds != "iif":
+            shapes = [one.shape for one in arrays.values()]
+            if not n or shapes != [(n,), (n,), (n, classes)] or kinds != "iif":
                 raise ValueError("arrays that do not fit each other")
+            if arrays["index"].min() < 0 or len(set(arrays["index"].tolist())) < n:
+                raise ValueError("an index that is negative or occurs twice")
             if not np.isin(arrays["y_true"], np.arange(classes)).all():
                 raise ValueError("a label that is no class")
         return arrays
@@ -111,7 +113,7 @@ class Run:
         return arrays
 
     def changed(self) -> str:
-        """Return one line if weights or predictions are not those that were measured, or empty."""
+        """Return one line if a file is not the one that was measured, or empty."""
         for name, digest in self.metrics.get("sha256", {}).items():
             file = self.path / Path(name).name
             if file.is_file() and paths.sha256(file) != digest:
@@ -144,4 +146,4 @@ class Run:
 
 def lock_file(path: Path) -> Path:
     """Return the lock file of a run folder, held by the process that trains in it."""
-    return path.with_name(f".{path.name}.lock")
+    return path.parent / f".{path.name}.lock"

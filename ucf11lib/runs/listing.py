@@ -15,8 +15,7 @@ from ucf11lib.text import duration
 
 def list_runs(folder: Path | str | None = None) -> list[Run]:
     """Return the finished runs under `folder`, `runs/` by default, in order of name."""
-    folder = Path(folder) if folder else paths.runs_dir()
-    return [Run(path.parent) for path in sorted(folder.glob("[!.]*/metrics.json"))]
+    return [Run(path.parent) for path in sorted(_folder(folder).glob("[!.]*/metrics.json"))]
 
 
 def runs_table(folder: Path | str | None = None) -> pd.DataFrame:
@@ -27,14 +26,18 @@ def runs_table(folder: Path | str | None = None) -> pd.DataFrame:
     most), accuracy (of the last epoch) and age (seconds since the last write). What a damaged
     folder does not tell is None. Raises `UserError` for no such folder.
     """
+    rows = [_row(Run(path.parent)) for path in sorted(_folder(folder).glob("[!.]*/config.json"))]
+    columns = ["run", "status", "model", "recipe", "profile", "data", "split", "seed"]
+    columns += ["epoch", "epochs", "accuracy", "age"]
+    return pd.DataFrame(rows, columns=columns, dtype=object)
+
+
+def _folder(folder: Path | str | None) -> Path:
     folder = Path(folder) if folder else paths.runs_dir()
     if not folder.is_dir():
         remedy = "train a model first, or give another with --runs"
         raise UserError(f"{paths.display(folder)}: no such folder; {remedy}")
-    rows = [_row(Run(path.parent)) for path in sorted(folder.glob("[!.]*/config.json"))]
-    columns = ["run", "status", "model", "recipe", "profile", "data", "split", "seed"]
-    columns += ["epoch", "epochs", "accuracy", "age"]
-    return pd.DataFrame(rows, columns=columns, dtype=object)
+    return folder
 
 
 def _row(run: Run) -> dict:

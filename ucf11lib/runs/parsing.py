@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 import pandas as pd
 
-from ucf11lib.errors import UserError
+from ucf11lib.errors import RunFailed, UserError
 
 T = TypeVar("T")
 MAX_BYTES = 64 << 20  # no JSON file of ours is larger
@@ -50,7 +50,7 @@ def damage_in_one_line(path: Path, remedy: str, most: int | None = None) -> Iter
         if most and path.stat().st_size > most:
             raise ValueError(f"larger than {most} bytes")
         yield path
-    except UserError:
+    except (UserError, RunFailed):
         raise
     except Exception as error:  # it may hold anything, and fails in any way
         reason = " ".join(str(error).split())[:200] or type(error).__name__

@@ -67,4 +67,4 @@ class Metrics(TypedDict):
     peak_rss_mb: float
     status: str
     findings: list[str]
-    sha256: NotRequired[dict[str, str]]  # of model.keras and predictions.npz
+    sha256: NotRequired[dict[str, str]]  # of the other files

@@ -15,7 +15,7 @@ from concurrent.futures import CancelledError
 from pathlib import Path
 
 import dask
-from distributed import Client, Future, KilledWorker, LocalCluster, as_completed
+from distributed import Client, Future, KilledWorker, LocalCluster, Security, as_completed
 from tqdm import tqdm
 
 from ucf11lib import paths
@@ -113,9 +113,10 @@ def _connected(workers: int, scheduler: str) -> Iterator[Client]:
 
 
 def _local_cluster(workers: int, folder: str) -> LocalCluster:
-    """Start workers that leave nothing outside `folder`."""
+    """Start workers that leave nothing outside `folder`, and obey no other user of the machine."""
     options = {"dashboard_address": "127.0.0.1:0", "silence_logs": logging.CRITICAL}  # any port
     options |= {"local_directory": folder, "env": {"TMPDIR": folder}}
+    options |= {"protocol": "tls", "security": Security.temporary()}
     try:
         return LocalCluster(n_workers=workers, threads_per_worker=1, processes=True, **options)
     except (OSError, RuntimeError) as error:

@@ -15,6 +15,7 @@ from ucf11lib.backend import tf
 from ucf11lib.data import open_or_prepare, split
 from ucf11lib.errors import RunFailed, UserError
 from ucf11lib.runs import Run, RunConfig
+from ucf11lib.runs.parsing import read_json
 from ucf11lib.studies.cluster import run_here, run_on_cluster
 from ucf11lib.studies.results import Results, collect, results_file
 from ucf11lib.studies.study import VIDEOS, Study
@@ -30,11 +31,15 @@ def run_study(
 
     The file is report/results/<name>.json by default, the figure then figures/<name>.svg; beside
     any other `file` are accuracy.svg and table.csv. `videos` holds weizmann/; `log` and `options`
-    are of `run_configs`. Raises as it does, a `UserError` also for missing videos, and a
-    `RunFailed` when a run failed; the others have their rows.
+    are of `run_configs`. Raises as it does, a `UserError` also for missing videos or a `file` among
+    others that it did not write, and a `RunFailed` when a run failed; the others have their rows.
     """
     if study.videos and not (videos / "weizmann").is_dir():
         raise UserError(f"{videos / 'weizmann'}: no such folder; give its parent with --videos")
+    if file and not file.is_file() and list(file.parent.glob("[!.]*")):
+        raise UserError(f"{file.parent}: holds other files; choose another --out")
+    if file and file.exists():
+        read_json(file, Results, "it is no earlier result; choose another --out")
     log(f"{study.name}: {study.question}")
     rows: list[dict] = []
     configs: list[RunConfig] = []

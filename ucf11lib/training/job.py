@@ -121,6 +121,7 @@ def _train(config: RunConfig, path: Path, store, resume, tensorboard, strategy, 
         if chief:
             checkpoints.clean(Run(path))
         return Run(path)
+    store.verify()
     if config.data.folder:
         log(store.formatted())
     sides = split(store, config)

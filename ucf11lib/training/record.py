@@ -59,7 +59,8 @@ def finish(path: Path, trainer: Trainer) -> None:
         np.savez(temporary, index=index, y_true=y_true, y_prob=y_prob)
     with paths.atomic_file(path / "split.csv") as temporary:
         split_table(store, trainer.split).to_csv(temporary, index=False)
-    digests = {name: paths.sha256(path / name) for name in ("model.keras", "predictions.npz")}
+    names = ("config.json", "history.csv", "model.keras", "predictions.npz", "split.csv")
+    digests = {name: paths.sha256(path / name) for name in names}
     paths.write_json(path / "metrics.json", _metrics(trainer, y_true, y_prob) | {"sha256": digests})
 
 

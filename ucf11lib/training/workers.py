@@ -209,13 +209,19 @@ def _from_tf_config(text: str) -> Worker:
     for kind in ("chief", "worker"):
         for index, address in enumerate(parsed.cluster.get(kind, [])):
             tasks[f"{kind} {index}"] = address
-    if not tasks or not all(re.fullmatch(r".+:\d+", address) for address in tasks.values()):
-        raise UserError(f"TF_CONFIG: no list of workers, each host:port; {EXAMPLE}")
+    if not 0 < len(set(filter(_is_address, tasks.values()))) == len(tasks):
+        raise UserError(f"TF_CONFIG: no list of workers, each another host:port; {EXAMPLE}")
     own = f"{parsed.task.type} {parsed.task.index}"
     if own not in tasks:
         raise UserError(f"TF_CONFIG: its task is {own}, and the cluster has {', '.join(tasks)}; "
                         "give each worker its own type and index")  # fmt: skip
     return Worker(tuple(tasks.values()), list(tasks).index(own))
+
+
+def _is_address(text: str) -> bool:
+    """Return whether a text is host:port, with a port that exists."""
+    match = re.fullmatch(r"(?:[\w-]{1,63}\.)*[\w-]{1,63}:(\d{1,5})", text, re.ASCII)
+    return match is not None and 0 < int(match[1]) < 1 << 16
 
 
 def _from_slurm() -> Worker:
@@ -229,6 +235,8 @@ def _from_slurm() -> Worker:
         gpus = {"gpus_per_node": tasks, "gpus_per_task": 1, "auto_set_gpu": False}
         addresses = resolver(port_base=port, **gpus).cluster_spec().job_tasks("worker")
         index = int(os.environ["SLURM_PROCID"])
+        if index not in range(len(addresses)):
+            raise ValueError(f"SLURM_PROCID={index} of {len(addresses)} tasks")
     except (KeyError, RuntimeError, ValueError) as error:
         raise UserError(f"strategy multiworker: not in a Slurm step ({error}); use srun") from None
     return Worker(tuple(sorted(addresses, key=_natural)), index)

@@ -115,8 +115,8 @@ def _labels(file: Path, labels: object, n: int) -> np.ndarray:
         raise UserError(f"{file}: labels are {what}, expected {n} integers or one-hot rows")
     values = labels.reshape(n).tolist()
     if wrong := sorted({value for value in values if value not in range(len(CLASSES))}):
-        ends = f"{str(wrong[0])[:20]}..{str(wrong[-1])[:20]}"
-        raise UserError(f"{file}: labels {ends}, expected 0..{len(CLASSES) - 1}")
+        low, high = (max(-(10**9), min(value, 10**9)) for value in (wrong[0], wrong[-1]))
+        raise UserError(f"{file}: labels {low}..{high}, expected 0..{len(CLASSES) - 1}")
     return np.array(values, np.int64)
 
 

@@ -112,7 +112,8 @@ def unpack(archive: Path, folder: Path) -> Path:
         raise UserError(f"{archive}: not a RAR archive ({error}); {again}") from None
     for member in rar.infolist():
         path = PurePosixPath(member.filename.replace("\\", "/"))
-        if path.is_absolute() or ".." in path.parts or ":" in path.parts[0] or member.is_symlink():
+        outside = path.is_absolute() or ".." in path.parts or member.is_symlink()
+        if outside or not path.parts or ":" in path.parts[0]:  # a drive of Windows
             raise UserError(f"{archive}: holds {member.filename!r}, which leads out of the folder")
     files = [member for member in rar.infolist() if not member.is_dir()]
     if not files or rarfile.RAR_BLOCK_ENDARC not in kinds:

@@ -4,6 +4,7 @@ Frames are counted by decoding them, since headers lie. Damaged frames are left 
 and after are used.
 """
 
+import itertools
 import multiprocessing
 import os
 from collections import deque
@@ -21,6 +22,8 @@ from ucf11lib.errors import UserError
 
 TIMEOUT_SECONDS = 60  # and for each `BYTES_A_SECOND` one more: a decoder that takes longer hangs
 BYTES_A_SECOND = 1e5
+MAX_BYTES = 1 << 30  # of one file's frames: a small file may hold, or promise, any number of them
+TOO_MANY = f"more than {MAX_BYTES >> 20} MiB of frames; cut it into clips"
 
 
 @dataclass(frozen=True)
@@ -44,11 +47,8 @@ class Decoded:
         The stride is the window by default: no overlap. A rest shorter than a window is dropped.
         Returns the first frame of each, int (sequences,), and (sequences, window, size, size, 3).
         """
-        ends = [*self.gaps, len(self.frames)]
-        starts = [
-            np.arange(first, end - window + 1, stride or window)
-            for first, end in zip([0, *self.gaps], ends, strict=True)
-        ]
+        parts = itertools.pairwise([0, *self.gaps, len(self.frames)])
+        starts = [np.arange(begin, end - window + 1, stride or window) for begin, end in parts]
         first_frames = np.concatenate(starts)
         return first_frames, self.frames[first_frames[:, None] + np.arange(window)]
 
@@ -131,6 +131,8 @@ def _read(
             else:
                 reading.images.append(image)
                 reading.times.append(seconds)
+                if len(reading.images) * image.nbytes > MAX_BYTES:
+                    raise ValueError(TOO_MANY)
     except (av.FFmpegError, ValueError) as error:
         reading.trouble = f"broke off after {len(reading.images)} frames: {reason(error)}"
         reading.damaged.append(len(reading.images))
@@ -141,7 +143,11 @@ def _result(reading: _Reading, promised: int, fps: float | None) -> Decoded:
     if not n:
         return _nothing(reading.trouble or "no frame decodes")
     known = None not in reading.times
-    shown = _resampled(np.array(reading.times), fps) if fps and known else np.arange(n)
+    shown = np.arange(n)
+    if fps and known:
+        if (reading.times[-1] - reading.times[0]) * fps * reading.images[0].nbytes > MAX_BYTES:
+            return _nothing(TOO_MANY)
+        shown = _resampled(np.array(reading.times), fps)
     frames = np.stack(reading.images)[shown]
     if not reading.damaged:
         return Decoded(frames)
@@ -179,7 +185,7 @@ def _in_processes(call: Callable, files: list[Path], workers: int, *options: obj
     context = multiprocessing.get_context("forkserver")  # TensorFlow's threads must not be forked
     context.set_forkserver_preload([__name__])
     pending: deque[ProcessFuture] = deque()
-    with ProcessPool(workers, context=context) as pool:
+    with ProcessPool(min(workers, len(files) or 1), context=context) as pool:
         try:
             for file in files:
                 size_on_disk = file.stat().st_size if file.exists() else 0  # of a broken link, 0
@@ -199,3 +205,5 @@ def _outcome(future: ProcessFuture) -> object:
         return "the decoder did not come to an end"
     except ProcessExpired as error:
         return f"the decoder crashed (exit code {error.exitcode})"
+    except Exception as error:  # such as a lack of memory: the other files are decoded
+        return f"the decoder failed ({type(error).__name__})"

@@ -32,9 +32,9 @@ def find_groups(names: list[str], pattern: str = "") -> tuple[list[str], str]:
         try:
             matches = [regex.search(expression, name, timeout=MAX_SECONDS) for name in names]
             groups = [match.expand(template) if match else "" for match in matches]
-        except (regex.error, IndexError) as error:
+        except (regex.error, IndexError, RecursionError, MemoryError) as error:
             remedy = "give a regular expression with (...) in it"
-            raise UserError(f"{rule}: {error}; {remedy}") from None
+            raise UserError(f"{rule}: {error or 'too large'}; {remedy}") from None
         except TimeoutError:
             remedy = "give one without nested repetitions"
             raise UserError(f"{rule}: no answer in {MAX_SECONDS:g} s; {remedy}") from None

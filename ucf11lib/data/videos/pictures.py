@@ -18,12 +18,15 @@ AREA = (
     | Interpolation.FULL_CHR_H_INT
     | Interpolation.BITEXACT
 )
+# What FFmpeg shows as moving pictures: text as on a terminal, and lists of other files.
+NO_VIDEO = ("tty", "concat", "hls", "dash", "imf")
 
 
 def video_stream(container: av.container.InputContainer) -> av.VideoStream:
     """Return the stream of moving pictures, not a cover; `ValueError` for none FFmpeg knows."""
     stream = container.streams.best("video")
     known = stream is not None and stream.codec_context is not None
+    known &= container.format.name not in NO_VIDEO
     if not known or stream.disposition & Disposition.attached_pic:
         raise ValueError("no video stream that FFmpeg knows")
     stream.codec_context.thread_count = 1  # clips run in parallel instead

@@ -49,7 +49,7 @@ def prepare(
     classes, notes = tree.classes(spec.source, workers)
     clips, rule = _clips(tree, classes, spec.group_pattern)
     origin = {"folder": str(Path(spec.folder).resolve()), "groups": rule, "av": av.__version__}
-    partial = path.with_name(f"{paths.PARTIAL}{path.name}")
+    partial = path.parent / f"{paths.PARTIAL}{path.name}"
     decoded = partial / _digest(tree, clips, spec)
     try:
         with paths.lock(path.with_name(f"{partial.name}.lock"), wait=False):
