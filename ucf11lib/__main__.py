@@ -70,25 +70,10 @@ def prepare(args: argparse.Namespace) -> None:
 @command("store verify data/synthetic-25x10x1-e5e4cb9b", *opts.STORES)
 def store(args: argparse.Namespace) -> None:
     """Describe, verify or export a store; or delete those whose source changed since (prune)."""
-    from ucf11lib import paths
-    from ucf11lib.data import ClipStore, export, sources
+    from ucf11lib.data import sources
 
-    if args.action == "prune":
-        deleted = [f"deleted: {paths.display(one)}" for one in sources.prune(args.path)]
-        print(*(deleted or ["no store was replaced by a later one"]), sep="\n")
-        return
-    if not args.path:
-        raise UserError(f"store {args.action}: name the store's folder")
-    opened = ClipStore.open(args.path)
-    if args.action != "export":
-        print(opened.formatted())
-    elif not args.folder:
-        raise UserError("store export: name the folder of the two files after the store")
-    else:
-        print(*map(paths.display, export(opened, args.folder)), sep="\n")
-    if args.action == "verify":
-        opened.verify()
-        print("every byte is as it was written")
+    for line in sources.store_lines(args.action, args.path, args.folder):
+        print(line)
 
 
 @command(

@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -118,3 +119,23 @@ def store_path(spec: DataSpec) -> Path:
 
 def _hash(value: object) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def store_lines(action: str, path: str | None, folder: str | None) -> Iterator[str]:
+    """Do what the command `store` is asked for; yield what it prints."""
+    if action == "prune":
+        deleted = [f"deleted: {paths.display(one)}" for one in prune(path)]
+        yield from deleted or ["no store was replaced by a later one"]
+        return
+    if not path:
+        raise UserError(f"store {action}: name the store's folder")
+    store = ClipStore.open(path)
+    if action == "export":
+        if not folder:
+            raise UserError("store export: name the folder of the two files after the store")
+        yield from map(paths.display, course.export(store, folder))
+        return
+    yield store.formatted()
+    if action == "verify":
+        store.verify()
+        yield "every byte is as it was written"
