@@ -139,11 +139,10 @@ def scatter(
 ) -> Figure:
     """Shares over cost: a mark a label, the mean of its rows, beside another of the same cost.
 
-    `table` has the columns `x` (a cost, on a logarithmic axis), `y`, `low` and `high` (shares: the
-    mark and its interval), `label` and `panel` (a panel a value).
+    `table` has columns `x` (a cost), `y`, `low`, `high` (shares and intervals), `label`, `panel`.
     """
     table = _with_panels(table, panel)
-    looks = itertools.product("os^D", RECIPES)
+    looks = itertools.cycle(itertools.product("os^D", RECIPES))
     look_of = dict(zip(table[label].unique(), looks, strict=False))
     with page(9 if table[panel].nunique() > 1 else 6, 4.2, note) as figure:
         for (axes,), part in _panels(figure, table, panel, sharey=True):
