@@ -71,7 +71,7 @@ def atomic_file(path: Path, *, expected_bytes: int = 0) -> Iterator[Path]:
     `OSError` if less than `expected_bytes` are free: HDF5 crashes the interpreter when a disk fills
     up.
     """
-    temporary = _temporary_name(path)
+    temporary = remove_torn(path)
     if shutil.disk_usage(path.parent).free < expected_bytes:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
     try:
@@ -100,7 +100,7 @@ def atomic_dir(path: Path) -> Iterator[Path]:
 @contextlib.contextmanager
 def temporary_dir(beside: Path) -> Iterator[Path]:
     """Yield a new folder beside a path, with a name made of its name; it vanishes at the end."""
-    temporary = _temporary_name(beside)
+    temporary = remove_torn(beside)
     temporary.mkdir(mode=0o700)
     try:
         yield temporary
@@ -108,8 +108,8 @@ def temporary_dir(beside: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _temporary_name(path: Path) -> Path:
-    """Return a name beside `path` with its suffix; what dead processes left of theirs vanishes."""
+def remove_torn(path: Path) -> Path:
+    """Remove what dead processes left of theirs; return a temporary name beside `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     start, end = f"{PARTIAL}{socket.gethostname()}-", f"-{path.name[-40:]}"
     for old in path.parent.glob(f"{glob.escape(start)}*{glob.escape(end)}"):

@@ -129,28 +129,6 @@ def test_prepare_decides_by_content(tmp_path, write_video, prepare_videos):
     assert store.info.notes == [{"file": "b/* (5 files)", "reason": "not a video"}]
 
 
-def test_prepare_parts_of_a_split_are_no_classes(tmp_path, write_video, prepare_videos):
-    for name in ("train/a/1.mpg", "train/b/2.mpg", "test/a/3.mpg", "test/b/4.mpg"):
-        write_video(tmp_path / "in/UCF-101" / name)
-    with pytest.raises(UserError, match=r"test, train are parts of a split.*--data .*test$"):
-        prepare_videos(tmp_path / "s", tmp_path / "in")
-    store = prepare_videos(tmp_path / "s", tmp_path / "in/UCF-101/train")
-    assert (store.classes, store.info.notes) == (("a", "b"), [])
-
-
-def test_prepare_only_folder_is_that_of_the_classes_and_says_so(
-    tmp_path, write_video, prepare_videos
-):
-    for name in ("UCF-101/a/1.mpg", "UCF-101/b/2.mpg", "beside.mpg"):
-        write_video(tmp_path / "in" / name)
-    store = prepare_videos(tmp_path / "s", tmp_path / "in")
-    assert store.classes == ("a", "b")
-    assert store.info.notes == [
-        {"file": ".", "reason": "the only folder in in, so its folders are the classes"},
-        {"file": "../beside.mpg", "reason": "not in the folder of the classes"},
-    ]
-
-
 def test_prepare_class_without_a_sequence_is_named(tmp_path, write_video, prepare_videos):
     write_video(tmp_path / "in/a/1.mpg")
     write_video(tmp_path / "in/jump/2.mpg", 12)

@@ -92,6 +92,11 @@ def _error(future: Future) -> str:
         return " ".join(f"{type(error).__name__}: {error}".split())
 
 
+def scratch() -> Path:
+    """Return the path beside which the temporary folder of a local cluster is."""
+    return Path(tempfile.gettempdir(), "study")
+
+
 @contextlib.contextmanager
 def _connected(workers: int, scheduler: str) -> Iterator[Client]:
     """Yield a client of the cluster at `scheduler`, or of one that ends with the block."""
@@ -100,8 +105,7 @@ def _connected(workers: int, scheduler: str) -> Iterator[Client]:
     multiprocessing.set_forkserver_preload(["distributed", __name__])
     # Killed workers leave semaphores, which Python removes with a warning.
     os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker")
-    scratch = paths.temporary_dir(Path(tempfile.gettempdir(), "study"))
-    with scratch as place, contextlib.ExitStack() as stack:
+    with paths.temporary_dir(scratch()) as place, contextlib.ExitStack() as stack:
         folder = str(place)
         own = {"distributed.worker.multiprocessing-method": method, "temporary-directory": folder}
         stack.enter_context(dask.config.set(SETTINGS | own))

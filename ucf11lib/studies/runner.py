@@ -16,7 +16,7 @@ from ucf11lib.data import open_or_prepare, split
 from ucf11lib.errors import RunFailed, UserError
 from ucf11lib.runs import Run, RunConfig
 from ucf11lib.runs.parsing import read_json
-from ucf11lib.studies.cluster import run_here, run_on_cluster
+from ucf11lib.studies.cluster import run_here, run_on_cluster, scratch
 from ucf11lib.studies.results import Results, collect, results_file
 from ucf11lib.studies.study import VIDEOS, Study
 from ucf11lib.training import finished_run
@@ -115,6 +115,7 @@ def run_configs(
     left = [config for config in configs if not finished_run(config)]
     if len(left) < len(configs):
         log(f"{len(configs) - len(left)} of {len(configs)} runs are finished already")
+    paths.remove_torn(scratch())  # of a killed process, also where no cluster is needed any more
     default = 1 if tf.config.list_physical_devices("GPU") else len(os.sched_getaffinity(0)) // 2
     workers = min(workers or max(1, default), len(left))
     if workers > 1 or (scheduler and left):

@@ -82,9 +82,10 @@ def _classes_folder(folder: Path) -> Path:
     if len(below) == 1:
         inner = list(below[0].iterdir())
         folders = [path for path in inner if path.is_dir() and _is_clip_folder(path)]
-        wraps = len(folders) > 1 and not any(map(_named_video, inner))
-        if wraps or below[0].name == UCF11:
-            return _classes_folder(below[0])
+        deeper = _classes_folder(below[0])
+        wraps = len(folders) > 1 or deeper != below[0]
+        if below[0].name == UCF11 or (wraps and not any(map(_named_video, inner))):
+            return deeper
     return folder
 
 
@@ -111,7 +112,8 @@ def _walk(root: Path) -> Iterator[tuple[Path, str]]:
 
 
 def _is_clip_folder(path: Path) -> bool:
-    return path.name[0] != "." and path.name.lower() != ANNOTATION
+    ours = (path / "store.json").exists()  # or each store in the folder would make it another
+    return path.name[0] != "." and path.name.lower() != ANNOTATION and not ours
 
 
 def _why_not(path: Path) -> str:
@@ -119,7 +121,7 @@ def _why_not(path: Path) -> str:
     if path.name[0] == ".":
         return "a hidden name"
     if path.is_dir():
-        return "annotations"
+        return "annotations" if path.name.lower() == ANNOTATION else "a store"
     if not path.exists():
         return "a link to nothing"
     if not path.is_file():
@@ -141,11 +143,11 @@ def _check_classes(root: Path, tree: dict[str, list[Path]], source: str) -> None
     if not tree:
         expected = "<class>/<clip>.mpg or <class>/<group>/<clip>.mpg"
         raise UserError(f"{root}: no class folder with videos in it; expected {expected}")
-    if {name.lower() for name in tree} <= PARTS:
-        first = root / next(iter(tree))
+    parts = [name for name in tree if name.lower() in PARTS]
+    if len(parts) > 1 or len(parts) == len(tree):
         raise UserError(
-            f"{root}: its folders {', '.join(tree)} are parts of a split, not classes; "
-            f"give one of them, such as --data {first}"
+            f"{root}: its folders {', '.join(parts)} are parts of a split, not classes; "
+            f"give one of them, such as --data {root / parts[0]}"
         )
     if source == "ucf11" and (unknown := ", ".join(sorted(tree.keys() - MOTIONS.keys()))):
         raise UserError(f"{root}: not classes of UCF-11: {unknown}; try --source videos")

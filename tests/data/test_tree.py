@@ -1,0 +1,43 @@
+"""Which folders are classes."""
+
+import pytest
+
+from ucf11lib.errors import UserError
+
+
+def test_prepare_parts_of_a_split_are_no_classes(tmp_path, write_video, prepare_videos):
+    for name in ("train/a/1.mpg", "train/b/2.mpg", "test/a/3.mpg", "test/b/4.mpg"):
+        write_video(tmp_path / "in/UCF-101" / name)
+    with pytest.raises(UserError, match=r"test, train are parts of a split.*--data .*test$"):
+        prepare_videos(tmp_path / "s", tmp_path / "in")
+    write_video(tmp_path / "in/UCF-101/extra/5.mpg")
+    with pytest.raises(UserError, match=r"test, train are parts of a split.*--data .*test$"):
+        prepare_videos(tmp_path / "s", tmp_path / "in/UCF-101")
+    store = prepare_videos(tmp_path / "s", tmp_path / "in/UCF-101/train")
+    assert (store.classes, store.info.notes) == (("a", "b"), [])
+
+
+def test_prepare_is_not_changed_by_stores_in_the_folder(tmp_path, write_video, prepare_videos):
+    for name in ("a/1.mpg", "b/2.mpg"):
+        write_video(tmp_path / "in" / name)
+    first = prepare_videos(tmp_path / "in/data/s", tmp_path / "in")
+    second = prepare_videos(tmp_path / "t", tmp_path / "in")
+    assert second.info.sha256 == first.info.sha256
+    assert second.info.notes == [{"file": "data/s", "reason": "a store"}]
+
+
+def test_prepare_only_folder_is_that_of_the_classes_and_says_so(
+    tmp_path, write_video, prepare_videos
+):
+    for name in ("new/UCF-101/a/1.mpg", "new/UCF-101/b/2.mpg", "new/beside.mpg"):
+        write_video(tmp_path / "in" / name)
+    store = prepare_videos(tmp_path / "s", tmp_path / "in/new")
+    assert store.classes == ("a", "b")
+    assert store.info.notes == [
+        {"file": ".", "reason": "the only folder in new, so its folders are the classes"},
+        {"file": "../beside.mpg", "reason": "not in the folder of the classes"},
+    ]
+    outer = prepare_videos(tmp_path / "t", tmp_path / "in")  # in two folders
+    assert outer.classes == ("new",)  # which has a video: it is a class
+    (tmp_path / "in/new/beside.mpg").unlink()
+    assert prepare_videos(tmp_path / "u", tmp_path / "in").classes == ("a", "b")
