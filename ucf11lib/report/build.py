@@ -126,7 +126,7 @@ def _context(runs: dict[str, Run], captions: Captions, html: bool) -> dict:
         "metrics": metrics_table(runs).reset_index(names="model"),
         "pairs": lambda: evaluation.pairs_table({name: run.held_out for name, run in runs.items()}),
         "claims": lambda: tables.claims(fill("claims.md", {"tables": tables, "text": text})),
-        "date": max(load(name).date for name in STUDIES)[-10:],
+        "date": max(load(file.stem).date for file in paths.RESULTS.glob("*.json"))[-10:],
         "figure": captions.figure, "table": captions.table, "caption": captions.caption,
         "tables": tables, "cards": cards, "text": text, "vars": vars,
         "summary": summary_table, "amplification": amplification, "bars": bars_table,
