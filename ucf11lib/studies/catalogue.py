@@ -12,6 +12,7 @@ from ucf11lib.runs.parsing import check_name
 from ucf11lib.studies import (
     autopsy,
     beyond,
+    beyond_weizmann,
     checks,
     five_seeds,
     inputs,
@@ -30,7 +31,8 @@ from ucf11lib.studies.runner import run_study
 from ucf11lib.studies.study import VIDEOS, Study
 
 _FILES = (
-    *(five_seeds, protocol_2019, repairs, leak, inputs, real_video, beyond),
+    *(five_seeds, protocol_2019, repairs, leak, inputs, real_video),
+    *(beyond, beyond_weizmann),
     *(time_to_75, checks, autopsy, signal, speed),
 )
 STUDIES: dict[str, Study] = {file.STUDY.name: file.STUDY for file in _FILES}

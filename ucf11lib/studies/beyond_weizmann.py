@@ -1,0 +1,35 @@
+"""What do features from ImageNet reach on real people that no head has seen?
+
+The methods of the study `beyond` on Weizmann, each subject left out once: heads on frozen features,
+CNN+LSTM from scratch with the settings that each fold selects on its inner split, and both fused.
+Of 64, 96 and 128 pixels, 96 had the highest accuracy on the inner splits (the linear head on
+differences); the lag of the differences was not varied.
+
+Expect: about 95 % with differences of frames, 85 % with frames alone.
+
+    python -m ucf11lib study beyond_weizmann --videos DIR  # 54 trainings, estimated 40 min on 2 cores
+"""
+
+from dataclasses import replace
+
+from ucf11lib.studies import beyond, real_video
+from ucf11lib.studies.folds import fold_axis, nested
+from ucf11lib.studies.study import Axis, over, weizmann
+
+WEIZMANN: Axis = {"Weizmann": lambda config, videos: {**weizmann(config, videos), "stride": 10}}
+SUBJECTS_OUT = {
+    "data": {"Weizmann": weizmann},
+    "model": over("model", ("cnn_lstm",)),  # the best of the report's three there
+    "fold": fold_axis(real_video.SUBJECTS),
+}
+STUDY = nested(
+    replace(
+        real_video.ONE_SPLIT,
+        name="beyond_weizmann",
+        question="What do features from ImageNet reach on real people that no head has seen?",
+        axes=SUBJECTS_OUT,
+        then=(beyond.compared(WEIZMANN),),
+        figure=beyond.draw,
+    ),
+    real_video.CANDIDATES,
+)
