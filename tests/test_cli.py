@@ -44,6 +44,7 @@ def assert_refused(done, *words, code=2):
         (["train", "c3d", "--epochs", "3"], ["unrecognized arguments: --epochs 3"]),
         (["train", "c3d", "--seed", "x"], ["seed='x'", "int"]),
         (["train", "c3d", "--set", "dropout"], ["'dropout'", "FIELD=VALUE"]),
+        (["train", "c3d", "--set", "health=false"], ["'health=false'", "an option"]),
         (["train", "c3d", "--source", "videos", "--data", "nowhere"], ["nowhere"]),
         (["train", "c3d", "--store", "nowhere"], ["nowhere: not a clip store"]),
         (["crossval", "c3d", "--split", "group"], ["--split", "'group'", "logo"]),

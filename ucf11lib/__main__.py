@@ -28,7 +28,7 @@ def _config(args: argparse.Namespace, **more: object):
 
     names = ("model", "recipe", "profile", "source", "data", "split", "fold", "seed")
     flat = {name: getattr(args, name) for name in names if hasattr(args, name)}
-    return RunConfig.of(**(flat | parse_settings(args.set, flat) | more))
+    return RunConfig.of(**(flat | parse_settings(args.set, flat | more) | more))
 
 
 def _measured_run(path: str):

@@ -133,6 +133,8 @@ def test_changed_names_what_was_changed_after_it_was_measured(trained, tmp_path,
     with (run.path / name).open("ab") as file:
         file.write(b"x")
     assert run.changed().startswith(f"{run.path / name}: changed after it was measured")
+    os.truncate(run.path / name, 1 << 43)  # 8 TiB of nothing
+    assert run.changed().startswith(f"{run.path / name}: changed after it was measured")
 
 
 def test_open_names_what_is_missing(tmp_path):

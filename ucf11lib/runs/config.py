@@ -142,7 +142,10 @@ def parse_settings(items: Iterable[str], reserved: Container[str] = ()) -> dict[
     for item in items:
         name, equals, value = item.partition("=")
         if not equals or name in reserved:
-            remedy = "write FIELD=VALUE, a field of recipe, profile or data"
+            remedy = (
+                "write FIELD=VALUE, a field of recipe, profile or data, not one that an option "
+            )
+            remedy += "or --store sets"
             raise UserError(f"setting {item!r}: {remedy}")
         settings[name.strip()] = value.strip()
     return settings
