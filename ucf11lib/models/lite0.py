@@ -50,10 +50,10 @@ class _Unpickler(pickle.Unpickler):
 
 def weights_file() -> Path:
     """Return the installed file of weights; a `UserError` if the package is missing."""
-    found = importlib.util.find_spec(PACKAGE)
-    if found is None or found.origin is None:
+    spec = importlib.util.find_spec(PACKAGE)
+    if spec is None or spec.origin is None:
         raise UserError(f"package {PACKAGE.replace('_', '-')} is missing; {REMEDY}")
-    return Path(found.origin).parent / FILE
+    return Path(spec.origin).parent / FILE
 
 
 def read_weights(path: Path) -> dict[str, np.ndarray]:
