@@ -12,8 +12,8 @@ from matplotlib.patches import Patch
 from scipy.special import softmax
 
 from ucf11lib.figures import style
+from ucf11lib.figures.autopsy import HEADS
 from ucf11lib.figures.motion import play
-from ucf11lib.figures.studies import HEADS
 from ucf11lib.figures.style import SMALL, colours, legend, page, percent_axis
 from ucf11lib.figures.widgets import Widget, explore
 from ucf11lib.text import display_name, percent

@@ -1,7 +1,4 @@
-"""The figures of studies: dots, lines and heat maps over tidy tables, a row a run, for any study.
-
-Three more are of why C3D of 2019 could not learn: the loss lattice, the gradient, the signal.
-"""
+"""Dots, lines, heat maps and marks over tidy tables, a row a run, for any study."""
 
 import itertools
 import textwrap
@@ -11,12 +8,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator
 
 from ucf11lib.figures import style
 from ucf11lib.figures.style import (
     GREY,
-    SMALL,
+    SERIES,
     WIDTH,
     colours,
     heat,
@@ -28,13 +25,8 @@ from ucf11lib.figures.style import (
 from ucf11lib.text import display_name, percent
 
 TITLE_CHARACTERS = 10  # an inch
-ZERO = 1e-25  # where a gradient of exactly zero is drawn on a logarithmic axis
-HEADS = (("once", style.GREEN, "one softmax"), ("twice", style.RED, "two softmaxes"))
-CELLS = (style.RED, style.ORANGE, style.BLUE, style.GREEN, style.SKY, style.PINK)
 SAME_COST = 0.03  # relative difference below which two marks would hide each other
-RECIPES = (style.RED, style.BLUE, style.GREEN, style.ORANGE, style.SKY)
 LABELS = {"accuracy": "held-out accuracy", "accuracy_clip": "held-out accuracy by clip"}
-INITS = {"normal": "N(0, 0.1)", "he": "He"}
 
 
 def dots(
@@ -56,7 +48,7 @@ def dots(
     most = table.groupby(panel)[condition].nunique().max()
     with page(WIDTH if table[panel].nunique() > 1 else 5, 1.2 + 0.22 * most, note) as figure:
         alike = table.groupby(panel)[condition].unique().map(tuple).nunique() == 1
-        for (axes,), part in _panels(figure, table, panel, sharey=alike):
+        for (axes,), part in panels(figure, table, panel, sharey=alike):
             names = list(part[condition].unique())
             for (name, one), rows in part.groupby([condition, group], sort=False):
                 y = names.index(name)
@@ -94,7 +86,7 @@ def lines(
     keys = [line, "seed"] if "seed" in table else [line]
     width = WIDTH if table[panel].nunique() > 1 else 5
     with page(width, 1 + 1.5 * len(heights), note) as figure:
-        for column, part in _panels(figure, table, panel, len(heights), sharey="row"):
+        for column, part in panels(figure, table, panel, len(heights), sharey="row"):
             for axes, values in zip(column, heights, strict=True):
                 for key, rows in part.groupby(keys, sort=False):
                     look = {"color": colour_of[key[0]], "markersize": 2, "linewidth": 1}
@@ -123,7 +115,7 @@ def heat_map(
     table = _with_panels(table, panel)
     down, across = table[rows].nunique(), table[columns].nunique() * table[panel].nunique()
     with page(min(max(5, 1.8 + 0.5 * across), WIDTH), 1.3 + 0.3 * down, note) as figure:
-        for (axes,), part in _panels(figure, table, panel, sharey=True):
+        for (axes,), part in panels(figure, table, panel, sharey=True):
             means = part.pivot_table(value, rows, columns, "mean", sort=False)
             means = means.reindex(index=table[rows].unique(), columns=part[columns].unique())
             shares = means.to_numpy(float)
@@ -142,10 +134,10 @@ def scatter(
     `table` has columns `x` (a cost), `y`, `low`, `high` (shares and intervals), `label`, `panel`.
     """
     table = _with_panels(table, panel)
-    looks = itertools.cycle(itertools.product("os^D", RECIPES))
+    looks = itertools.cycle(itertools.product("os^D", SERIES))
     look_of = dict(zip(table[label].unique(), looks, strict=False))
-    with page(9 if table[panel].nunique() > 1 else 6, 4.2, note) as figure:
-        for (axes,), part in _panels(figure, table, panel, sharey=True):
+    with page(WIDTH, 3.6, note) as figure:
+        for (axes,), part in panels(figure, table, panel, sharey=True):
             means = part.groupby(label, sort=False)[[x, y, "low", "high"]].mean()
             for number, (name, mean) in enumerate(means.iterrows()):
                 same = np.isclose(means[x].iloc[:number], mean[x], rtol=SAME_COST).sum()
@@ -166,7 +158,7 @@ def _with_panels(table: pd.DataFrame, panel: str) -> pd.DataFrame:
     return table if panel else table.assign(**{panel: ""})
 
 
-def _panels(
+def panels(
     figure: Figure, table: pd.DataFrame, panel: str, height: int = 1, **options
 ) -> Iterator[tuple[Sequence[Axes], pd.DataFrame]]:
     """Yield a column of `height` axes and the rows of each panel, with titles that fit above."""
@@ -183,83 +175,3 @@ def _legend(figure: Figure, colour_of: dict[object, str]) -> None:
         look = {"color": colour, "markersize": 3, "label": display_name(name)}
         figure.axes[0].plot([], [], "o-", **look)
     legend(figure, 5)
-
-
-def lattice(rows: Sequence[Mapping], *, note: str) -> Figure:
-    """The losses of each step against the lattice of a saturated double softmax; a panel a row.
-
-    `rows` have `data` (the title), `classes`, `batch_size`, `width`, `points` (the lattice's
-    losses) and `trace` with the columns `step, loss, gradient_norm`.
-    """
-    with page(WIDTH, 2.6, note) as figure:
-        for axes, row in zip(figure.subplots(1, len(rows), squeeze=False)[0], rows, strict=True):
-            trace = pd.DataFrame(row["trace"])
-            points = np.asarray(row["points"])
-            coarse = len(points) <= 5
-            for value in points if coarse else points[points > trace["loss"].min() - 0.1]:
-                mark(axes, value, width=0.6)
-            if coarse:
-                axes.set_yticks(points, [f"{value:.3f}" for value in points])
-            dead = trace["gradient_norm"] == 0
-            alive = {"color": style.BLUE, "label": "gradient not zero"}
-            axes.plot("step", "loss", "o", data=trace[~dead], markersize=2.5, **alive)
-            zero = {"color": style.RED, "label": "gradient exactly 0"}
-            axes.plot("step", "loss", "o", data=trace[dead], markersize=2.5, **zero)
-            size = f"n = {row['classes']}, B = {row['batch_size']},\nwidth {row['width']:g}"
-            axes.set_title(f"{textwrap.fill(row['data'], 18)}\n{size}", fontsize=SMALL)
-            axes.set(xlabel="step", xlim=(0, trace["step"].max() + 1))
-            axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-        figure.axes[0].set_ylabel("loss of the batch")
-        legend(figure, 2)
-    return figure
-
-
-def gradients(gaps: pd.DataFrame, cells: Sequence[Mapping], *, note: str) -> Figure:
-    """The loss's gradient through one and two softmaxes, and its norm over the first steps.
-
-    `gaps` has the columns `gap, once, twice` (`studies.autopsy.largest_gradient`); `cells`, a line
-    each, `head`, `init`, and `trace` with the columns `step, gradient_norm`.
-    """
-    with page(WIDTH, 2.7, note) as figure:
-        left, right = figure.subplots(1, 2)
-        for name, colour, text in HEADS:
-            left.plot(gaps["gap"], gaps[name].where(gaps[name] > 0), color=colour, label=text)
-        gone = gaps["gap"][gaps["twice"] == 0].min()
-        left.axvline(gone, color=GREY, linestyle=":", linewidth=1)
-        left.text(gone, 1e-18, f" from {gone:.0f} on\n exactly 0", fontsize=SMALL, color=GREY)
-        left.set(title="largest entry of the gradient", xlim=(0, gaps["gap"].max()))
-        left.set(xlabel="lead of a wrong class (logits)", yscale="log")
-        left.legend(loc="lower left")
-        for cell, colour in zip(cells, itertools.cycle(CELLS), strict=False):
-            norms = np.maximum(cell["trace"]["gradient_norm"], ZERO)
-            look = {"color": colour, "label": f"{cell['head']}, {INITS[cell['init']]}"}
-            right.plot(cell["trace"]["step"], norms, linewidth=1.2, alpha=0.8, **look)
-        right.set(title="gradient norm of C3D's first steps", xlabel="step", yscale="log")
-        right.set_yticks([ZERO, 1e-15, 1e-5, 1, 1e5], ["0", "1e-15", "1e-5", "1", "1e5"])
-        right.yaxis.set_minor_locator(NullLocator())
-        right.legend(loc="center right")
-    return figure
-
-
-def signal(rows: Sequence[Mapping], *, note: str) -> Figure:
-    """How large the signal is behind each layer before the first step: a panel a model.
-
-    `rows`, a line each, have `model`, `recipe`, and the lists `layer` and `std` of
-    `studies.signal.layer_gains`.
-    """
-    recipes = dict.fromkeys(row["recipe"] for row in rows)
-    looks = zip(itertools.cycle(RECIPES), itertools.cycle("os^D"), strict=False)
-    look_of = dict(zip(recipes, looks, strict=False))
-    with page(WIDTH, 2.7, note) as figure:
-        for (axes,), part in _panels(figure, pd.DataFrame(rows), "model", sharey=True):
-            for row in part.to_dict("records"):
-                colour, marker = look_of[row["recipe"]]
-                look = {"color": colour, "label": f"recipe {row['recipe']}", "markersize": 3}
-                axes.plot(row["layer"], row["std"], f"-{marker}", **look)
-            mark(axes, 1)
-            axes.set_yscale("log")
-            axes.yaxis.set_minor_locator(NullLocator())
-            axes.tick_params(axis="x", rotation=60)
-        figure.axes[0].set_ylabel("std of the outputs, before ReLU")
-        legend(figure, 3)
-    return figure

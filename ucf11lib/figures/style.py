@@ -25,6 +25,7 @@ BLUE, SKY, GREEN, YELLOW = "#0072B2", "#56B4E9", "#009E73", "#F0E442"
 RED, ORANGE, PINK = "#D55E00", "#E69F00", "#CC79A7"
 GREY, PALE = "#666666", "#EEEEEE"
 MODELS = {"c3d": RED, "vgg9": BLUE, "cnn_lstm": GREEN, "frame_cnn": PINK}
+SERIES = (RED, BLUE, GREEN, ORANGE, SKY)  # of what is no model
 SPARE = (ORANGE, SKY, "black", YELLOW)  # none of a model's own
 WIDTH = 6.5  # inches: the report's line, so that type has the same size in print
 SMALL = 7  # points: the smallest type
