@@ -123,9 +123,8 @@ def is_video(file: Path) -> bool:
 
 
 def _video_stream(container: av.container.InputContainer) -> av.VideoStream | None:
-    stream = container.streams.best("video")
+    stream = None if container.format.name in NO_VIDEO else container.streams.best("video")
     known = stream is not None and stream.codec_context is not None
-    known &= container.format.name not in NO_VIDEO
     return stream if known and not stream.disposition & Disposition.attached_pic else None
 
 
