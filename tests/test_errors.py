@@ -17,6 +17,7 @@ from ucf11lib.errors import RunFailed, UserError, one_line
         (errno.EISDIR, "a: Is a directory; a folder is where a file should be", 2),
         (errno.ENOLCK, "a: No locks available; put runs and data on a disk that has locks", 1),
         (errno.EMFILE, "a: Too many open files; raise the limit of open files with 'ulimit", 1),
+        (errno.EFBIG, "a: File too large; raise the limit of file sizes with 'ulimit -f", 1),
         (errno.ESTALE, "[Errno 116] Stale file handle: 'a'; resume: RESUME", 1),
     ],
 )
@@ -30,6 +31,10 @@ def test_one_line_is_one_line_and_raises_faults_of_ours():
     assert one_line(UserError("a\nb.mp4: no"), "") == ("a b.mp4: no", 2)
     assert one_line(RunFailed("no"), "") == ("no", 1)
     assert one_line(MemoryError(), "X") == ("out of memory; free some; resume: X", 1)
+    broken = ImportError("a.so: failed to map segment", name="tensorflow.python")
+    assert one_line(broken, "X")[0].startswith("a.so: failed to map segment; raise the limit")
+    with pytest.raises(ImportError):
+        one_line(ImportError("cannot import name", name="ucf11lib.paths"), "X")
     wrapped = RuntimeError("no cluster")
     wrapped.__context__ = OSError(errno.EMFILE, "Too many open files")
     assert one_line(wrapped, "X")[0].startswith("output: Too many open files; raise")

@@ -13,6 +13,7 @@ FAILED = {
     errno.EROFS: "choose a place that can be written",
     errno.EMFILE: "raise the limit of open files with 'ulimit -n 4096'",
     errno.ENFILE: "close other programs",
+    errno.EFBIG: "raise the limit of file sizes with 'ulimit -f unlimited'",
     errno.ENOMEM: "free some memory",
     errno.EAGAIN: "close other programs, or raise the limits of 'ulimit -a'",
     errno.ENOLCK: "put runs and data on a disk that has locks, with $UCF11_RUNS and $UCF11_DATA",
@@ -83,6 +84,8 @@ def _line(error: BaseException, resume_command: str) -> tuple[str, int]:
         return f"interrupted; resume with: {resume_command}", 128 + number
     if isinstance(error, MemoryError):
         return f"out of memory; free some; resume: {resume_command}", 1
+    if isinstance(error, ImportError) and not str(error.name).startswith("ucf11lib"):
+        return f"{error}; raise the limit of 'ulimit -v', or set .venv up again with make", 1
     number = getattr(error, "errno", None)
     if isinstance(error, OSError) and number in REFUSED:
         return f"{error.filename or 'output'}: {error.strerror}; {REFUSED[number]}", 2
