@@ -11,7 +11,7 @@ import pytest
 from scipy.special import softmax
 
 from ucf11lib import models
-from ucf11lib.evaluation import explain, export, predict_video
+from ucf11lib.evaluation import Classifier, explain, export, predict_video
 from ucf11lib.models import flops
 from ucf11lib.runs import RunConfig, named_recipe
 from ucf11lib.studies import overfit
@@ -97,7 +97,7 @@ def test_train_resumed_has_the_same_bytes(name, run_of, store, tmp_path):
 def test_predict_and_explain_a_video(name, run_of, tmp_path, write_video):
     run = run_of(name)
     model = models.load(run)
-    result = predict_video(write_video(tmp_path / "v.mpg", 70), run, model)
+    result = predict_video(write_video(tmp_path / "v.mpg", 70), Classifier(run, model))
     assert result.track.shape == (2, 11)
     assert result.track.sum(axis=1) == pytest.approx(1)
     shown = explain(model, FRAMES)
