@@ -2,8 +2,8 @@
 
 With `random` the held-out part has other sequences of the clips that are trained on, with `video`
 other clips of the same performer and place, with `group` neither. The default data have one
-sequence a clip, so a second set of the same size has two of each of half the clips. The nearest training sequence in
-pixel space learns nothing: what it gets right, a model need not have learned either.
+sequence a clip, so a second set has two sequences of each of half as many clips. The nearest
+training sequence in pixel space learns nothing: what it gets right, a model need not have learned.
 
 Expect: on synthetic data the nearest neighbour is right for nearly all of `random` and for a tenth
 of `group`. Short trainings, since only splits are compared.
