@@ -28,7 +28,7 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # of R, G and B: ITU-R BT.60
 HEAT = "plasma"  # perceptually uniform
 MAX_OPACITY = 0.85  # of the heat; elsewhere it is as opaque as it is high
 WEBP_QUALITY = 35  # 0..100, the best
-H264_CRF = "25"  # 0..51, the worst
+H264_CRF = 25  # 0..51, the worst
 
 
 @dataclass(frozen=True)
@@ -100,10 +100,11 @@ def play(
     return Motion(pictures, f"{', '.join(titles)}; {note}", fps)
 
 
-def encode(frames: np.ndarray, fps: float = FPS) -> bytes:
+def encode(frames: np.ndarray, fps: float = FPS, crf: int = H264_CRF) -> bytes:
     """Encode uint8 (T, H, W, 3) as H.264 in MP4, which every browser plays.
 
-    An odd height or width is made even, as the encoder needs it, by repeating the last pixels.
+    `crf` is 0..51: the higher, the smaller the file and the worse the picture. An odd height or
+    width is made even, as the encoder needs it, by repeating the last pixels.
     """
     frames = np.pad(frames, [(0, 0), *((0, n % 2) for n in frames.shape[1:3]), (0, 0)], "edge")
     file = io.BytesIO()
@@ -112,7 +113,7 @@ def encode(frames: np.ndarray, fps: float = FPS) -> bytes:
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt, stream.thread_count = "yuv420p", 1
         # x264's macroblock tree reads memory that nothing has written, so the bytes would vary
-        stream.options = {"crf": H264_CRF, "bf": "0", "mbtree": "0"}
+        stream.options = {"crf": str(crf), "bf": "0", "mbtree": "0"}
         stream.codec_context.flags |= Flags.bitexact
         for picture in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))

@@ -25,6 +25,7 @@ from ucf11lib.text import display_name
 
 TEMPLATES = Path(__file__).with_name("templates")
 MARK = "<!-- written by python -m ucf11lib explore -->"  # in the template's first lines
+CRF = 30  # of the embedded videos: some 4 KiB each
 MAPS = 50  # answers of each run, those of the highest loss, that get Grad-CAM
 LEAST = 1e-7  # probability of the true class in a loss; float32 networks return 0
 
@@ -124,4 +125,4 @@ def _answers(
 
 def _video(frames: np.ndarray) -> str:
     """Return uint8 (T, H, W, 3) as an mp4 in base64."""
-    return base64.b64encode(encode(frames)).decode()
+    return base64.b64encode(encode(frames, crf=CRF)).decode()
