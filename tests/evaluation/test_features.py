@@ -44,7 +44,11 @@ def test_features_are_computed_once_and_alike(store, network, monkeypatch, tmp_p
     assert path.exists()
 
 
-def test_features_interrupted_leaves_nothing_and_damaged_is_one_line(store, network, monkeypatch):
+def test_features_interrupted_leaves_nothing_and_damaged_is_one_line(
+    store, network, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("UCF11_DATA", str(tmp_path))
+
     def interrupted(*_):
         raise KeyboardInterrupt
 
