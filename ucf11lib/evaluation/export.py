@@ -1,7 +1,7 @@
 """A run's network as a file for other programs: uint8 frames in, probabilities out.
 
 The file computes in float32, whatever the run did; normalisation and softmax are inside. It is run
-in its own runtime, and kept only if its answers are those of the network.
+in its own runtime, and saved only if its answers are those of the network.
 """
 
 import contextlib

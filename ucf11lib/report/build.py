@@ -9,13 +9,14 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import jinja2
 import matplotlib
 import pypandoc
 import typst
+from PIL import Image
 
 from ucf11lib import evaluation, paths, text
 from ucf11lib.errors import RunFailed, UserError
@@ -31,6 +32,7 @@ from ucf11lib.studies.signal import amplification
 README_MARKS = ("<!-- results: begin -->", "<!-- results: end -->")
 PREFERRED = ("quick", "synthetic", "", "group", 0)
 KEY = ("profile", "source", "data", "split", "seed", "precision")  # of runs that fit together
+JPEG_QUALITY = 85
 MAX_TEXT = 2000  # characters of one value
 
 
@@ -63,9 +65,10 @@ def build(
     own_figures = target / "figures"
     figures_dir = figures_dir or (own_figures if own_figures.is_dir() else paths.FIGURES)
     with paths.temporary_dir(Path(tempfile.gettempdir(), "report")) as work:
-        pages = [_document("report.md", runs, figures_dir, work, html) for html in (True, False)]
-        (work / "models.md").write_text(_document("card.md", runs, figures_dir, work))
-        files = [_html(pages[0], work), _pdf(pages[1], work), work / "models.md"]
+        page = _document("report.md", runs, figures_dir, _linked if to is None else _copied(work))
+        paper = _document("report.md", runs, figures_dir, _printed(work), html=False)
+        (work / "models.md").write_text(_document("card.md", runs, figures_dir, _linked))
+        files = [_html(page, work, embed=to is not None), _pdf(paper, work), work / "models.md"]
         for file in files:
             with paths.atomic_file(target / file.name) as copy:
                 shutil.copyfile(file, copy)
@@ -105,12 +108,39 @@ def select_runs(candidates: Sequence[Run]) -> dict[str, Run]:
     return {model: runs[model] for model in REPORTED}
 
 
+def _linked(file: Path) -> str:
+    """Return the link from report/ to figures/; embedded, git would hold each figure twice."""
+    return f"../figures/{file.name}"
+
+
+def _copied(work: Path) -> Callable[[Path], str]:
+    """Return a function that copies a figure to `work`, to be embedded."""
+    return lambda file: shutil.copyfile(file, work / file.name).name
+
+
+def _printed(work: Path) -> Callable[[Path], str]:
+    """Return a function that copies a figure to `work`, pixels as JPEG, a quarter as large."""
+
+    def printed(file: Path) -> str:
+        if file.suffix != ".png":
+            return shutil.copyfile(file, work / file.name).name
+        with Image.open(file) as image:
+            image.convert("RGB").save(work / f"{file.stem}.jpg", quality=JPEG_QUALITY)
+        return f"{file.stem}.jpg"
+
+    return printed
+
+
 def _document(
-    template: str, runs: dict[str, Run], figures: Path, work: Path, html: bool = True
+    template: str,
+    runs: dict[str, Run],
+    figures: Path,
+    show: Callable[[Path], str],
+    html: bool = True,
 ) -> str:
-    """Return a template as Markdown, its figures copied to `work`."""
+    """Return a template as Markdown; `show` returns the link to a figure's file."""
     commit = text.plain(runs[REPORTED[0]].environment["commit"] or "unknown", 7)
-    captions = Captions(figures, work, commit)
+    captions = Captions(figures, show, commit)
     return captions.resolve(fill(template, _context(runs, captions, html)))
 
 
@@ -178,9 +208,13 @@ def _over_seeds() -> str:
     return f"Over five seeds: {', '.join(values)} (`study five_seeds`, {results.date})."
 
 
-def _html(report: str, work: Path) -> Path:
-    options = [f"--resource-path={work}", "--embed-resources", "--mathml", "--toc", "--toc-depth=2"]
-    options += ["--number-sections", f"--css={paths.REPORT / 'report.css'}"]
+def _html(report: str, work: Path, embed: bool) -> Path:
+    options = ["--mathml", "--toc", "--toc-depth=2", "--number-sections"]
+    style = "report.css"
+    if embed:
+        options += [f"--resource-path={work}", "--embed-resources"]
+        style = str(paths.REPORT / style)
+    options.append(f"--css={style}")
     return _pandoc(report, "html5", work / "report.html", options)
 
 

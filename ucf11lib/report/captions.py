@@ -1,8 +1,7 @@
 """Figures and tables of the report: numbers in order of appearance, links to them, their source."""
 
 import re
-import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -23,10 +22,10 @@ REFERENCE = re.compile(r"@(fig|tbl)-([a-z0-9_]+)@")
 class Captions:
     """Numbers figures and tables of one document; `resolve` then fills in the links to them."""
 
-    def __init__(self, figures: Path, work: Path, commit: str):
-        """Take figures from a folder and copy those that are shown to `work`."""
+    def __init__(self, figures: Path, show: Callable[[Path], str], commit: str):
+        """Take figures from a folder; `show` returns the link to a figure's file."""
         self.figures = figures
-        self.work = work
+        self.show = show
         self.commit = commit
         self.numbers: dict[str, int] = {}
 
@@ -35,11 +34,10 @@ class Captions:
         file = self.figures / name
         if not file.exists():
             raise UserError(f"{paths.display(file)}: no such figure; make it with 'make report'")
-        shutil.copyfile(file, self.work / name)
         kind = ".inline-svg " if file.suffix == ".svg" else ""
         caption = self._caption("fig", key or file.stem, words, source)
         width = f"width={100 * min(1, _inches(file) / LINE):.0f}%"
-        return Markdown(f"![{caption}]({name}){{#fig-{key or file.stem} {kind}{width}}}")
+        return Markdown(f"![{caption}]({self.show(file)}){{#fig-{key or file.stem} {kind}{width}}}")
 
     def table(
         self, key: str, words: str, source: str,

@@ -76,7 +76,10 @@ def run_notebook(path: Path, folder: Path, parameters: dict[str, str]) -> None:
 
 
 def write_page(executed: Path, page: Path) -> None:
-    """Write an executed notebook as HTML that loads nothing."""
-    body, _ = HTMLExporter(embed_images=True, raw_template=OFFLINE).from_filename(str(executed))
+    """Write an executed notebook as HTML that loads nothing, without papermill's own cell."""
+    without = {"enabled": True, "remove_cell_tags": ["injected-parameters"]}
+    config = Config({"TagRemovePreprocessor": without})
+    exporter = HTMLExporter(config=config, embed_images=True, raw_template=OFFLINE)
+    body, _ = exporter.from_filename(str(executed))
     page.parent.mkdir(exist_ok=True)
     page.write_text(body)

@@ -59,6 +59,8 @@ def build_site(source: Path | None = None, out: Path | None = None) -> Path:
         for file in notebooks:
             shutil.copy(file, work / "notebooks")
         shutil.copytree(paths.RESULTS, work / "results")
+        shutil.copytree(figures, work / "figures")
+        shutil.copy(paths.REPORT / "report.css", work)
         _write_own_pages(work, notebooks)
         pages = {file.name: file for file in work.rglob("*") if file.is_file()}
         for page in work.rglob("*.html"):
