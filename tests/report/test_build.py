@@ -80,6 +80,19 @@ def test_build_leaves_a_users_files(tmp_path, name):
     assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [(name, "a thesis")]
 
 
+def test_build_of_the_checkout_links_to_its_figures(folder, figures_dir, tmp_path, monkeypatch):
+    shutil.copytree(paths.REPORT, tmp_path / "report")
+    shutil.copy(paths.ROOT / "README.md", tmp_path)
+    monkeypatch.setattr(paths, "REPORT", tmp_path / "report")
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    html, *_ = report.build(figures_dir=figures_dir, runs=select_runs(list_runs(folder)))
+    links = re.findall(r'<img\s+src="([^"]+)"', html.read_text())
+    assert {link.rpartition("/")[0] for link in links} == {"../figures"}  # and there are some
+    assert {link.rpartition("/")[2] for link in links} <= {
+        path.name for path in figures_dir.iterdir()
+    }
+
+
 def test_claims_have_a_verdict_each():
     table = claims(fill("claims.md", {"tables": tables, "text": text}))
     assert len(table) >= 15
