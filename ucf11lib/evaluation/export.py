@@ -31,7 +31,7 @@ def export_model(run: Run, model: keras.Model, to: str, out: Path | str | None =
     """Write a run's network in a format of `FORMATS`; return a line on what it was compared with.
 
     Raises a `UserError` for a file that exists, a missing package, a network that the format cannot
-    hold, and a run without its store, of whose held-out sequences up to 50 are compared; a
+    hold, and a run without its store, of whose held-out sequences up to 50 are compared. Raises a
     `RunFailed` if the probabilities are not those of the network, or of a run in float32.
     """
     check_name(to, FORMATS, "format")

@@ -1,7 +1,7 @@
 """95 % intervals by a cluster bootstrap over groups, and a permutation test over groups.
 
 The sequences of a group show one performer in one place, so a model gets many of them right or
-wrong together; an interval that assumes independent sequences is too narrow, a p value too small.
+wrong together. An interval that assumes independent sequences is too narrow, a p value too small.
 """
 
 import math

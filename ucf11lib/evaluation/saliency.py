@@ -19,11 +19,11 @@ SALIENCY_BATCH = 4  # sequences: the tape stores every layer's outputs
 def grad_cam(model: keras.Model, frames: np.ndarray) -> np.ndarray:
     """Return where the last feature map responds to the model's answer, for uint8 (n, T, H, W, 3).
 
-    Selvaraju et al., "Grad-CAM", ICCV 2017, arXiv:1610.02391: the channels after ReLU of the layer
-    `last_map`, or else of the last convolution (`conv` and a number), weighted by the logit's mean
-    gradient over positions, summed, negative sums set to 0. The
-    mean hides channels that dense layers weight by place (arXiv:2011.08891). float32 (n, T, H, W),
-    0..1: each sequence's maximum is 1, or all is 0. Raises a `UserError` for a model without one.
+    Selvaraju et al., "Grad-CAM", ICCV 2017, arXiv:1610.02391. The layer is `last_map`, or else the
+    last convolution (`conv` and a number). Its channels after ReLU are weighted by the logit's mean
+    gradient over positions and summed, negative sums set to 0. The mean hides channels that dense
+    layers weight by place (arXiv:2011.08891). float32 (n, T, H, W), 0..1: each sequence's maximum
+    is 1, or all is 0. Raises a `UserError` for a model without such a layer.
     """
     names = [one.name for one in model.layers if re.fullmatch(LAST_MAP, one.name)]
     if not names:
@@ -59,9 +59,9 @@ def explain(model: keras.Model, frames: np.ndarray) -> dict[str, np.ndarray]:
     """Return what `figures.saliency` draws of the model's own answers.
 
     `maps` of `grad_cam`, (n, T, H, W), `energies` of `energy`, (n, T), and `reference`, (T,): the
-    mean energies of the same network with shuffled weights, for a plausible map proves nothing
-    (Adebayo et al., "Sanity Checks for Saliency Maps", NeurIPS 2018, arXiv:1810.03292), and C3D's
-    pools over time favour the middle frames whatever it has learnt.
+    mean energies of the same network with shuffled weights. A plausible map proves nothing
+    (Adebayo et al., "Sanity Checks for Saliency Maps", NeurIPS 2018, arXiv:1810.03292): C3D's pools
+    over time favour the middle frames whatever it has learnt.
     """
     reference = energy(shuffled_weights(model), frames).mean(axis=0)
     maps = grad_cam(model, frames)

@@ -2,7 +2,7 @@
 
 A motion maps phase `u` (cycles, float (T,)) and a performer's `Style` to a `Scene`. Several classes
 share poses and things on purpose (a ball above the hands, a stick in both hands, a body in the
-air), so that a single frame is ambiguous: two pairs are the same frame by frame, and only speed and
+air), so that a single frame is ambiguous. Two pairs are the same frame by frame, and only speed and
 direction of time tell them apart.
 """
 
