@@ -21,11 +21,17 @@ PHRASES = re.compile(
     r"|as a reader wants it|\bturn about\b|whole groups",
     re.IGNORECASE,
 )
+MOST_WORDS = 35  # of a sentence
+# Metadata, code, tables, and the report's template.
+NO_PROSE = re.compile(
+    r"^---$.*?^---$|```.*?```|<%.*?%>|^( {4}|\||<<).*?$", re.DOTALL | re.MULTILINE
+)
+END = re.compile(r"(?<=[.!?:])[\"*)]*\s+(?=\W?[A-Z]|[`@\[])")  # of a sentence
 
 
 def texts():
     """Return what people wrote: path in the checkout -> text; of notebooks, their sources."""
-    patterns = ("*.md", "ucf11lib/**/*.py", "report/*.md", "notebooks/*.ipynb")
+    patterns = ("*.md", "ucf11lib/**/*.py", "docs/*.md", "report/*.md", "notebooks/**/*.ipynb")
     files = {path for pattern in patterns for path in paths.ROOT.glob(pattern)}
     return {path.relative_to(paths.ROOT): text_of(path) for path in sorted(files)}
 
@@ -87,3 +93,22 @@ def test_words_are_the_fields():
         if path.suffix == ".py":
             used[path] |= NAMES & set(names(ast.parse(text)))
     assert {str(path): sorted(words) for path, words in used.items() if words} == {}
+
+
+def prose_of(path):
+    """Return the paragraphs and list items of a Markdown file or a notebook."""
+    text = path.read_text()
+    if path.suffix == ".ipynb":
+        cells = nbformat.read(path, as_version=4).cells
+        text = "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    text = re.sub(r"<<.*?>>", "value", NO_PROSE.sub("", text))
+    return re.split(r"\n\s*\n|^\s*(?:[-*>]|\d+\.) ", text, flags=re.MULTILINE)
+
+
+def test_sentences_are_short():
+    paths_of_prose = [path for path in texts() if path.suffix != ".py"]
+    assert len(paths_of_prose) > 20
+    for path in paths_of_prose:
+        for block in prose_of(paths.ROOT / path):
+            for sentence in END.split(" ".join(block.split())):
+                assert len(sentence.split()) <= MOST_WORDS, f"{path}: {sentence}"
