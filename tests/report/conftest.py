@@ -65,8 +65,10 @@ def figures_dir(tmp_path_factory):
     folder = tmp_path_factory.mktemp("figures")
     template = (paths.REPORT / "report.md").read_text()
     names = re.findall(r'figure\("(\w+\.\w+)"', template)
-    of_models = re.findall(r'figure\("(\w+_)" ~ model ~ "(\.\w+)"', template)
-    names += [f"{start}{model}{end}" for start, end in of_models for model in REPORTED]
+    of_models = re.findall(r'figure\("(\w+_)" ~ model ~ ([^,]+),', template)
+    for start, ends in of_models:  # one for HTML, one for paper
+        suffixes = re.findall(r"\.\w+", ends)
+        names += [f"{start}{model}{end}" for end in suffixes for model in REPORTED]
     for name in names:
         if name.endswith("svg"):
             (folder / name).write_text(SVG)

@@ -10,7 +10,7 @@ from ucf11lib.errors import UserError
 from ucf11lib.report.notebooks import check_parameters, select_notebooks
 
 NAMES = ["00_data", "01_c3d", "02_vgg9", "03_cnn_lstm", "04_comparison", "05_autopsy"]
-NAMES += ["06_evaluation"]
+NAMES += ["06_evaluation", "07_beyond"]
 PARAMETERS = ["profile", "source", "data", "split", "seed", "figures_dir"]
 FORBIDDEN = ast.FunctionDef | ast.ClassDef | ast.Lambda | ast.For | ast.While
 

@@ -7,7 +7,7 @@ differences); the lag of the differences was not varied.
 
 Expect: about 95 % with differences of frames, 85 % with frames alone.
 
-    python -m ucf11lib study beyond_weizmann --videos DIR  # 54 trainings, about 40 min on 2 cores
+    python -m ucf11lib study beyond_weizmann --videos DIR  # 36 trainings, about 25 min on 2 cores
 """
 
 from dataclasses import replace
