@@ -34,3 +34,13 @@ def test_times_to_75_counts_the_runs_that_reached_it():
     assert table["reached"].tolist() == [2, 0]
     assert table["runs"].tolist() == [2, 1]
     assert table.loc[0, ["fewest", "most", "fastest", "slowest"]].tolist() == [1600, 1920, 50, 61]
+
+
+def test_methods_are_means_over_seeds_the_best_first():
+    table = tables.methods("beyond")
+    rows = tables.study_rows("beyond", model="tsm").dropna(subset=["clips"])
+    assert len(rows) == 5
+    assert table["accuracy_clip"].is_monotonic_decreasing
+    tsm = table.set_index("model").loc["tsm"]
+    assert tsm["accuracy_clip"] == rows["accuracy_clip"].mean()
+    assert tsm["over_seeds"].endswith(f"to {100 * rows['accuracy_clip'].max():.1f})")

@@ -38,7 +38,7 @@ def test_committed_results_load_and_draw(name):
 
 
 def test_committed_results_are_of_the_studies():
-    assert {path.stem for path in paths.RESULTS.glob("*.json")} <= set(STUDIES)
+    assert {path.stem for path in paths.RESULTS.glob("*.json")} == set(STUDIES)
     table = load("repairs").table
     last = table[table["change"] == table["change"].iloc[-1]].groupby("model")["accuracy"]
     assert last.size().tolist() == [3, 3, 3]

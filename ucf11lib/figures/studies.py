@@ -134,7 +134,7 @@ def scatter(
     `table` has columns `x` (a cost), `y`, `low`, `high` (shares and intervals), `label`, `panel`.
     """
     table = _with_panels(table, panel)
-    looks = itertools.cycle(itertools.product("os^D", SERIES))
+    looks = itertools.cycle(itertools.product("os^Dv", SERIES[:3]))  # three labels a marker
     look_of = dict(zip(table[label].unique(), looks, strict=False))
     with page(WIDTH, 3.6, note) as figure:
         for (axes,), part in panels(figure, table, panel, sharey=True):

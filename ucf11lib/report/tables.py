@@ -7,7 +7,7 @@ import pandas as pd
 
 from ucf11lib.runs import Run, named_recipe, recipe_changes
 from ucf11lib.studies import load
-from ucf11lib.text import display_name
+from ucf11lib.text import display_name, mean_and_range
 
 # Of the README and of the report, over the columns of `runs.metrics_table`.
 RESULTS = {
@@ -102,3 +102,14 @@ def times_to_75(rows: pd.DataFrame) -> pd.DataFrame:
         fastest=("seconds_to_75", "min"),
         slowest=("seconds_to_75", "max"),
     ).reset_index()
+
+
+def methods(name: str) -> pd.DataFrame:
+    """Return the methods of a study such as `beyond`, the most accurate by clip first.
+
+    The columns are means over seeds, but `over_seeds`: mean and range of the accuracy by clip.
+    """
+    groups = study_rows(name).dropna(subset=["clips"]).groupby("model", sort=False)
+    numbers = groups.mean(numeric_only=True).sort_values("accuracy_clip", ascending=False)
+    ranges = groups["accuracy_clip"].agg(lambda shares: mean_and_range(list(shares)))
+    return numbers.assign(over_seeds=ranges).reset_index()
