@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from ucf11lib import paths
+from ucf11lib.runs import Run
 from ucf11lib.studies import STUDIES, load, speed, transfer
 from ucf11lib.studies.results import stale
 from ucf11lib.studies.runner import run_study
@@ -45,3 +46,9 @@ def test_run_study_leaves_fresh_results_and_a_figure(name, videos, monkeypatch, 
     assert results.rows
     assert (tmp_path / "figures" / f"{name}.svg").is_file()
     assert stale(study, results) == ""
+    for row in results.rows:
+        if row.get("run"):  # else it is no training's
+            run = Run.open(paths.runs_dir() / row["run"])
+            right = run.predictions["y_prob"].argmax(axis=1) == run.predictions["y_true"]
+            accuracy = row["accuracy"] if "accuracy" in row else row["val_accuracy"][-1]
+            assert accuracy == pytest.approx(right.mean(), abs=1e-4)
