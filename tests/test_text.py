@@ -8,6 +8,7 @@ from ucf11lib import text
     [
         (text.display_name("cnn_lstm 2019"), "CNN+LSTM 2019"),
         (text.display_name("resnet"), "resnet"),
+        (text.display_name("selected + c3d"), "selected + C3D"),
         (text.percent(0.756, 1), "75.6 %"),
         (text.mean_and_range([0.7, 0.8]), "75.0 % (70.0 to 80.0)"),
         (text.interval([0.701, 0.812]), "70.1 to 81.2"),

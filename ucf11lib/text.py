@@ -9,9 +9,8 @@ DISPLAY_NAMES |= {"r2plus1d": "R(2+1)D", "tsm": "TSM", "vivit": "ViViT"}
 
 
 def display_name(name: object) -> str:
-    """Return the display name of a model, a run or a number: "cnn_lstm 2019" -> "CNN+LSTM 2019"."""
-    model, _, rest = str(name).partition(" ")
-    return " ".join(filter(None, (DISPLAY_NAMES.get(model, model), rest)))
+    """Return a text with its models by their display names: "tsm 2019" -> "TSM 2019"."""
+    return " ".join(DISPLAY_NAMES.get(word, word) for word in str(name).split(" "))
 
 
 def percent(share: float, digits: int = 0) -> str:
