@@ -26,7 +26,7 @@ MOST_WORDS = 35  # of a sentence
 NO_PROSE = re.compile(
     r"^---$.*?^---$|```.*?```|<%.*?%>|^( {4}|\||<<).*?$", re.DOTALL | re.MULTILINE
 )
-END = re.compile(r"(?<=[.!?:])[\"*)]*\s+(?=\W?[A-Z]|[`@\[])")  # of a sentence
+END = re.compile(r"(?<=[.!?:])[\"*)]*\s+(?=\W?[A-Z]|[`@*\[])")  # of a sentence
 
 
 def texts():
