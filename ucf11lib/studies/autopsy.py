@@ -73,7 +73,7 @@ def readings_table() -> pd.DataFrame:
     return table.sort_values(["worst", "points"], ignore_index=True)
 
 
-def largest_gradient(gaps: Sequence[float], classes: int = 11) -> pd.DataFrame:
+def largest_gradient(gaps: Sequence[float] | np.ndarray, classes: int = 11) -> pd.DataFrame:
     """Return the largest entry of the loss's gradient in the logits, as float32 computes it.
 
     One wrong class leads all others by `gap` logits. Through one softmax (`once`) the entry tends
@@ -145,9 +145,9 @@ def draw_memorised(table: pd.DataFrame, note: str):
 
 
 WIDE = {"width": 1.0, "batch_size": 2}
-LATTICES = {"synthetic": WIDE, "Weizmann": lambda c, v: WIDE | weizmann(c, v), "quick": {}}
-CAUSES = {"inputs": ("dataset", "raw"), "head": ("softmax", "logits"), "init": ("normal", "he")}
-CAUSES = {name: over(name, values) for name, values in CAUSES.items()}
+LATTICES: Axis = {"synthetic": WIDE, "Weizmann": lambda c, v: WIDE | weizmann(c, v), "quick": {}}
+TRIED = {"inputs": ("dataset", "raw"), "head": ("softmax", "logits"), "init": ("normal", "he")}
+CAUSES = {name: over(name, values) for name, values in TRIED.items()}
 RECIPES = over("recipe", ("2019", "repaired"))
 SEARCHED = {"recipe": RECIPES, "optimizer": over("optimizer", ("adam", "sgd"))}
 SEARCHED |= {"learning_rate": over("learning_rate", RATES)}
@@ -164,7 +164,7 @@ LATTICE = Study(
 
 
 def _part(name: str, changes: Changes, axes: Mapping[str, Axis], measure) -> Study:
-    return replace(LATTICE, axes={"part": {name: changes}} | axes, measure=measure)
+    return replace(LATTICE, axes={"part": {name: changes}, **axes}, measure=measure)
 
 
 STUDY = replace(

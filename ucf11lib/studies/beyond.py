@@ -87,7 +87,7 @@ def transfer_rows(store: ClipStore, parts: Sequence, seed: int) -> tuple[list[di
     choices = []
     for part in parts:
         method, temperature = transfer.select(part)
-        answers: dict[object, np.ndarray] = dict(transfer.answers(part))
+        answers: dict[object, np.ndarray] = dict(transfer.answers(part).items())
         answers[CHOICE] = answers[method]
         answers[SCALED] = rescaled(answers[method], temperature)
         choices.append(name_of(method))

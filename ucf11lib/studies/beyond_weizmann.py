@@ -17,7 +17,7 @@ from ucf11lib.studies.folds import fold_axis, nested
 from ucf11lib.studies.study import Axis, over, weizmann
 
 WEIZMANN: Axis = {"Weizmann": lambda config, videos: {**weizmann(config, videos), "stride": 10}}
-SUBJECTS_OUT = {
+SUBJECTS_OUT: dict[str, Axis] = {
     "data": {"Weizmann": weizmann},
     "model": over("model", ("cnn_lstm",)),  # the best of the report's three there
     "fold": fold_axis(real_video.SUBJECTS),

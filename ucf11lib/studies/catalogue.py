@@ -66,10 +66,10 @@ def run_studies(
             run_study(STUDIES[name], command, **options)
 
 
-def draw(name: str) -> Figure:
-    """Return the figure of a study from its results."""
-    results = load(name)
-    return STUDIES[name].figure(results.table, results.note)
+def draw(name: str) -> Figure | None:
+    """Return the figure of a study, None if it has none, from its results."""
+    results, figure = load(name), STUDIES[name].figure
+    return figure(results.table, results.note) if figure else None
 
 
 def check(names: Sequence[str] = ()) -> None:

@@ -22,7 +22,7 @@ from ucf11lib.evaluation.baselines import colour_histogram_regression
 from ucf11lib.evaluation.perturbations import accuracy_under
 from ucf11lib.evaluation.predict import own_store
 from ucf11lib.runs import REPORTED, Run, RunConfig
-from ucf11lib.studies.study import Study, over, weizmann
+from ucf11lib.studies.study import Changes, Study, over, weizmann
 from ucf11lib.text import display_name
 
 FRAME_CNN = "frame_cnn"
@@ -52,7 +52,7 @@ def boundaries(config: RunConfig) -> list[dict]:
     for i in order:
         recovery.add(store.frames[i], int(store.labels[i]))
     units = {"clip": (store.clips, recovery.clips), "group": (store.groups, recovery.groups())}
-    row = {}
+    row: dict[str, float | None] = {}
     for unit, (truth, estimate) in units.items():
         scores = boundary_scores(truth[order], estimate, store.labels[order])
         row |= {f"{unit}_{key}": scores[key] for key in ("precision", "recall")}
@@ -104,7 +104,7 @@ TRAININGS = Study(
     figure=draw,
     videos=True,
 )
-SOURCES = {"Weizmann": weizmann, "UCF-101, eleven clips": ucf101}
+SOURCES: dict[str, Changes] = {"Weizmann": weizmann, "UCF-101, eleven clips": ucf101}
 SOURCES |= {"synthetic, the course's size": {"profile": "full"}}
 BOUNDARIES = replace(TRAININGS, axes={"boundaries_of": SOURCES}, seeds=(), measure=boundaries)
 STUDY = replace(TRAININGS, then=(BOUNDARIES,))

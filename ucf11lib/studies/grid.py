@@ -24,7 +24,7 @@ from ucf11lib import figures
 from ucf11lib.errors import UserError
 from ucf11lib.runs import RunConfig
 from ucf11lib.runs.parsing import convert
-from ucf11lib.studies.study import Study, over
+from ucf11lib.studies.study import Axis, Study, over
 
 MAX_BYTES = 1 << 20
 MAX_RUNS = 10_000
@@ -75,10 +75,10 @@ def _study(grid: Grid, name: str) -> Study:
         raise UserError(f"{both[0]} is in base and in grid; leave one out")
     if (runs := math.prod(map(len, grid.grid.values()))) > MAX_RUNS:
         raise UserError(f"{runs} runs: more than {MAX_RUNS}; make the grid smaller")
-    axes = {key: over(key, values) for key, values in grid.grid.items()}
+    axes: dict[str, Axis] = {key: over(key, values) for key, values in grid.grid.items()}
     start = RunConfig.of(**grid.base | {key: values[0] for key, values in grid.grid.items()})
     first = next(iter(axes))  # so that fields of the base are set again after another model's own
-    axes[first] = {value: grid.base | changes for value, changes in axes[first].items()}
+    axes[first] = {value: grid.base | {first: value} for value in grid.grid[first]}
     metrics = ("accuracy", "seconds")
     return Study(name, f"the grid {name}", start, axes, (), metrics, figure=_draw)
 

@@ -49,7 +49,7 @@ def film(file: Path, target: Path, rng: np.random.Generator) -> None:
         stream = container.add_stream("ffv1", rate=25, options={"threads": "1"})
         stream.height, stream.width, stream.pix_fmt = int(height), int(width), "bgr0"
         for image, top, left in zip(frames, tops, lefts, strict=True):
-            cut = np.ascontiguousarray(image[top : top + height, left : left + width])
+            cut = np.ascontiguousarray(image[top : top + height, left : left + width], np.uint8)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(cut, "rgb24")))
         container.mux(stream.encode())
 

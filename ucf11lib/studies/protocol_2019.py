@@ -16,15 +16,15 @@ from dataclasses import replace
 from ucf11lib import figures
 from ucf11lib.runs import RunConfig
 from ucf11lib.runs.recipes import named_profile
-from ucf11lib.studies.study import Study, curve, over
+from ucf11lib.studies.study import Axis, Changes, Study, curve, over
 
-REPORTED = {
+REPORTED: dict[str, Changes] = {
     "c3d": {"epochs": 2, "health": False},
     "vgg9": {"model": "vgg9"},
     "cnn_lstm": {"model": "cnn_lstm"},
 }
 VGG9_MEAN = {"model": "vgg9_mean", "width": named_profile("quick", "vgg9").width}
-AVERAGED = {
+AVERAGED: dict[str, Changes] = {
     "vgg9 mean of logits": VGG9_MEAN,
     "vgg9 mean of softmaxes": VGG9_MEAN | {"head": "softmax", "health": False},
     "vgg9 log of mean softmax": VGG9_MEAN | {"model": "vgg9_log_mean"},
@@ -54,5 +54,5 @@ GROUP = Study(
     probes={label: curve(column) for label, column in CURVES.items()},
     figure=draw,
 )
-RANDOM = {"split": over("split", ("random",)), "model": REPORTED | AVERAGED}
+RANDOM: dict[str, Axis] = {"split": over("split", ("random",)), "model": REPORTED | AVERAGED}
 STUDY = replace(GROUP, axes=RANDOM, then=(GROUP,))

@@ -4,7 +4,7 @@ Finished runs are opened, begun ones resumed: a killed worker or a stopped study
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -87,8 +87,9 @@ def run_rows(study: Study, points: dict[RunConfig, dict[str, str]], **options) -
     for config, run in tqdm(runs.items(), "probes", disable=None):
         row = points[config] | {"seed": config.seed, "run": config.name}
         if isinstance(run, Run):
-            row |= {"run": run.path.name, "status": run.metrics["status"]}
-            row |= {name: run.metrics[name] for name in study.metrics}
+            measured: Mapping[str, object] = run.metrics
+            row |= {"run": run.path.name, "status": measured["status"]}
+            row |= {name: measured[name] for name in study.metrics}
             row |= {name: probe(run) for name, probe in study.probes.items()}
         else:
             row["status"] = f"failed: {run}"

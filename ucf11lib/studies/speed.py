@@ -109,7 +109,7 @@ def time_interleaved(
     """Return each case's seconds, (repeats,), timed after `setup(name)`, in alternating order."""
     seconds = {name: np.zeros(repeats) for name in cases}
     for repeat in range(repeats):
-        for name in list(cases) if repeat % 2 == 0 else reversed(cases):
+        for name in list(cases)[:: -1 if repeat % 2 else 1]:
             setup(name)
             seconds[name][repeat] = timeit.timeit(cases[name], number=1)
     return seconds
@@ -167,6 +167,7 @@ STUDY = Study(
     measure=lambda config: [run_in_process(step_row, config)],
     figure=draw,
 )
-WIDTHS = {"part": {"width": {}}, "value": over("width", (0.125, 0.25, 0.5, 1.0))}
-BATCH_SIZES = {"part": {"batch size": {}}, "value": over("batch_size", (4, 8, 16, 32, 64))}
-STUDY = replace(STUDY, then=tuple(replace(STUDY, axes=axes) for axes in (WIDTHS, BATCH_SIZES)))
+VALUES = {"width": over("width", (0.125, 0.25, 0.5, 1.0))}
+VALUES |= {"batch size": over("batch_size", (4, 8, 16, 32, 64))}
+PARTS = [replace(STUDY, axes={"part": {name: {}}, "value": one}) for name, one in VALUES.items()]
+STUDY = replace(STUDY, then=tuple(PARTS))

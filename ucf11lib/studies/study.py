@@ -28,7 +28,7 @@ class Study:
     name: str  # of report/results/<name>.json and figures/<name>.svg
     question: str
     base: RunConfig  # what all runs have in common
-    axes: Mapping[str, Axis] = field(default_factory=dict)  # every combination of labels is run
+    axes: dict[str, Axis] = field(default_factory=dict)  # every combination of labels is run
     seeds: tuple[int, ...] = (0, 1, 2)  # of every combination; none for the configuration's own
     metrics: tuple[str, ...] = ("accuracy",)  # keys of metrics.json that become columns
     probes: Mapping[str, Callable[[Run], object]] = field(default_factory=dict)  # further columns
@@ -68,7 +68,7 @@ def _merged(config: RunConfig, videos: Path, steps: Iterable[Changes]) -> dict[s
     return flat
 
 
-def over(parameter: str, values: Iterable[object]) -> Axis:
+def over(parameter: str, values: Iterable[object]) -> dict[str, Changes]:
     """Return an axis over the values of one flat parameter."""
     return {f"{one:g}" if isinstance(one, float) else str(one): {parameter: one} for one in values}
 
