@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -34,7 +35,7 @@ def film_strips(
         centres = frames.shape[3] / 2 + np.arange(columns) * (frames.shape[3] + GAP)
         rows[0].set_xticks(centres, picks(frames.shape[1], columns) + 1)
         rows[0].tick_params(length=0, bottom=False, labelbottom=False, labeltop=True)
-        figure.get_layout_engine().set(h_pad=0.02, hspace=0)
+        figure.set_layout_engine("constrained", h_pad=0.02, hspace=0)
     return figure
 
 
@@ -102,13 +103,13 @@ def saliency(
             _energy_bars(axes, energy / highest, reference / highest, columns, frames.shape[2:4])
             axes.set_title(title, loc="left", fontsize=8, pad=2)
         scale = ScalarMappable(Normalize(0, 1), HEAT)
-        place = {"fraction": 0.03, "pad": 0.02, "shrink": min(1, 2 / len(frames))}
+        place: dict[str, Any] = {"fraction": 0.03, "pad": 0.02, "shrink": min(1, 2 / len(frames))}
         bar = figure.colorbar(scale, ax=rows, label="Grad-CAM", **place)
         bar.outline.set_visible(False)
         line = "line: the same network with its weights shuffled"
         title = f"bars: the gradient's energy in each frame; {line}"
         figure.suptitle(title, fontsize=SMALL, color=GREY)
-        figure.get_layout_engine().set(h_pad=0.02, hspace=0)
+        figure.set_layout_engine("constrained", h_pad=0.02, hspace=0)
     return figure
 
 

@@ -1,6 +1,7 @@
 """How good trained models are: over epochs, by class, by condition, by confidence, side by side."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -33,15 +34,15 @@ def history(runs: Mapping[str, pd.DataFrame], *, chance_loss: float, note: str) 
     is thin and dashed, validation solid. Lines mark the report's 75 %, and `chance_loss`, that of a
     guess: ln(classes).
     """
-    dashed = {"linestyle": "--", "linewidth": 0.9}
+    dashed: dict[str, Any] = {"linestyle": "--", "linewidth": 0.9}
     with page(WIDTH, 2.8, note) as figure:
         loss, accuracy = figure.subplots(1, 2)
         for title, axes in (("loss", loss), ("accuracy", accuracy)):
             for name, colour in colours(runs).items():
                 table = runs[name]
                 axes.plot(table["epoch"], table[title], color=colour, **dashed)
-                solid = {"color": colour, "markersize": 2.5, "label": display_name(name)}
-                axes.plot(table["epoch"], table[f"val_{title}"], "o-", **solid)
+                solid: dict[str, Any] = {"label": display_name(name), "markersize": 2.5}
+                axes.plot(table["epoch"], table[f"val_{title}"], "o-", color=colour, **solid)
             axes.set(title=title, xlabel="epoch")
             axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
             axes.grid(axis="y")
@@ -91,7 +92,7 @@ def conditions(tables: Mapping[str, pd.DataFrame], *, chance: float, note: str) 
     that answered every sequence alike.
     """
     names = next(iter(tables.values())).index
-    dot = {"marker": "o", "markersize": 4.5, "linewidth": 1}
+    dot: dict[str, Any] = {"marker": "o", "markersize": 4.5, "linewidth": 1}
     handles, any_hollow = [], False
     with page(WIDTH, 1.1 + len(names) * (0.16 + 0.12 * len(tables)), note) as figure:
         axes = figure.subplots()
@@ -101,13 +102,13 @@ def conditions(tables: Mapping[str, pd.DataFrame], *, chance: float, note: str) 
             table = tables[name]
             axes.hlines(y, table["low"], table["high"], color=colour, linewidth=1)
             hollow = table["answers"] == 1
-            style = {"edgecolors": colour, "linewidths": 1, "zorder": 3}
+            style: dict[str, Any] = {"edgecolors": colour, "linewidths": 1, "zorder": 3}
             axes.scatter(table["accuracy"], y, 22, np.where(hollow, "white", colour), **style)
             handles.append(Line2D([], [], color=colour, label=display_name(name), **dot))
             any_hollow |= hollow.any()
         axes.set(xlim=(0, 1), xlabel="accuracy")
         axes.axvline(chance, color=GREY, linestyle=":", linewidth=1)
-        place = {"xytext": (0, 3), "textcoords": "offset points", "ha": "center"}
+        place: dict[str, Any] = {"xytext": (0, 3), "textcoords": "offset points", "ha": "center"}
         place |= {"xycoords": ("data", "axes fraction"), "color": GREY, "fontsize": SMALL}
         axes.annotate(f"chance {percent(chance)}", (chance, 1), **place)
         if any_hollow:
@@ -142,8 +143,9 @@ def reliability(
             table = tables[name]
             filled = table[table["count"] > 0]
             label = f"{display_name(name)}, ECE {percent(eces[name], 1)}"
-            line = {"color": colour, "markersize": 3.5, "clip_on": False}  # 100 % is not cut
-            above.plot(filled["confidence"], filled["accuracy"], "o-", label=label, **line)
+            line: dict[str, Any] = {"color": colour, "markersize": 3.5, "label": label}
+            line["clip_on"] = False  # 100 % is not cut
+            above.plot(filled["confidence"], filled["accuracy"], "o-", **line)
             edges = [*table["low"], table["high"].iloc[-1]]
             below.stairs(table["count"] / table["count"].sum(), edges, color=colour, linewidth=1.5)
         above.set(ylabel="accuracy", xlim=(0, 1), ylim=(0, 1))

@@ -11,6 +11,7 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import av
 import matplotlib
@@ -59,7 +60,7 @@ class Motion:
             path.write_bytes(encode(self.pictures, self.fps))
             return
         first, *others = map(Image.fromarray, self.pictures)
-        options = {"quality": WEBP_QUALITY, "method": 4, "loop": 0}
+        options: dict[str, Any] = {"quality": WEBP_QUALITY, "method": 4, "loop": 0}
         duration = round(1000 / self.fps)  # of a frame, ms
         first.save(path, save_all=True, append_images=others, duration=duration, **options)
 
@@ -130,9 +131,9 @@ def overlaid(frames: np.ndarray, maps: np.ndarray) -> np.ndarray:
 
 
 def _text(draw: ImageDraw.ImageDraw, place: tuple[int, int], lines: list[str], ink: tuple) -> None:
-    font = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
-    options = {"font": ImageFont.truetype(font, FONT_SIZE), "spacing": LINE - FONT_SIZE}
-    draw.multiline_text(place, "\n".join(lines), ink, **options)
+    file = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
+    font = ImageFont.truetype(file, FONT_SIZE)
+    draw.multiline_text(place, "\n".join(lines), ink, font, spacing=LINE - FONT_SIZE)
 
 
 def _data_uri(kind: str, content: bytes) -> str:

@@ -103,11 +103,11 @@ def structure(model: Any, *, note: str) -> Figure:
             per_frame = [stage.per_frame for stage in boxes[row * per_row : (row + 1) * per_row]]
             if any(per_frame):
                 x, width = per_frame.index(True) * slot + 0.06, sum(per_frame) * slot - 0.12
-                look = {"facecolor": PALE, "edgecolor": "none", "zorder": 0}
+                look: dict[str, Any] = {"facecolor": PALE, "edgecolor": "none", "zorder": 0}
                 look["boxstyle"] = "round,pad=0,rounding_size=0.06"
                 axes.add_patch(FancyBboxPatch((x, -ROW * row), width, ROW - 0.08, **look))
-                place = {"x": x + 0.06, "y": 1.43 - ROW * row, "fontsize": SMALL}
-                axes.text(s=f"each of {frames} frames", style="italic", **place)
+                each = f"each of {frames} frames"
+                axes.text(x + 0.06, 1.43 - ROW * row, each, style="italic", fontsize=SMALL)
         name, parameters = display_name(model.name), model.count_params()
         axes.set_title(f"{name}: {parameters:,} parameters", loc="left")
         hint = "height: pixels or units; width: channels; depth: frames; not to scale"
@@ -125,7 +125,7 @@ def _draw_stage(axes: Axes, stage: Stage, centre: float, bottom: float, size: in
     left, middle = centre - (width + depth) / 2, bottom + 0.59
     right, foot, top = left + width, middle - height / 2, middle + height / 2
     colour = KINDS[stage.kind]
-    edge = {"edgecolor": "#333333", "linewidth": 0.6, "joinstyle": "round"}
+    edge: dict[str, Any] = {"edgecolor": "#333333", "linewidth": 0.6, "joinstyle": "round"}
     axes.add_patch(Rectangle((left, foot), width, height, facecolor=colour, **edge))
     if depth:
         up, far = depth * 0.6, right + depth
@@ -134,7 +134,7 @@ def _draw_stage(axes: Axes, stage: Stage, centre: float, bottom: float, size: in
         side = [(right, foot), (far, foot + up), (far, top + up), (right, top)]
         axes.add_patch(Polygon(roof, facecolor=dark + 0.3, **edge))
         axes.add_patch(Polygon(side, facecolor=dark, **edge))
-    text = {"x": centre, "ha": "center"}
+    text: dict[str, Any] = {"x": centre, "ha": "center"}
     axes.text(s=stage.title, y=bottom + 1.26, fontsize=SMALL, **text)
     axes.text(s=", ".join(stage.words), y=bottom + 1.13, fontsize=SMALL, color=GREY, **text)
     axes.text(s="x".join(map(str, shape)), y=bottom + 0.07, fontsize=SMALL, **text)
@@ -148,5 +148,5 @@ def _connect(axes: Axes, before: Ends, after: Ends) -> None:
     if below < y:
         between = below + ROW - 0.63
         points[1:1] = [(WIDE - 0.02, y), (WIDE - 0.02, between), (0.02, between), (0.02, below)]
-    style = {"arrowstyle": "-|>", "mutation_scale": 7, "color": GREY, "linewidth": 0.8}
-    axes.add_patch(FancyArrowPatch(path=Path(points), **style))
+    style: dict[str, Any] = {"arrowstyle": "-|>", "mutation_scale": 7, "linewidth": 0.8}
+    axes.add_patch(FancyArrowPatch(path=Path(points), color=GREY, **style))

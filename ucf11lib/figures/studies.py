@@ -3,6 +3,7 @@
 import itertools
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -51,10 +52,10 @@ def dots(
         for (axes,), part in panels(figure, table, panel, sharey=alike):
             names = list(part[condition].unique())
             for (name, one), rows in part.groupby([condition, group], sort=False):
-                y = names.index(name)
+                y: float = names.index(name)
                 if several:
                     y += 0.24 * (groups.index(one) - (len(groups) - 1) / 2)
-                look = {"markersize": 3.5, "color": colour_of[one]}
+                look: dict[str, Any] = {"markersize": 3.5, "color": colour_of[one]}
                 axes.plot(rows[value], [y] * len(rows), "o", **look)
                 axes.plot(rows[value].mean(), y, "|", markersize=11, color="black")
             if target is not None:
@@ -89,8 +90,8 @@ def lines(
         for column, part in panels(figure, table, panel, len(heights), sharey="row"):
             for axes, values in zip(column, heights, strict=True):
                 for key, rows in part.groupby(keys, sort=False):
-                    look = {"color": colour_of[key[0]], "markersize": 2, "linewidth": 1}
-                    axes.plot(rows[x], rows[values], "o-", **look)
+                    look: dict[str, Any] = {"color": colour_of[key[0]], "markersize": 2}
+                    axes.plot(rows[x], rows[values], "o-", linewidth=1, **look)
                 axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
                 axes.grid(axis="y")
             if target is not None:
@@ -172,6 +173,6 @@ def panels(
 
 def _legend(figure: Figure, colour_of: dict[object, str]) -> None:
     for name, colour in colour_of.items():
-        look = {"color": colour, "markersize": 3, "label": display_name(name)}
+        look: dict[str, Any] = {"color": colour, "markersize": 3, "label": display_name(name)}
         figure.axes[0].plot([], [], "o-", **look)
     legend(figure, 5)

@@ -6,6 +6,7 @@ import re
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib.style
 import numpy as np
@@ -54,11 +55,11 @@ def page(width: float, height: float, note: str) -> Iterator[Figure]:
         figure.draw_without_rendering()  # the first draw makes the ticks
 
 
-def colours(names: Iterable[object]) -> dict[object, str]:
+def colours(names: Iterable[Any]) -> dict[Any, str]:
     """Return a colour for each name: a model's own for its first run, spare ones for the others."""
     own = dict(MODELS)
     spare = itertools.cycle(SPARE)
-    return {name: own.pop(str(name).partition(" ")[0], None) or next(spare) for name in names}
+    return {name: own.pop(str(name).partition(" ")[0], "") or next(spare) for name in names}
 
 
 def percent_axis(axis) -> None:
@@ -72,12 +73,11 @@ def save(figure: Figure | Motion, path: Path) -> Path:
     The suffix gives the format: `.svg` for lines, `.png` for frames, `.webp` or `.mp4` for what
     moves. Raises `ValueError` on others.
     """
-    moves = isinstance(figure, Motion)
-    formats = (".webp", ".mp4") if moves else (".svg", ".png")
+    formats = (".webp", ".mp4") if isinstance(figure, Motion) else (".svg", ".png")
     if path.suffix not in formats:
         raise ValueError(f"{path}: such a figure is saved as {' or '.join(formats)}")
     with matplotlib.style.context(["default", STYLE]), paths.atomic_file(path) as partial:
-        if moves:
+        if isinstance(figure, Motion):
             figure.write(partial)
         elif path.suffix == ".svg":
             figure.savefig(partial, metadata={"Date": None})
@@ -123,6 +123,6 @@ def mark(axes: Axes, y: float, text: str = "", width: float = 1) -> None:
     """Draw a dotted horizontal line, and its label right of the axes, where no curve runs."""
     axes.axhline(y, color=GREY, linestyle=":", linewidth=width)
     if text:
-        where = {"xycoords": ("axes fraction", "data"), "xytext": (4, 0)}
+        where: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "xytext": (4, 0)}
         where |= {"textcoords": "offset points", "va": "center"}
         axes.annotate(text, (1, y), **where, color=GREY, fontsize=SMALL)

@@ -3,6 +3,7 @@
 import base64
 import io
 from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import ipywidgets
 from IPython import get_ipython
@@ -12,7 +13,7 @@ from matplotlib.figure import Figure
 from ucf11lib.figures.motion import Motion
 
 Drawn = Figure | Motion | HTML
-Widget = HTML | ipywidgets.VBox  # HTML in batch
+Widget: TypeAlias = HTML | ipywidgets.VBox  # HTML in batch
 
 
 def explore(draw: Callable[..., Drawn], **choices: Sequence) -> Widget:
@@ -46,7 +47,7 @@ def explore(draw: Callable[..., Drawn], **choices: Sequence) -> Widget:
 
 def _is_interactive() -> bool:
     """Return whether a person runs this cell: such a frontend's request allows standard input."""
-    request = getattr(get_ipython(), "get_parent", dict)()
+    request: dict = getattr(get_ipython(), "get_parent", dict)()
     return bool(request.get("content", {}).get("allow_stdin"))
 
 
