@@ -130,10 +130,11 @@ def _fold_of_each_group(store: ClipStore) -> dict[str, str]:
     if np.array_equal(store.clips, store.groups):
         raise UserError(f"{store.path}: each clip is its own group; {prepare_again}")
     groups = sorted(set(store.groups.tolist()))
-    if bare := [group for group in groups if "/" in group and not INDEX.search(group)]:
+    matches = {group: INDEX.search(group) for group in groups}
+    if bare := [group for group in groups if "/" in group and not matches[group]]:
         problem = f"{len(bare)} groups have no index at their end, the first: {bare[0]}"
         raise UserError(f"{store.path}: {problem}; {prepare_again}")
-    return {group: INDEX.search(group)[1] if "/" in group else group for group in groups}
+    return {group: one[1] if one and "/" in group else group for group, one in matches.items()}
 
 
 def _natural(name: str) -> list:

@@ -58,7 +58,7 @@ class ClipStore:
     """An opened store. Frames are read on access; nothing of their size is held in memory."""
 
     path: Path
-    frames: np.ndarray = field(repr=False)  # uint8 (N, window, size, size, 3), read-only memory map
+    frames: np.memmap = field(repr=False)  # uint8 (N, window, size, size, 3), read-only memory map
     index: pd.DataFrame = field(repr=False)  # one row a sequence, see the module's docstring
     info: StoreInfo = field(repr=False)
 

@@ -44,7 +44,7 @@ class StoreWriter:
         label: int,
         group: str,
         clip: str,
-        first_frames: Sequence[int] | None = None,
+        first_frames: Sequence[int] | np.ndarray | None = None,
         frames_read: int | None = None,
     ) -> None:
         """Append the sequences of one clip, uint8 (n, window, size, size, 3), RGB.
@@ -53,7 +53,7 @@ class StoreWriter:
         `first_frames` where in the clip each sequence begins, by default a stride apart, and
         `frames_read` the frames of the clip, by default as many as the sequences have.
         """
-        data = memoryview(np.ascontiguousarray(frames)).cast("B")
+        data = np.ascontiguousarray(frames).data.cast("B")
         self.file.write(data)
         self.digest.update(data)
         read = len(frames) * self.info.window if frames_read is None else frames_read
@@ -116,6 +116,6 @@ def _finish(folder: Path, writer: StoreWriter) -> None:
     table = pd.DataFrame(writer.rows, columns=COLUMNS).assign(**writer.columns)
     table.to_csv(index, index=False, lineterminator="\n")
     digests = {"frames": writer.digest.hexdigest(), "index": paths.sha256(index)}
-    counts = {"sequences": len(writer.rows), "frames_read": writer.frames_read}
-    info = replace(writer.info, sha256=digests, **counts)
+    n, read = len(writer.rows), writer.frames_read
+    info = replace(writer.info, sha256=digests, sequences=n, frames_read=read)
     (folder / "store.json").write_text(json.dumps(asdict(info), indent=1) + "\n")

@@ -37,9 +37,9 @@ def write_annotated(result: Prediction, out: Path, draw: Callable[..., np.ndarra
         frames = (frame for frame in pictures(source, stream) if frame[0] is not None)
         bar = tqdm(frames, "annotate", result.frames, leave=False, disable=None, unit="frame")
         for number, (image, seconds) in enumerate(bar):
-            seconds = number / rate if seconds is None else seconds
+            seconds = float(number / rate) if seconds is None else seconds
             ranking, heat = _answer(result, number, seconds)
-            drawn = draw(image, headline, f"{float(seconds):.1f} s", ranking, heat)
+            drawn = draw(image, headline, f"{seconds:.1f} s", ranking, heat)
             if not number:
                 encoder.height, encoder.width = drawn.shape[:2]
             target.mux(encoder.encode(av.VideoFrame.from_ndarray(drawn, "rgb24")))
@@ -50,8 +50,7 @@ def _answer(result: Prediction, number: int, seconds: float) -> tuple[list, np.n
     """Return the ranking of a frame's window, and the frame's map, if it is in one."""
     fps = result.by.run.config.data.fps
     place = int(seconds * fps + 1e-6) if fps else number
-    window = max(0, np.searchsorted(result.starts, place, side="right") - 1)
-    offset = place - result.starts[window]
-    inside = result.maps is not None and 0 <= offset < result.maps.shape[1]
-    heat = result.maps[window, offset] if inside else None
+    window = max(0, int(np.searchsorted(result.starts, place, side="right")) - 1)
+    maps, offset = result.maps, place - result.starts[window]
+    heat = maps[window, offset] if maps is not None and 0 <= offset < maps.shape[1] else None
     return result.by.ranking(result.track[window]), heat

@@ -109,7 +109,7 @@ def pick_examples(
     for right in (True, False):
         rows = [i for i in by_confidence if (y_pred[i] == y_true[i]) == right]
         first_of_class = set({y_true[i]: i for i in reversed(rows)}.values())
-        picked += sorted(rows, key=lambda i, first=first_of_class: i not in first)[:each]
+        picked += sorted(rows, key=lambda i: i not in first_of_class)[:each]
     titles = [f"{classes[y_true[i]]} -> {classes[y_pred[i]]} {y_prob[i].max():.0%}" for i in picked]
     return predictions["index"][picked], titles, [bool(y_pred[i] == y_true[i]) for i in picked]
 

@@ -89,7 +89,8 @@ def evaluate(
     if index.max() >= len(store):
         raise UserError(f"{run.path / 'predictions.npz'}: not of {store.path}; train again")
     store.verify()
-    looks, rows = store, index
+    looks: ClipStore | Windows = store
+    rows = index
     if windows:
         looks = Windows.spread(store, index, windows)
         rows, index = np.arange(len(looks)), looks.index

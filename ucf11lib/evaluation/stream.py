@@ -37,18 +37,18 @@ def predict_stream(by: Classifier, file: str = STDIN) -> Iterator[dict]:
             due = time.monotonic() + PERIOD_SECONDS
             ranking = by.ranking(by(np.stack(frames)[None])[0])
             answer = {"seconds": seconds, "frames": seen, "skipped": max(0, seen - before - window)}
-            answer |= {"prediction": ranking[0][0], "probabilities": dict(ranking)}
-            yield answer | {"test_flip": by.test_flip}
+            classes = {"prediction": ranking[0][0], "probabilities": dict(ranking)}
+            yield answer | classes | {"test_flip": by.test_flip}
             before = seen
         elif alive:
             time.sleep(POLL_SECONDS)
         else:
             break
     if reader.trouble or not before:
-        frames = f"it ended after {seen} frames, and one sequence is {window}"
+        ended = f"it ended after {seen} frames, and one sequence is {window}"
         name = "standard input" if file == STDIN else file
         remedy = "give a stream that FFmpeg decodes, such as its -f matroska, or a camera's device"
-        raise UserError(f"{name}: {reader.trouble or frames}; {remedy}")
+        raise UserError(f"{name}: {reader.trouble or ended}; {remedy}")
 
 
 class _Reader(threading.Thread):
@@ -71,10 +71,12 @@ class _Reader(threading.Thread):
         seen, last = 0, -1
         try:
             with av.open(self.file, format="v4l2" if self.file.startswith("/dev/") else None) as c:
-                images = pictures(c, video_stream(c), self.size)
-                for image, seconds in (one for one in images if one[0] is not None):
-                    known = self.fps and seconds is not None
-                    tick = int(seconds * self.fps + 1e-6) if known else last + 1
+                for image, seconds in pictures(c, video_stream(c), self.size):
+                    if image is None:
+                        continue
+                    tick = last + 1
+                    if self.fps and seconds is not None:
+                        tick = int(seconds * self.fps + 1e-6)
                     frames.extend([image] * (min(tick - last, self.window) if seen else 1))
                     seen, last = seen + 1, tick
                     self.newest = tuple(frames), seen, seconds

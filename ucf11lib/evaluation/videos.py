@@ -126,7 +126,8 @@ def predict_folder(folder: Path | str, by: Classifier) -> pd.DataFrame:
     bar = tqdm(videos, "videos", len(files), leave=False, disable=None)
     rows = []
     for name, file, decoded in zip(names, files, bar, strict=True):
-        answer, note = (None, None), decoded.trouble
+        answer: tuple[str | None, float | None] = (None, None)
+        note = decoded.trouble
         try:
             if len(decoded.frames):
                 result = _prediction(file, decoded, by)

@@ -70,8 +70,8 @@ class RunConfig:
 
     def flat(self) -> dict[str, Any]:
         """Return the fewest flat parameters that build this configuration again."""
-        flat = {"model": self.model, "recipe": self.recipe.name, "profile": self.profile.name}
-        flat |= {"source": self.data.source, "data": self.data.folder}
+        flat: dict[str, Any] = {"model": self.model, "recipe": self.recipe.name}
+        flat |= {"profile": self.profile.name, "source": self.data.source, "data": self.data.folder}
         flat |= {"split": self.split.kind, "seed": self.seed, "precision": self.precision}
         if self.split.fold:
             flat["fold"] = self.split.fold

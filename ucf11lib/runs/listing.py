@@ -4,6 +4,7 @@ import contextlib
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -41,7 +42,7 @@ def _folder(folder: Path | str | None) -> Path:
 
 
 def _row(run: Run) -> dict:
-    row = {"run": run.path.name, "status": "unreadable"}
+    row: dict[str, Any] = {"run": run.path.name, "status": "unreadable"}
     with contextlib.suppress(UserError, OSError):  # a folder may hold anything, and may vanish
         config, path = run.config, run.path
         row |= {"model": config.model, "recipe": config.recipe.name, "profile": config.profile.name}

@@ -8,7 +8,7 @@ import contextlib
 import gzip
 import pickle
 import resource
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +32,7 @@ class _Dtype:
 
     def __setstate__(self, state: tuple) -> None:
         if (order := _bytes(state[1])) in (b"<", b">"):
-            self.dtype = self.dtype.newbyteorder(order.decode())
+            self.dtype = self.dtype.newbyteorder("<" if order == b"<" else ">")
 
 
 class _Array:
@@ -62,7 +62,7 @@ def _bytes(text: bytes | str, encoding: str = "latin1") -> bytes:
     return text.encode("latin1") if isinstance(text, str) else text
 
 
-STAND_INS = {
+STAND_INS: dict[tuple[str, str], Callable] = {
     ("numpy", "ndarray"): tuple,
     ("numpy", "dtype"): _Dtype,
     ("numpy.core.multiarray", "_reconstruct"): lambda *_: _Array(),

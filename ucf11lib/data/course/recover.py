@@ -40,7 +40,7 @@ class Recovery:
         motion = _motion(blurred)
         begins = True
         confidence = 1.0
-        if self._labels and label == self._labels[-1]:
+        if self._last is not None and label == self._labels[-1]:
             change = max(_change(blurred[:1], self._last)[0], 1e-6)
             odds = 4 * math.log(change / max(motion, self._motion, NOISE))
             begins = odds > 0
@@ -82,7 +82,9 @@ class Recovery:
         return of_clip[self.clips].tolist()
 
 
-def boundary_scores(truth: Sequence, estimate: Sequence, labels: np.ndarray) -> dict:
+def boundary_scores(
+    truth: Sequence | np.ndarray, estimate: Sequence | np.ndarray, labels: np.ndarray
+) -> dict:
     """Compare estimated boundaries with true ones, within classes, where a boundary is sure.
 
     `truth` and `estimate` are clips or groups of n sequences in file order, `labels` int (n,).
@@ -95,9 +97,9 @@ def boundary_scores(truth: Sequence, estimate: Sequence, labels: np.ndarray) -> 
     estimated = inner & (estimate[1:] != estimate[:-1])
     counts = {"true": true.sum(), "estimated": estimated.sum(), "both": (true & estimated).sum()}
     scores = {name: int(count) for name, count in counts.items()}
-    scores["precision"] = scores["both"] / scores["estimated"] if scores["estimated"] else None
-    scores["recall"] = scores["both"] / scores["true"] if scores["true"] else None
-    return scores
+    precision = scores["both"] / scores["estimated"] if scores["estimated"] else None
+    recall = scores["both"] / scores["true"] if scores["true"] else None
+    return scores | {"precision": precision, "recall": recall}
 
 
 def _blurred(frames: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@
 import pickle
 import sys
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from tqdm import tqdm
@@ -103,7 +103,7 @@ def _scale(file: Path, data: np.ndarray) -> int:
     return 255 if shares else 1
 
 
-def _labels(file: Path, labels: object, n: int) -> np.ndarray:
+def _labels(file: Path, labels: Any, n: int) -> np.ndarray:
     """Return labels given as a list, an array, a column or one-hot rows: int64 (n,), 0..10."""
     if isinstance(labels, list | tuple) and all(isinstance(one, int | float) for one in labels):
         labels = np.array(labels)

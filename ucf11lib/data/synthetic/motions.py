@@ -72,9 +72,9 @@ def trampoline_jumping(u: np.ndarray, style: Style) -> Scene:
 
 def biking(u: np.ndarray, style: Style) -> Scene:
     """Sit on a bicycle and pedal: the legs circle, half a turn apart; the seat stays level."""
-    legs = [
+    legs = tuple(
         (1.05 + 0.45 * np.cos(TAU * turn), -1.1 + 0.6 * np.sin(TAU * turn)) for turn in (u, u + 0.5)
-    ]
+    )
     scene = _mounted(u, style, 0 * u, legs)
     scene.balls += [(point(x, 0.17), 0.17, "thing") for x in (-0.34, 0.38)]
     return scene

@@ -57,7 +57,7 @@ def _background(rng: np.random.Generator) -> np.ndarray:
     image = image.filter(ImageFilter.GaussianBlur(float(rng.uniform(0.3, 1.5))))
     coarse = np.moveaxis(rng.normal(0, 12, (8, 8, 3)).astype(np.float32), -1, 0)
     channels = [Image.fromarray(channel) for channel in coarse]
-    texture = [channel.resize((side, side), Image.Resampling.BICUBIC) for channel in channels]
+    texture = [np.asarray(one.resize((side, side), Image.Resampling.BICUBIC)) for one in channels]
     return np.clip(np.asarray(image, np.float32) + np.stack(texture, axis=-1), 0, 255)
 
 

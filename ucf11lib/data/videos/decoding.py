@@ -142,19 +142,20 @@ def _result(reading: _Reading, promised: int, fps: float | None) -> Decoded:
     n = len(reading.images)
     if not n:
         return _nothing(reading.trouble or "no frame decodes")
-    known = None not in reading.times
+    times = np.array([seconds for seconds in reading.times if seconds is not None])
+    known = len(times) == n
     shown = np.arange(n)
     if fps and known:
-        if (reading.times[-1] - reading.times[0]) * fps * reading.images[0].nbytes > MAX_BYTES:
+        if (times[-1] - times[0]) * fps * reading.images[0].nbytes > MAX_BYTES:
             return _nothing(TOO_MANY)
-        shown = _resampled(np.array(reading.times), fps)
+        shown = _resampled(times, fps)
     frames = np.stack(reading.images)[shown]
     if not reading.damaged:
         return Decoded(frames)
     lost = max(len(reading.damaged), promised - n)
     places = np.array(reading.damaged)
     if known and n > 1:  # decoders give frames later than their packets
-        steps = np.diff(reading.times)
+        steps = np.diff(times)
         places = 1 + np.flatnonzero(steps > 1.5 * np.median(steps))
     places = np.searchsorted(shown, places)
     gaps = sorted({int(place) for place in places if 0 < place < len(frames)})

@@ -4,6 +4,7 @@ Scaled by area averaging, since skipping pixels makes small things flicker.
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import av
 import numpy as np
@@ -25,9 +26,12 @@ NO_VIDEO = ("tty", "concat", "hls", "dash", "imf")
 def video_stream(container: av.container.InputContainer) -> av.VideoStream:
     """Return the stream of moving pictures, not a cover; `ValueError` for none FFmpeg knows."""
     stream = container.streams.best("video")
-    known = stream is not None and stream.codec_context is not None
-    known &= container.format.name not in NO_VIDEO
-    if not known or stream.disposition & Disposition.attached_pic:
+    if (
+        not isinstance(stream, av.VideoStream)
+        or stream.codec_context is None
+        or stream.disposition & Disposition.attached_pic
+        or container.format.name in NO_VIDEO
+    ):
         raise ValueError("no video stream that FFmpeg knows")
     stream.codec_context.thread_count = 1  # clips run in parallel instead
     return stream
@@ -42,7 +46,7 @@ def pictures(
     Raises `av.FFmpegError` or `ValueError` where the file breaks off.
     """
     scaler = VideoReformatter()  # one a file: one a frame takes five times as long
-    look = {"format": "rgb24", "interpolation": AREA, "threads": 1}
+    look: dict[str, Any] = {"format": "rgb24", "interpolation": AREA, "threads": 1}
     for packet in container.demux(stream):
         try:
             frames = packet.decode()
@@ -62,7 +66,8 @@ def _upright(image: np.ndarray, frame: av.VideoFrame) -> np.ndarray:
 
     The matrix maps (x, y) to (a x + c y, b x + d y); see ISO/IEC 14496-12, 6.2.2.
     """
-    if (data := frame.side_data.get(SideData.DISPLAYMATRIX)) is None:
+    side_data: Any = frame.side_data  # PyAV annotates it with a single key
+    if (data := side_data.get(SideData.DISPLAYMATRIX)) is None:
         return image
     a, b, _, c, d = np.frombuffer(bytes(data), np.int32)[:5].astype(int)
     if abs(b) + abs(c) > abs(a) + abs(d):

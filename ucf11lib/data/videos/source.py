@@ -12,12 +12,13 @@ import shutil
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import av
 from tqdm import tqdm
 
 from ucf11lib import paths
-from ucf11lib.data.store import ClipStore
+from ucf11lib.data.store import ClipStore, LeftOut
 from ucf11lib.data.videos.decoding import Decoded, decode_all
 from ucf11lib.data.videos.groups import OWN, clip_names, find_groups
 from ucf11lib.data.videos.tree import Tree
@@ -49,6 +50,8 @@ def prepare(
     classes, notes = tree.classes(spec.source, workers)
     clips, rule = _clips(tree, classes, spec.group_pattern)
     origin = {"folder": str(Path(spec.folder).resolve()), "groups": rule, "av": av.__version__}
+    about: dict[str, Any] = {"source": spec.source, "classes": list(classes), "origin": origin}
+    about |= {"window": spec.window, "stride": spec.stride, "size": spec.size, "fps": spec.fps}
     partial = path.parent / f"{paths.PARTIAL}{path.name}"
     decoded = partial / _digest(tree, clips, spec)
     try:
@@ -58,9 +61,7 @@ def prepare(
                 raise UserError(f"{path}: exists already; {remedy}")
             try:
                 if not decoded.exists():
-                    cut = {"window": spec.window, "stride": spec.stride, "size": spec.size}
-                    about = {"source": spec.source, "classes": list(classes), "origin": origin}
-                    with create(decoded, **about, **cut, fps=spec.fps) as writer:
+                    with create(decoded, **about) as writer:
                         writer.info.notes.extend(notes)
                         _decode(writer, clips, workers)
                         _check_classes(tree.root, writer)
@@ -109,7 +110,7 @@ def _decode(writer: StoreWriter, clips: list[tuple[str, str, Path]], workers: in
         if decoded.trouble:
             info.notes.append({"file": clip, "reason": f"{decoded.trouble}; the rest is used"})
         label = info.classes.index(clip.split("/")[0])
-        unit = {"label": label, "group": group, "clip": clip}
+        unit: dict[str, Any] = {"label": label, "group": group, "clip": clip}
         writer.add(sequences, **unit, first_frames=starts, frames_read=n)
 
 
@@ -140,7 +141,7 @@ def _digest(tree: Tree, clips: list, spec: DataSpec) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
-def _check_broken(root: Path, left_out: list[dict], n: int, share: float) -> None:
+def _check_broken(root: Path, left_out: list[LeftOut], n: int, share: float) -> None:
     """Raise a `UserError` if more than `share` of `n` clips, and more than one, are damaged."""
     broken = [item for item in left_out if item["damaged"]]
     if len(broken) > 1 and len(broken) / n > share:
