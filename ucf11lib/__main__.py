@@ -17,7 +17,7 @@ from ucf11lib.options import command, parser
 # TensorFlow takes seconds to load, so each command imports what it needs, and `--help` needs none.
 
 
-def _given(args: argparse.Namespace, *names: str) -> dict[str, object]:
+def _given(args: argparse.Namespace, *names: str) -> dict:
     """Return those of the options that were given a value."""
     return {name: value for name in names if (value := getattr(args, name)) is not None}
 

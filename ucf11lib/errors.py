@@ -80,18 +80,18 @@ def _line(error: BaseException, resume_command: str) -> tuple[str, int]:
     if isinstance(error, RunFailed):
         return str(error), 1
     if isinstance(error, KeyboardInterrupt):
-        number = signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT
-        return f"interrupted; resume with: {resume_command}", 128 + number
+        received = signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT
+        return f"interrupted; resume with: {resume_command}", 128 + received
     if isinstance(error, MemoryError):
         return f"out of memory; free some; resume: {resume_command}", 1
     if isinstance(error, ImportError) and not str(error.name).startswith("ucf11lib"):
         return f"{error}; raise the limit of 'ulimit -v', or set .venv up again with make", 1
-    number = getattr(error, "errno", None)
+    number = getattr(error, "errno", 0)
     if isinstance(error, OSError) and number in REFUSED:
         return f"{error.filename or 'output'}: {error.strerror}; {REFUSED[number]}", 2
     cause: BaseException | None = error
     while cause:  # libraries wrap the system's errors in their own
-        if (number := getattr(cause, "errno", None)) in FAILED:
+        if (number := getattr(cause, "errno", 0)) in FAILED:
             what = f"{getattr(cause, 'filename', None) or 'output'}: {os.strerror(number)}"
             return f"{what}; {FAILED[number]}; resume: {resume_command}", 1
         cause = cause.__cause__ or cause.__context__

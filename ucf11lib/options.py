@@ -17,7 +17,7 @@ class Parser(argparse.ArgumentParser):
         sys.stdout.flush()
         super().exit(status, message)
 
-    def error(self, message: str) -> None:
+    def error(self, message: str) -> NoReturn:
         """Print one line and exit with 2."""
         self.exit(2, f"error: {message}; see '{self.prog} --help'\n")
 
@@ -51,9 +51,9 @@ def parser() -> Parser:
     top = Parser(prog="python -m ucf11lib", description=description)
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     for call, example, options in COMMANDS:
-        text = {"help": call.__doc__, "description": call.__doc__}
-        text["epilog"] = f"example: {top.prog} {example}"
-        one = commands.add_parser(call.__name__.replace("_", "-"), **text)
+        name, about = call.__name__.replace("_", "-"), call.__doc__
+        epilog = f"example: {top.prog} {example}"
+        one = commands.add_parser(name, help=about, description=about, epilog=epilog)
         one.set_defaults(call=call)
         for name, settings in options:
             one.add_argument(name, **settings)

@@ -37,7 +37,7 @@ def duration(seconds: float) -> str:
     return f"{max(seconds, 0):.0f} s"
 
 
-def plain(text: str, most: int = 200) -> str:
+def plain(text: object, most: int = 200) -> str:
     """Return foreign text with "?" for what Markdown, HTML or YAML would read as more than text.
 
     An underscore begins emphasis in Markdown, unless it is inside a word.

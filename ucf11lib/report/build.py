@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import jinja2
 import matplotlib
@@ -133,7 +134,7 @@ def _printed(work: Path) -> Callable[[Path], str]:
 
 def _document(
     template: str,
-    runs: dict[str, Run],
+    runs: Mapping[str, Run],
     figures: Path,
     show: Callable[[Path], str],
     html: bool = True,
@@ -144,7 +145,7 @@ def _document(
     return captions.resolve(fill(template, _context(runs, captions, html)))
 
 
-def _context(runs: dict[str, Run], captions: Captions, html: bool) -> dict:
+def _context(runs: Mapping[str, Run], captions: Captions, html: bool) -> dict:
     """Return the values and functions that the templates use."""
     first = runs[REPORTED[0]]
     return {
@@ -225,9 +226,9 @@ def _pdf(report: str, work: Path) -> Path:
     source = _pandoc(report, "typst", work / "report.typ", options)
     path = work / "report.pdf"
     fonts = [matplotlib.get_data_path() + "/fonts/ttf"]  # the figures' own
-    same_everywhere = {"font_paths": fonts, "ignore_system_fonts": True, "timestamp": 0}
+    same: dict[str, Any] = {"font_paths": fonts, "ignore_system_fonts": True, "timestamp": 0}
     try:
-        typst.compile(str(source), output=str(path), root=str(work), **same_everywhere)
+        typst.compile(str(source), output=str(path), root=str(work), **same)
     except typst.TypstError as error:
         raise RunFailed(f"report/report.md: typst: {error}") from None
     return path

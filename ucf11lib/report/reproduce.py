@@ -61,7 +61,8 @@ def reproduce(
         for number, path in enumerate(notebooks, 1):
             _run(f"[{number}/{len(notebooks)}] {path.stem}", path, work, parameters)
         if not only:  # built first, so that one that cannot be built changes nothing
-            trained = {one: finished_run(RunConfig.of(model=one, **parameters)) for one in REPORTED}
+            configs = {one: RunConfig.of(model=one, **parameters) for one in REPORTED}
+            trained = {one: run for one, config in configs.items() if (run := finished_run(config))}
             if load:
                 explore([*trained.values()], load, work / "pages" / "explorer.html")
             for path in build(to=report, figures_dir=work / "figures", runs=trained):

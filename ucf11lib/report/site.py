@@ -76,7 +76,7 @@ def build_site(source: Path | None = None, out: Path | None = None) -> Path:
 
 def _write_own_pages(work: Path, notebooks: list[Path]) -> None:
     """Write `index.html`, `models.html` and the pages of docs/."""
-    titles = [(TITLE.search(file.read_text()) or [0, file.stem])[1].strip() for file in notebooks]
+    titles = [(TITLE.search(file.read_text()) or ["", file.stem])[1].strip() for file in notebooks]
     rows = [f"| [{file.stem}](notebooks/{file.name}) | {title} |"
             for file, title in zip(notebooks, titles, strict=True)]  # fmt: skip
     text = (TEMPLATES / "index.md").read_text().replace("{{notebooks}}", "\n".join(rows))
@@ -98,7 +98,7 @@ def _write_own_pages(work: Path, notebooks: list[Path]) -> None:
 
 def _write_api(work: Path) -> None:
     """Write the library's pages, in a process of their own: pdoc imports every module."""
-    command = [sys.executable, "-m", "pdoc", "ucf11lib", "--output-directory", work / "api"]
+    command = [sys.executable, "-m", "pdoc", "ucf11lib", "--output-directory", str(work / "api")]
     done = subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no reason"])[-1]

@@ -27,7 +27,7 @@ def save(folder: Path, trainer: Trainer) -> None:
     """
     arrays = [np.asarray(variable.value) for variable in _variables(trainer)]
     weights = arrays[: len(trainer.model.variables)]
-    numbers = [*weights, astuple(trainer.progress.epochs[-1])]
+    numbers = [*weights, np.array(astuple(trainer.progress.epochs[-1]))]
     if not all(np.isfinite(value).all() for value in numbers):
         return
     progress = np.frombuffer(msgspec.json.encode(trainer.progress), np.uint8)
@@ -66,7 +66,7 @@ def restore(folder: Path, trainer: Trainer, log: Callable[[str], None]) -> None:
         trainer.monitor.findings = trainer.progress.findings
     epochs = len(trainer.progress.epochs)
     processes = len(workers.worker_of(trainer.strategy).addresses)
-    if workers.total(trainer.strategy, np.float32([epochs])) != epochs * processes:
+    if workers.total(trainer.strategy, np.array([epochs], np.float32)) != epochs * processes:
         remedy = "put it on a disk that all of them see"
         raise UserError(f"{folder}: not every worker sees the same checkpoint; {remedy}")
     log(f"resuming after epoch {epochs}" if epochs else "no checkpoint; beginning at epoch 1")

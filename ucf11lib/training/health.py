@@ -64,7 +64,7 @@ def lattice(classes: int, batch_size: int) -> np.ndarray:
     return math.log(math.e + classes - 1) - np.arange(batch_size + 1) / batch_size
 
 
-def off_lattice(losses: np.ndarray, classes: int, batch_size: int) -> np.ndarray:
+def off_lattice(losses: Sequence[float] | np.ndarray, classes: int, batch_size: int) -> np.ndarray:
     """Return each loss's distance to the nearest point of `lattice`, in nats."""
     return np.abs(np.asarray(losses)[..., None] - lattice(classes, batch_size)).min(axis=-1)
 
@@ -122,7 +122,7 @@ class Monitor:
                 if len(self._epoch) >= CHECK_EVERY_STEPS:
                     self._check_steps(self._epoch[-CHECK_EVERY_STEPS:])
         if last or self.stopped:
-            self._check_predictions(sum(signals.predicted for signals in self._epoch))
+            self._check_predictions(np.sum([one.predicted for one in self._epoch], axis=0))
         return self.stopped
 
     def _check_step(self, signals: Signals) -> None:

@@ -98,7 +98,7 @@ def _metrics(trainer: Trainer, y_true: np.ndarray, y_prob: np.ndarray) -> Metric
     last, batch_size = progress.epochs[-1], config.recipe.batch_size
     reached = next((epoch for epoch in progress.epochs if epoch.val_accuracy >= TARGET), None)
     epoch_sequences = config.profile.steps_per_epoch * batch_size
-    return {
+    return {  # type: ignore[typeddict-item]  # `measure_predictions`, a plain dict, has the rest
         "model": config.model,
         "recipe": config.recipe.name,
         "profile": config.profile.name,

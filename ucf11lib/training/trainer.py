@@ -154,7 +154,7 @@ class Trainer:
             rows.append(self.step(*batch))
             if self.monitor and self.monitor.look(rows, last=len(rows) == steps):
                 break
-        sums = np.sum(np.stack(rows)[:, :2], axis=0, dtype=np.float64)
+        sums = np.stack(rows)[:, :2].sum(axis=0, dtype=np.float64)
         loss, accuracy = sums / (len(rows) * self.config.recipe.batch_size)
         self.progress.steps += len(rows)
         self.progress.step_seconds += time.perf_counter() - start

@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -30,7 +31,7 @@ SPEAK = "import sys; sys.stdin.buffer.read(1) and print('error:', sys.argv[1], f
 EXAMPLE = 'set it to something like {"cluster": {"worker": ["host1:2222", "host2:2222"]}, '
 EXAMPLE += '"task": {"type": "worker", "index": 0}}'
 Task = msgspec.defstruct("Task", [("type", str), ("index", int)])
-TFConfig = msgspec.defstruct("TFConfig", [("cluster", dict[str, list[str]]), ("task", Task)])
+TFConfig: Any = msgspec.defstruct("TFConfig", [("cluster", dict[str, list[str]]), ("task", Task)])
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,7 @@ def _time_limit(message: str) -> Iterator[None]:
     # that writes a traceback. A child process reads it and prints the line.
     command = [sys.executable, "-c", SPEAK, f"{message}; start all of them again"]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as child:
+        assert child.stdin is not None
         faulthandler.dump_traceback_later(JOIN_SECONDS, exit=True, file=child.stdin)
         try:
             yield
