@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help report site studies test check lint types lock licences clean
+.PHONY: help report site studies test check lint lock licences clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -38,17 +38,15 @@ test: $(VENV)/.installed ## every test, the notebooks included
 check: lint ## lint, levels and unit tests, in three minutes
 	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/slow tests
 
-lint: $(VENV)/.installed ## ruff over .py and .ipynb, levels of imports, spelling, metadata
+lint: $(VENV)/.installed ## ruff over .py and .ipynb, types, levels of imports, spelling, metadata
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/codespell
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.citation-file-format CITATION.cff
-
-types: $(VENV)/.installed ## mypy
-	$(BIN)/mypy
 
 licences: $(VENV)/.installed ## THIRD_PARTY.md
 	{ sed '/^|/,$$d' THIRD_PARTY.md; $(BIN)/pip-licenses --format markdown --with-urls --no-version \
