@@ -38,6 +38,7 @@ def export_model(run: Run, model: keras.Model, to: str, out: Path | str | None =
     keras_name, default, describe, packages = FORMATS[to]
     path = Path(out or run.path / default)
     if path.exists():
+        paths.remove_torn(path)  # of a process that was killed when the file was complete
         raise UserError(f"{path}: exists already; choose another --out")
     if missing := [one for one in packages if not importlib.util.find_spec(one)]:
         raise UserError(f"no package {missing[0]}; install it: pip install -e '.[export]'")
@@ -49,7 +50,7 @@ def export_model(run: Run, model: keras.Model, to: str, out: Path | str | None =
         softmax = keras.layers.Softmax(dtype="float32", name="probabilities")
         network = keras.Model(network.input, softmax(network.output))
     expected = network.predict(frames, batch_size=EVALUATION_BATCH, verbose=0)
-    with paths.temporary_dir(path) as folder:
+    with paths.temporary_files(path) as folder:
         file = folder / default
         with _converting(f"{run.path}: cannot be written as {to}"):
             network.export(file, format=keras_name, verbose=False)
