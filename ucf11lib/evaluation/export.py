@@ -7,6 +7,7 @@ in its own runtime, and saved only if its answers are those of the network.
 import contextlib
 import importlib.util
 import json
+import os
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ from ucf11lib.runs.parsing import check_name
 MAX_SEQUENCES = 50  # that are compared
 TOLERANCE = 1e-3  # of a probability
 ABOUT = "ucf11.json"  # the name of the metadata where a format has only files
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # else onnxruntime tells Microsoft what it runs
 Call = Callable[[np.ndarray], np.ndarray]  # uint8 (n, T, H, W, 3) -> float32 (n, classes)
 
 
