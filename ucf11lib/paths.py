@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 import socket
+import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -106,6 +107,20 @@ def temporary_dir(beside: Path) -> Iterator[Path]:
         yield temporary
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def temporary_files(beside: Path) -> Iterator[Path]:
+    """Do as `temporary_dir`; what libraries put into `$TMPDIR` during the block is in it, too.
+
+    So the next command that writes the same removes it, if this one is killed.
+    """
+    with temporary_dir(beside) as temporary:
+        before, tempfile.tempdir = tempfile.tempdir, str(temporary)
+        try:
+            yield temporary
+        finally:
+            tempfile.tempdir = before
 
 
 def remove_torn(path: Path) -> Path:

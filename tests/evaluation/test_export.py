@@ -1,5 +1,8 @@
 import importlib.util
+import os
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -49,6 +52,14 @@ def test_export_model_by_default_in_the_runs_folder(trained, model, tmp_path):
     run = Run.open(shutil.copytree(trained.path, tmp_path / "r"))
     assert "r/savedmodel: on " in export.export_model(run, model, "savedmodel")
     assert (run.path / "savedmodel" / "saved_model.pb").is_file()
+
+
+def test_onnxruntime_writes_and_sends_nothing_of_its_own(tmp_path):
+    pytest.importorskip("onnxruntime", reason="needs the extra: pip install -e '.[export]'")
+    environment = os.environ | dict.fromkeys(("HOME", "XDG_CACHE_HOME", "TMPDIR"), str(tmp_path))
+    command = [sys.executable, "-c", "import onnxruntime"]
+    subprocess.run(command, check=True, env=environment)
+    assert list(tmp_path.iterdir()) == []  # its identifier of this machine would be here
 
 
 @pytest.mark.parametrize("shape", [(7, 9, 6, 2), (6, 8, 8, 2)])

@@ -32,13 +32,15 @@ def open_or_prepare(spec: DataSpec) -> ClipStore:
     Says so on standard error if a store of other files in the same folder exists.
     """
     path = store_path(spec)
-    if not path.exists():
-        with paths.lock(path.with_name(f".{path.name}.lock")):
+    lock = path.with_name(f".{path.name}.lock")
+    if not path.exists() or lock.exists():  # of a process that was killed when it was complete
+        with paths.lock(lock):
             if not path.exists():
                 if earlier := [one for one in _same_spec(path) if one != path]:
                     changed = f"{spec.folder} changed since {paths.display(earlier[-1])}"
                     print(f"{changed} was made; preparing it anew", file=sys.stderr)
                 return prepare(spec, path)
+            videos.tidy(path)
     return ClipStore.open(path)
 
 

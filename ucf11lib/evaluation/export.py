@@ -7,6 +7,7 @@ in its own runtime, and saved only if its answers are those of the network.
 import contextlib
 import importlib.util
 import json
+import os
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ from ucf11lib.runs.parsing import check_name
 MAX_SEQUENCES = 50  # that are compared
 TOLERANCE = 1e-3  # of a probability
 ABOUT = "ucf11.json"  # the name of the metadata where a format has only files
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # else onnxruntime tells Microsoft what it runs
 Call = Callable[[np.ndarray], np.ndarray]  # uint8 (n, T, H, W, 3) -> float32 (n, classes)
 
 
@@ -38,6 +40,7 @@ def export_model(run: Run, model: keras.Model, to: str, out: Path | str | None =
     keras_name, default, describe, packages = FORMATS[to]
     path = Path(out or run.path / default)
     if path.exists():
+        paths.remove_torn(path)  # of a process that was killed when the file was complete
         raise UserError(f"{path}: exists already; choose another --out")
     if missing := [one for one in packages if not importlib.util.find_spec(one)]:
         raise UserError(f"no package {missing[0]}; install it: pip install -e '.[export]'")
@@ -49,7 +52,7 @@ def export_model(run: Run, model: keras.Model, to: str, out: Path | str | None =
         softmax = keras.layers.Softmax(dtype="float32", name="probabilities")
         network = keras.Model(network.input, softmax(network.output))
     expected = network.predict(frames, batch_size=EVALUATION_BATCH, verbose=0)
-    with paths.temporary_dir(path) as folder:
+    with paths.temporary_files(path) as folder:
         file = folder / default
         with _converting(f"{run.path}: cannot be written as {to}"):
             network.export(file, format=keras_name, verbose=False)

@@ -15,6 +15,7 @@ from ucf11lib.backend import tf
 from ucf11lib.data import open_or_prepare, split
 from ucf11lib.errors import RunFailed, UserError
 from ucf11lib.runs import Run, RunConfig
+from ucf11lib.runs.folder import lock_file
 from ucf11lib.runs.parsing import read_json
 from ucf11lib.studies.cluster import run_here, run_on_cluster, scratch
 from ucf11lib.studies.results import Results, collect, results_file
@@ -113,7 +114,7 @@ def run_configs(
         raise UserError(f"--workers {workers}: give 1 or more, and none with --scheduler")
     for one in {(one.data, one.split, one.seed): one for one in configs}.values():
         split(open_or_prepare(one.data), one)  # raises where the data cannot be divided as asked
-    left = [config for config in configs if not finished_run(config)]
+    left = [config for config in configs if not _is_done(config)]
     if len(left) < len(configs):
         log(f"{len(configs) - len(left)} of {len(configs)} runs are finished already")
     paths.remove_torn(scratch())  # of a killed process, also where no cluster is needed any more
@@ -124,3 +125,9 @@ def run_configs(
     else:
         errors = {config: run_here(config, log) for config in tqdm(left, "runs", disable=None)}
     return {one: errors.get(one) or finished_run(one) or "no finished run" for one in configs}
+
+
+def _is_done(config: RunConfig) -> bool:
+    """Return whether a run is finished, and its process was not killed before it had tidied up."""
+    run = finished_run(config)
+    return run is not None and not lock_file(run.path).exists()

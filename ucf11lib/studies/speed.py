@@ -11,6 +11,8 @@ checks less than 1 %.
 
 import itertools
 import multiprocessing
+import os
+import threading
 import timeit
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -133,9 +135,21 @@ def _inference(trainer: Trainer, n: int) -> float:
 
 
 def run_in_process(function: Callable, *arguments: object) -> dict:
-    """Call a function in a process of its own and return what it returns."""
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+    """Call a function in a process of its own, which ends with this one; return what it returns."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, context, initializer=_end_with_parent) as pool:
         return pool.submit(function, *arguments).result()
+
+
+def _end_with_parent() -> None:
+    """Let this process end if its parent is killed: it would wait for more work, for ever."""
+
+    def wait() -> None:
+        if parent := multiprocessing.parent_process():
+            parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def bench(models: Sequence[str], profiles: Sequence[str]) -> pd.DataFrame:

@@ -152,6 +152,8 @@ def _check_folder(path: Path, config: RunConfig, store: ClipStore | None, resume
     content = _content(path, config)
     if content == "nothing" or (content in ("begun", "finished") and resume):
         return
+    if content == "finished":
+        checkpoints.clean(Run(path))  # which a process left that was killed before it did
     if (path / "metrics.json").exists():
         data = store.path if store else store_path(config.data)
         other = content == "finished" and Path(Run(path).data.store).name != data.name

@@ -29,7 +29,7 @@ def begin(path: Path, trainer: Trainer) -> None:
     store = trainer.store
     path.mkdir(parents=True, exist_ok=True)
     for torn in path.glob(f"{paths.PARTIAL}*"):
-        torn.unlink()
+        shutil.rmtree(torn) if torn.is_dir() else torn.unlink()
     window, size = store.frames.shape[1:3]
     data = {"store": str(store.path), "store_sha256": store.info.sha256, "data_kind": store.kind}
     data |= {"classes": store.classes, "window": window, "size": size}
@@ -49,7 +49,10 @@ def finish(path: Path, trainer: Trainer) -> None:
     store, index = trainer.store, trainer.split.validation
     weights = sum(v.value.dtype.size * math.prod(v.shape) for v in trainer.model.variables)
     expected_bytes = 2 * weights + 2**20  # Keras builds the archive from a second copy beside it
-    with paths.atomic_file(path / "model.keras", expected_bytes=expected_bytes) as temporary:
+    with (
+        paths.atomic_file(path / "model.keras", expected_bytes=expected_bytes) as temporary,
+        paths.temporary_files(path / "keras"),
+    ):
         trainer.model.save(temporary)
     outputs = trainer.outputs
     if outputs is None:  # resumed after the last epoch

@@ -19,7 +19,7 @@ from ucf11lib.data.synthetic.motions import MOTIONS
 from ucf11lib.data.synthetic.render import COURSE_SEQUENCES
 from ucf11lib.data.writer import StoreWriter, create
 from ucf11lib.errors import UserError
-from ucf11lib.paths import atomic_file
+from ucf11lib.paths import atomic_file, sha256
 
 PARTS = ("youtube_action_train_data_part1.pkl", "youtube_action_train_data_part2.pkl")
 SHAPE = (30, 64, 64, 3)
@@ -151,8 +151,9 @@ def export(store: ClipStore, folder: Path | str) -> list[Path]:
     or the store's classes or sequences are not the course's.
     """
     files = [Path(folder, name) for name in PARTS]
-    if existing := [file for file in files if file.exists()]:
-        raise UserError(f"{existing[0]}: exists already; give another folder or delete it first")
+    exists = "{}: exists already; give another folder or delete it first"
+    if files[0].exists():
+        raise UserError(exists.format(files[0]))
     classes = store.info.classes
     shape = store.frames.shape[1:]
     if shape != SHAPE or not set(CLASSES) >= set(classes):
@@ -165,4 +166,7 @@ def export(store: ClipStore, folder: Path | str) -> list[Path]:
         for file, rows in zip((first, second), bar, strict=True):
             with file.open("wb") as opened:
                 pickle.dump((store.take(rows), labels[rows]), _OldNames(opened), protocol=2)
+        # The second part gets its name first: alone, it may be of a process that was killed then.
+        if files[1].exists() and sha256(files[1]) != sha256(second):
+            raise UserError(exists.format(files[1]))
     return files

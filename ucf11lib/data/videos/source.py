@@ -52,14 +52,14 @@ def prepare(
     origin = {"folder": str(Path(spec.folder).resolve()), "groups": rule, "av": av.__version__}
     about: dict[str, Any] = {"source": spec.source, "classes": list(classes), "origin": origin}
     about |= {"window": spec.window, "stride": spec.stride, "size": spec.size, "fps": spec.fps}
-    partial = path.parent / f"{paths.PARTIAL}{path.name}"
+    partial = _partial(path)
     decoded = partial / _digest(tree, clips, spec)
     try:
-        with paths.lock(path.with_name(f"{partial.name}.lock"), wait=False):
-            if path.exists():
-                remedy = "choose another --store or delete it first"
-                raise UserError(f"{path}: exists already; {remedy}")
+        with paths.lock(_lock(path), wait=False):
             try:
+                if path.exists():
+                    remedy = "choose another --store or delete it first"
+                    raise UserError(f"{path}: exists already; {remedy}")
                 if not decoded.exists():
                     with create(decoded, **about) as writer:
                         writer.info.notes.extend(notes)
@@ -67,14 +67,32 @@ def prepare(
                         _check_classes(tree.root, writer)
                 _check_broken(tree.root, ClipStore.open(decoded).info.left_out, len(clips), broken)
                 decoded.rename(path)
-                shutil.rmtree(partial)  # with what other options or killed processes left
             finally:
-                with contextlib.suppress(OSError):  # not empty
-                    partial.rmdir()
+                tidy(path)
     except paths.Locked:
         remedy = "wait for it or choose another --store"
         raise UserError(f"{path}: another process is preparing it; {remedy}") from None
     return ClipStore.open(path)
+
+
+def tidy(path: Path) -> None:
+    """Remove what is beside `path` and of no use once a store is there.
+
+    It is what other options or killed processes left. Without a store, it may still be of use.
+    """
+    if path.exists():
+        shutil.rmtree(_partial(path), ignore_errors=True)
+        _lock(path).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # there is none, or it is not empty
+        _partial(path).rmdir()
+
+
+def _partial(path: Path) -> Path:
+    return path.parent / f"{paths.PARTIAL}{path.name}"
+
+
+def _lock(path: Path) -> Path:
+    return path.parent / f"{paths.PARTIAL}{path.name}.lock"
 
 
 def _check_options(workers: int, broken: float) -> None:
