@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 
 from ucf11lib.figures import style
 from ucf11lib.figures.studies import panels
-from ucf11lib.figures.style import GREY, SERIES, SMALL, WIDTH, legend, mark, page
+from ucf11lib.figures.style import GREY, SERIES, SMALL, WIDTH, legend, log_labels, mark, page
 
 ZERO = 1e-25  # where a gradient of exactly zero is drawn on a logarithmic axis
 HEADS = (("once", style.GREEN, "one softmax"), ("twice", style.RED, "two softmaxes"))
@@ -63,6 +63,7 @@ def gradients(gaps: pd.DataFrame, cells: Sequence[Mapping], *, note: str) -> Fig
         left.text(gone, 1e-18, f" from {gone:.0f} on\n exactly 0", fontsize=SMALL, color=GREY)
         left.set(title="largest entry of the gradient", xlim=(0, gaps["gap"].max()))
         left.set(xlabel="lead of a wrong class (logits)", yscale="log")
+        log_labels(left.yaxis)
         left.legend(loc="lower left")
         for cell, colour in zip(cells, itertools.cycle(CELLS), strict=False):
             norms = np.maximum(cell["trace"]["gradient_norm"], ZERO)
@@ -92,6 +93,7 @@ def signal(rows: Sequence[Mapping], *, note: str) -> Figure:
                 axes.plot(row["layer"], row["std"], f"-{marker}", **look)
             mark(axes, 1)
             axes.set_yscale("log")
+            log_labels(axes.yaxis)
             axes.yaxis.set_minor_locator(NullLocator())
             axes.tick_params(axis="x", rotation=60)
         figure.axes[0].set_ylabel("std of the outputs, before ReLU")

@@ -17,6 +17,7 @@ from ucf11lib.figures.style import (
     colours,
     heat,
     legend,
+    log_labels,
     mark,
     page,
     percent_axis,
@@ -50,6 +51,7 @@ def history(runs: Mapping[str, pd.DataFrame], *, chance_loss: float, note: str) 
         values = pd.concat(runs.values())[["loss", "val_loss"]].to_numpy(float)
         if np.max(values[np.isfinite(values)], initial=0) > MAX_LINEAR_LOSS:
             loss.set_yscale("log")
+            log_labels(loss.yaxis)
         else:
             loss.set_ylim(bottom=0)
         accuracy.set_ylim(0, 1)

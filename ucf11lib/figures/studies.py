@@ -19,6 +19,7 @@ from ucf11lib.figures.style import (
     colours,
     heat,
     legend,
+    log_labels,
     mark,
     page,
     percent_axis,
@@ -147,6 +148,7 @@ def scatter(
                 axes.plot([mean[x]] * 2, mean[["low", "high"]], color=colour, linewidth=0.6)
                 axes.plot(mean[x], mean[y], marker, color=colour, label=display_name(name))
             axes.set(xscale="log", xlabel=x.replace("_", " "))
+            log_labels(axes.xaxis)
             axes.grid(axis="y")
         figure.axes[0].set_ylabel(y.replace("_", " "))
         percent_axis(figure.axes[0].yaxis)

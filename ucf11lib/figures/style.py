@@ -15,7 +15,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import LogFormatter, PercentFormatter
 from PIL import Image
 
 from ucf11lib import paths
@@ -65,6 +65,19 @@ def colours(names: Iterable[Any]) -> dict[Any, str]:
 def percent_axis(axis) -> None:
     """Label an axis of shares, 0..1, as 0 % to 100 %."""
     axis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
+
+
+class _OneLine(LogFormatter):
+    """Powers as 1e8 and 1e-8: the digits of an exponent would be too small to read."""
+
+    def __call__(self, x, pos=None) -> str:
+        return re.sub(r"e\+?(\N{MINUS SIGN}?)0*", r"e\1", super().__call__(x, pos))
+
+
+def log_labels(axis) -> None:
+    """Label a logarithmic axis in type of one size."""
+    for set_formatter in (axis.set_major_formatter, axis.set_minor_formatter):
+        set_formatter(_OneLine(labelOnlyBase=False))
 
 
 def save(figure: Figure | Motion, path: Path) -> Path:
