@@ -2,10 +2,28 @@
 
 import errno
 import os
+import subprocess
+import sys
 
 import pytest
 
 from ucf11lib.errors import RunFailed, UserError, one_line
+
+LATE = """
+import os, signal, time
+from ucf11lib.errors import Terminated, raise_on_sigterm
+
+class Late:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+raise_on_sigterm()
+try:
+    Late()
+    time.sleep(60)
+except Terminated:
+    print("terminated")
+"""
 
 
 @pytest.mark.parametrize(
@@ -41,3 +59,10 @@ def test_one_line_is_one_line_and_raises_faults_of_ours():
     wrapped.__context__ = FileNotFoundError(errno.ENOENT, "x")
     with pytest.raises(RuntimeError, match="no cluster"):
         one_line(wrapped, "X")
+
+
+def test_sigterm_in_a_destructor_is_not_lost():
+    """TensorFlow has destructors, and Python swallows what is raised in one."""
+    command = [sys.executable, "-c", LATE]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=50)
+    assert (done.stdout, done.stderr) == ("terminated\n", "")

@@ -5,6 +5,7 @@ import errno
 import os
 import signal
 import sys
+import threading
 
 # What the system refuses though the work was right: it can be resumed, elsewhere or later.
 FAILED = {
@@ -50,8 +51,16 @@ def raise_on_sigterm() -> None:
     def terminate(_number: int, _frame: object) -> None:
         raise Terminated
 
-    if signal.getsignal(signal.SIGTERM) is not signal.SIG_IGN:
+    def again(unraisable: "sys.UnraisableHookArgs") -> None:
+        if isinstance(unraisable.exc_value, Terminated):  # out of a `__del__`, nothing is raised
+            threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGTERM)).start()
+        else:
+            other(unraisable)
+
+    other = sys.unraisablehook
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:  # not ignored, and not ours already
         signal.signal(signal.SIGTERM, terminate)
+        sys.unraisablehook = again
 
 
 def open_streams() -> None:

@@ -4,6 +4,7 @@ Each worker has as many threads as a single training has here, since their numbe
 of a training's sums; so a run's numbers, apart from its seconds, are those of `train`.
 """
 
+import atexit
 import contextlib
 import io
 import logging
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import dask
 from distributed import Client, Future, KilledWorker, LocalCluster, Security, as_completed
+from distributed.deploy.spec import close_clusters
 from tqdm import tqdm
 
 from ucf11lib import paths
@@ -123,6 +125,9 @@ def _local_cluster(workers: int, folder: str) -> LocalCluster:
     options |= {"protocol": "tls", "security": Security.temporary()}
     try:
         return LocalCluster(n_workers=workers, threads_per_worker=1, processes=True, **options)
+    except KeyboardInterrupt:
+        atexit.unregister(close_clusters)  # which fails with half of a cluster; workers end with us
+        raise
     except (OSError, RuntimeError) as error:
         remedy = "give fewer --workers, or raise the limits of 'ulimit -a'"
         raise RunFailed(f"no worker processes ({' '.join(str(error).split())}); {remedy}") from None
