@@ -84,3 +84,13 @@ def test_colours_of_a_models_first_run_are_its_own_and_no_others():
     assert own == style.MODELS["cnn_lstm"]
     assert not set(spare) & set(style.MODELS.values())
     assert len(set(spare[:4])) == 4
+
+
+def test_log_labels_have_no_small_exponents():
+    _, axes = matplotlib.pyplot.subplots()
+    axes.set_yscale("log")
+    style.log_labels(axes.yaxis)
+    axes.set_yticks([1e-8, 1, 1e12])
+    labels = [text.get_text() for text in axes.get_yticklabels()]
+    matplotlib.pyplot.close()
+    assert labels == ["1e\N{MINUS SIGN}8", "1", "1e12"]

@@ -71,7 +71,7 @@ class _OneLine(LogFormatter):
     """Powers as 1e8 and 1e-8: the digits of an exponent would be too small to read."""
 
     def __call__(self, x, pos=None) -> str:
-        return re.sub(r"e\+?(\N{MINUS SIGN}?)0*", r"e\1", super().__call__(x, pos))
+        return re.sub(r"e\+?(\N{MINUS SIGN}?)0*(?=\d)", r"e\1", super().__call__(x, pos))
 
 
 def log_labels(axis) -> None:
