@@ -123,7 +123,7 @@ def study(args: argparse.Namespace) -> None:
         known = ", ".join(studies.STUDIES)
         raise UserError(f"study: give names, a YAML file, or --all; known studies are {known}")
     else:
-        options = _given(args, "workers", "scheduler", "videos", "force")
+        options = _given(args, "workers", "scheduler", "videos", "force", "minutes")
         studies.run_studies(args.names or list(studies.STUDIES), **options)
 
 

@@ -2,6 +2,9 @@
 
 TensorFlow writes to file descriptor 2 while it looks for devices, whatever its log level: lines in
 every notebook. GPU memory growth must be set before the first operation.
+
+Where TensorFlow is not installed, `tf` is None and Keras runs on JAX, or on what KERAS_BACKEND
+says: networks can be built and `studies.full_width` runs, nothing else.
 """
 
 import contextlib
@@ -26,15 +29,20 @@ def silent_stderr() -> Iterator[None]:
 
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever other programs of the user need
 # TensorFlow leaves oneDNN off on processors without AVX512-VNNI, where C3D is six times slower.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 with silent_stderr():
+    try:
+        import tensorflow as tf
+    except ModuleNotFoundError:
+        tf = None
+        if os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow":
+            os.environ["KERAS_BACKEND"] = "jax"
+    else:
+        os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever other programs of the user need
+        tf.get_logger().setLevel("ERROR")  # it warns of compiled steps: each training has one
+        for _gpu in tf.config.list_physical_devices("GPU"):
+            tf.config.experimental.set_memory_growth(_gpu, True)
     import keras
-    import tensorflow as tf
-
-    tf.get_logger().setLevel("ERROR")  # it warns of compiled steps, of which each training has one
-    for _gpu in tf.config.list_physical_devices("GPU"):
-        tf.config.experimental.set_memory_growth(_gpu, True)
 
 __all__ = ["keras", "silent_stderr", "tf"]

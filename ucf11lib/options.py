@@ -124,6 +124,7 @@ STUDIES = (
     *MANY_RUNS,
     option("--videos DIR", "the folder that holds weizmann/"),
     flag("--force", "run again what has results"),
+    option("--minutes N", "only train what full_width collects, so long", type=float),
 )
 JSON = flag("--json", "print JSON")
 RUN = (option("--run DIR", "a finished run folder", required=True), JSON)

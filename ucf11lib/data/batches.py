@@ -4,6 +4,8 @@ The seed alone fixes the training stream: each pass is its own permutation of th
 each position has its own augmentation draws, whatever the workers, replicas or resumed runs.
 """
 
+from __future__ import annotations  # TensorFlow may be missing, see `backend`
+
 from collections.abc import Callable
 from dataclasses import dataclass
 

@@ -74,13 +74,13 @@ def dots(
 
 def lines(
     table: pd.DataFrame | Mapping, *, x: str, y: str | Sequence[str], line: str, panel: str = "",
-    target: float | None = None, note: str,
+    target: float | None = None, log: str = "", note: str,
 ) -> Figure:  # fmt: skip
     """A line a run; runs that differ in `seed` alone have one colour.
 
     `table` has columns of numbers `x` and `y` (several are below each other), which name the axes
     too, `line` (colours the lines), `panel` (a panel a value), and `seed` if there are several.
-    `target`, a height of the last `y`, is marked by a line.
+    `target`, a height of the last `y`, is marked by a line; the `y` that is `log` has such an axis.
     """
     heights = [y] if isinstance(y, str) else list(y)
     table = _with_panels(pd.DataFrame(table), panel)
@@ -92,7 +92,11 @@ def lines(
             for axes, values in zip(column, heights, strict=True):
                 for key, rows in part.groupby(keys, sort=False):
                     look: dict[str, Any] = {"color": colour_of[key[0]], "markersize": 2}
-                    axes.plot(rows[x], rows[values], "o-", linewidth=1, **look)
+                    known = rows.dropna(subset=values)
+                    axes.plot(known[x], known[values], "o-", linewidth=1, **look)
+                if values == log:
+                    axes.set_yscale("log")
+                    log_labels(axes.yaxis)
                 axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
                 axes.grid(axis="y")
             if target is not None:

@@ -44,9 +44,9 @@ def fastest_precision() -> str:
     """Return the type in which this machine multiplies fastest without a loss of accuracy.
 
     On a GPU bfloat16 from compute capability 8.0 on, float16 from 7.0 on; on a processor bfloat16
-    where it has instructions for it; float32 elsewhere.
+    where it has instructions for it; float32 elsewhere. Without TensorFlow no GPU is looked for.
     """
-    if gpus := tf.config.list_physical_devices("GPU"):
+    if gpus := tf and tf.config.list_physical_devices("GPU"):
         details = tf.config.experimental.get_device_details(gpus[0])
         capability = details.get("compute_capability", (0, 0))
         if capability >= (8, 0):

@@ -15,6 +15,7 @@ from ucf11lib.studies import (
     beyond_weizmann,
     checks,
     five_seeds,
+    full_width,
     inputs,
     leak,
     protocol_2019,
@@ -33,21 +34,28 @@ from ucf11lib.studies.study import VIDEOS, Study
 _FILES = (
     *(five_seeds, protocol_2019, repairs, leak, inputs, real_video),
     *(beyond, beyond_weizmann),
-    *(time_to_75, checks, autopsy, signal, speed),
+    *(time_to_75, checks, autopsy, signal, speed, full_width),
 )
 STUDIES: dict[str, Study] = {file.STUDY.name: file.STUDY for file in _FILES}
 
 
 def run_studies(
-    names: Sequence[str], *, videos: str | None = None, force: bool = False, **options
-) -> None:
+    names: Sequence[str], *,
+    videos: str | None = None, force: bool = False, minutes: float | None = None, **options,
+) -> None:  # fmt: skip
     """Run studies, of `STUDIES` or YAML files; each leaves a results file and a figure.
 
     The results of a YAML file are in runs/study-<name>-<digest>/. `videos` is the folder that holds
     weizmann/, by default `../shared/videos` beside the checkout; `force` runs again what has
-    results, without repeating finished trainings. Raises as `run_study`, whose `options` it has,
-    and a `UserError` for an unknown name or an unreadable grid.
+    results, without repeating finished trainings. With `minutes`, `full_width.train` runs instead.
+    Raises as `run_study`, whose `options` it has, and a `UserError` for an unknown name, an
+    unreadable grid or `minutes` for another study.
     """
+    if minutes is not None:
+        if list(names) != [full_width.STUDY.name] or options.get("scheduler"):
+            raise UserError("--minutes goes with study full_width alone, and with --workers")
+        full_width.train(minutes, options.get("workers"))
+        return
     grids = {name: load_yaml(name) for name in names if name.endswith((".yaml", ".yml"))}
     for name in names:
         if name not in grids:

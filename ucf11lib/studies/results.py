@@ -76,14 +76,17 @@ def collect(
 ) -> Results:
     """Return the rows of a study with what they came from."""
     made_by = describe()
-    machine = ("processor", "instruction_sets", "cores", "devices")
+    machine = {key: made_by[key] for key in ("processor", "instruction_sets", "cores", "devices")}
+    elsewhere = {f"{row['device']}, {row['backend']}" for row in rows if "device" in row}
+    if elsewhere:
+        machine = {"description": "; ".join(sorted(elsewhere))}
     return Results(
         study=study.name,
         question=study.question,
         command=command,
         commit=made_by["commit"] or "",
         date=datetime.date.today().isoformat(),
-        machine={key: made_by[key] for key in machine},
+        machine=machine,
         source=sorted({open_or_prepare(data).kind for data in {one.data for one in configs}}),
         rows=rows,
         dirty=made_by["uncommitted_changes"],

@@ -1,5 +1,7 @@
 """One training from its configuration to a finished run folder."""
 
+from __future__ import annotations  # TensorFlow may be missing, see `backend`
+
 import contextlib
 import itertools
 import re

@@ -1,5 +1,7 @@
 """One training step: augmentation, forward pass, loss, gradient, update; the loss is here."""
 
+from __future__ import annotations  # TensorFlow may be missing, see `backend`
+
 import functools
 from collections.abc import Callable
 

@@ -3,6 +3,8 @@
 An epoch is a number of batches, then the complete validation part.
 """
 
+from __future__ import annotations  # TensorFlow may be missing, see `backend`
+
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -79,7 +81,7 @@ class Trainer:
         strategy: tf.distribute.Strategy | None = None,
         classes: int | None = None,
         log: Callable[[str], None] = print,
-    ) -> "Trainer":
+    ) -> Trainer:
         """Build all that a training of `config` needs; only `split.train` moves weights.
 
         `strategy` is where the step runs, by default one device; `classes` the outputs, by default
@@ -93,7 +95,7 @@ class Trainer:
         if config.precision == "bfloat16" and fastest_precision() == "float32":
             log("bfloat16 will be slow: this processor has no instructions for it")
         with strategy.scope():
-            model = _build(config, store, split, classes)
+            model = build_model(config, store, split, classes)
             total_steps = profile.epochs * profile.steps_per_epoch
             optimizer = make_optimizer(recipe, total_steps, config.precision)
             optimizer.build(model.trainable_variables)
@@ -180,7 +182,7 @@ def _check_workers(config: RunConfig, strategy: tf.distribute.Strategy) -> None:
         raise UserError("norm=batch: each worker would have its own statistics; choose norm=group")
 
 
-def _build(config: RunConfig, store: ClipStore, split: Split, classes: int) -> keras.Model:
+def build_model(config: RunConfig, store: ClipStore, split: Split, classes: int) -> keras.Model:
     """Return the untrained network; with inputs=dataset it reads a part of the store."""
     window, size = store.frames.shape[1:3]
     sizes = {"classes": classes, "window": window, "size": size, "width": config.profile.width}

@@ -3,6 +3,8 @@
 Its numbers differ in the last digits only: sums over replicas add up in another order.
 """
 
+from __future__ import annotations  # TensorFlow may be missing, see `backend`
+
 import contextlib
 import faulthandler
 import os

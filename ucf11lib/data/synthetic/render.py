@@ -6,22 +6,28 @@ so a random split leaks what a split by group does not. A clip varies phase, spe
 """
 
 import itertools
+import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
 from tqdm import tqdm
 
+from ucf11lib.data.processes import in_processes
 from ucf11lib.data.store import ClipStore
 from ucf11lib.data.synthetic.motions import MOTIONS
 from ucf11lib.data.synthetic.places import MARGIN, SIZE, Place, draw_place
 from ucf11lib.data.synthetic.scene import body_shapes
 from ucf11lib.data.writer import create
+from ucf11lib.errors import RunFailed
 from ucf11lib.runs.specs import DataSpec
 
 WINDOW = 30  # frames a sequence
 FPS = 29.97
 SUPERSAMPLE = 2
+MANY_CLIPS = 1000  # from which on processes are worth their start
 ONSET = 0.4  # cycles: a clip begins near the action's beginning, as UCF-11's clips do
 COURSE_SEQUENCES = (607, 675, 722, 649, 931, 729, 633, 750, 545, 466, 565)
 
@@ -91,13 +97,36 @@ def prepare(path: Path | str, spec: DataSpec) -> ClipStore:
     """Render `spec` into a new store at `path` and open it; the same spec gives the same bytes."""
     names = ("render_seed", "groups", "clips", "sequences")
     origin = {name: getattr(spec, name) for name in names}
-    clips = list(itertools.product(enumerate(MOTIONS), range(spec.groups), range(spec.clips)))
+    numbers = itertools.product(range(len(MOTIONS)), range(spec.groups), range(spec.clips))
+    clips = [(spec, *one) for one in numbers]
     with create(path, source="synthetic", classes=list(MOTIONS), origin=origin) as writer:
-        for (label, name), g, c in tqdm(clips, desc="rendering", unit="clip", disable=None):
-            place = draw_place(spec.render_seed, label, g)
-            rng = np.random.default_rng([spec.render_seed, label, g, c + 1])
-            frames = render_clip(name, place, sequences_of_clip(spec, label, g, c), rng)
+        progress = tqdm(clips, desc="rendering", unit="clip", disable=None)
+        for (_, label, g, c), frames in zip(progress, _rendered(clips), strict=True):
+            name = list(MOTIONS)[label]
             group = f"v_{name}_{g + 1:02d}"
             clip = f"{name}/{group}/{group}_{c + 1:02d}"
             writer.add(frames, label=label, group=f"{name}/{group}", clip=clip)
     return ClipStore.open(path)
+
+
+def _rendered(clips: list[tuple[DataSpec, int, int, int]]) -> Iterator[np.ndarray]:
+    """Yield the frames of each clip; of many, from a process for each processor.
+
+    Not in a script of the user's, which each process would run again.
+    """
+    workers = len(os.sched_getaffinity(0))
+    script = getattr(sys.modules["__main__"], "__spec__", None) is None
+    if workers == 1 or len(clips) < MANY_CLIPS or script:
+        yield from itertools.starmap(_clip_of, clips)
+        return
+    for result in in_processes(_clip_of, clips, workers):
+        if not isinstance(result, np.ndarray):
+            raise RunFailed(f"rendering a clip {result}; run it again")
+        yield result
+
+
+def _clip_of(spec: DataSpec, label: int, group: int, clip: int) -> np.ndarray:
+    rng = np.random.default_rng([spec.render_seed, label, group, clip + 1])
+    place = draw_place(spec.render_seed, label, group)
+    n_sequences = sequences_of_clip(spec, label, group, clip)
+    return render_clip(list(MOTIONS)[label], place, n_sequences, rng)

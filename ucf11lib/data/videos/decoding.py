@@ -5,18 +5,16 @@ and after are used.
 """
 
 import itertools
-import multiprocessing
 import os
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import av
 import numpy as np
-from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
 from ucf11lib import paths
+from ucf11lib.data.processes import in_processes
 from ucf11lib.data.videos.pictures import pictures, reason, video_stream
 from ucf11lib.errors import UserError
 
@@ -172,39 +170,18 @@ def _resampled(times: np.ndarray, fps: float) -> np.ndarray:
 
 def decode_all(files: list[Path], workers: int, *options: object) -> Iterator[Decoded]:
     """Yield `decode_file` of each file, in order, from processes of their own."""
-    for result in _in_processes(decode_file, files, workers, *options):
-        yield result if isinstance(result, Decoded) else _nothing(result)
+    arguments = [(file, *options) for file in files]
+    for result in in_processes(decode_file, arguments, workers, _timeout):
+        yield result if isinstance(result, Decoded) else _nothing(f"the decoder {result}")
 
 
 def which_are_videos(files: list[Path], workers: int) -> list[bool]:
     """Return `is_video` of each file, from processes of their own; one that crashes it is none."""
-    return [result is True for result in _in_processes(is_video, files, workers)]
+    results = in_processes(is_video, [(file,) for file in files], workers, _timeout)
+    return [result is True for result in results]
 
 
-def _in_processes(call: Callable, files: list[Path], workers: int, *options: object) -> Iterator:
-    """Yield what `call` returns for each file, in order, or a text that says why it did not."""
-    context = multiprocessing.get_context("forkserver")  # TensorFlow's threads must not be forked
-    context.set_forkserver_preload([__name__])
-    pending: deque[ProcessFuture] = deque()
-    with ProcessPool(min(workers, len(files) or 1), context=context) as pool:
-        try:
-            for file in files:
-                size_on_disk = file.stat().st_size if file.exists() else 0  # of a broken link, 0
-                timeout = TIMEOUT_SECONDS + size_on_disk / BYTES_A_SECOND
-                pending.append(pool.schedule(call, (file, *options), timeout=timeout))
-                if len(pending) == 2 * workers:  # results that wait take memory
-                    yield _outcome(pending.popleft())
-            yield from map(_outcome, pending)
-        finally:
-            pool.stop()
-
-
-def _outcome(future: ProcessFuture) -> object:
-    try:
-        return future.result()
-    except TimeoutError:
-        return "the decoder did not come to an end"
-    except ProcessExpired as error:
-        return f"the decoder crashed (exit code {error.exitcode})"
-    except Exception as error:  # such as a lack of memory: the other files are decoded
-        return f"the decoder failed ({type(error).__name__})"
+def _timeout(arguments: tuple) -> float:
+    """Return the seconds after which a decoder hangs; a broken link has no size."""
+    file = arguments[0]
+    return TIMEOUT_SECONDS + (file.stat().st_size if file.exists() else 0) / BYTES_A_SECOND
