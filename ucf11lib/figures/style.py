@@ -68,10 +68,13 @@ def percent_axis(axis) -> None:
 
 
 class _OneLine(LogFormatter):
-    """Powers as 1e8 and 1e-8: the digits of an exponent would be too small to read."""
+    """Powers as 0.1 and 1e8: the digits of an exponent would be too small to read."""
 
     def __call__(self, x, pos=None) -> str:
-        return re.sub(r"e\+?(\N{MINUS SIGN}?)0*(?=\d)", r"e\1", super().__call__(x, pos))
+        text = super().__call__(x, pos)
+        if text and 1e-3 <= x <= 1e3:
+            return f"{x:g}"
+        return re.sub(r"e\+?(\N{MINUS SIGN}?)0*(?=\d)", r"e\1", text)
 
 
 def log_labels(axis) -> None:
