@@ -90,7 +90,7 @@ def test_log_labels_have_no_small_exponents():
     _, axes = matplotlib.pyplot.subplots()
     axes.set_yscale("log")
     style.log_labels(axes.yaxis)
-    axes.set_yticks([1e-8, 1, 1e12])
+    axes.set_yticks([1e-8, 0.1, 1, 1000, 1e12])
     labels = [text.get_text() for text in axes.get_yticklabels()]
     matplotlib.pyplot.close()
-    assert labels == ["1e\N{MINUS SIGN}8", "1", "1e12"]
+    assert labels == ["1e\N{MINUS SIGN}8", "0.1", "1", "1000", "1e12"]
