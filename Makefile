@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help report site studies test check lint lock licences clean
+.PHONY: help report site studies test coverage check lint lock licences clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -34,6 +34,9 @@ studies: $(VENV)/.installed ## the studies of report/results/; resumes (some nee
 
 test: $(VENV)/.installed ## every test, the notebooks included
 	$(BIN)/python -m pytest -n 2 --dist loadfile --nbval-lax tests notebooks
+
+coverage: $(VENV)/.installed ## every test, and which share of the library's lines and branches they run
+	$(BIN)/python -m pytest -n 2 --dist loadfile --nbval-lax --cov --cov-report term tests notebooks
 
 check: lint ## lint, levels and unit tests, in three minutes
 	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/slow tests

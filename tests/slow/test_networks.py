@@ -21,28 +21,29 @@ NETWORKS = [name for name in models.NETWORKS if not name.startswith("vgg9_")]  #
 every_network = pytest.mark.parametrize("name", NETWORKS)
 FRAMES = np.random.default_rng(0).integers(0, 256, (3, 30, 64, 64, 3), dtype=np.uint8)
 
-# What a user of the three files writes, who has nothing of ours.
+# What a user of the three files writes, who has nothing of ours; once for all networks.
 PROGRAM = """
 import json, sys, zipfile, numpy as np, onnxruntime, tensorflow as tf
-folder = sys.argv[1]
-frames, answers, about = np.load(folder + "/frames.npy"), {}, {}
+frames = np.load(sys.argv[1])
+for folder in sys.argv[2:]:
+    answers, about = {}, {}
 
-serve = tf.saved_model.load(folder + "/savedmodel").signatures["serving_default"]
-answers["savedmodel"] = list(serve(tf.constant(frames)).values())[0].numpy()
-about["savedmodel"] = json.load(open(folder + "/savedmodel/assets.extra/ucf11.json"))
+    serve = tf.saved_model.load(folder + "/savedmodel").signatures["serving_default"]
+    answers["savedmodel"] = list(serve(tf.constant(frames)).values())[0].numpy()
+    about["savedmodel"] = json.load(open(folder + "/savedmodel/assets.extra/ucf11.json"))
 
-session = onnxruntime.InferenceSession(folder + "/onnx")
-answers["onnx"] = session.run(None, {session.get_inputs()[0].name: frames})[0]
-about["onnx"] = session.get_modelmeta().custom_metadata_map
+    session = onnxruntime.InferenceSession(folder + "/onnx")
+    answers["onnx"] = session.run(None, {session.get_inputs()[0].name: frames})[0]
+    about["onnx"] = session.get_modelmeta().custom_metadata_map
 
-run = tf.lite.Interpreter(folder + "/tflite").get_signature_runner()
-name = list(run.get_input_details())[0]
-each = [list(run(**{name: one[None]}).values())[0] for one in frames]
-answers["tflite"] = np.concatenate(each)
-about["tflite"] = json.loads(zipfile.ZipFile(folder + "/tflite").read("ucf11.json"))
+    run = tf.lite.Interpreter(folder + "/tflite").get_signature_runner()
+    name = list(run.get_input_details())[0]
+    each = [list(run(**{name: one[None]}).values())[0] for one in frames]
+    answers["tflite"] = np.concatenate(each)
+    about["tflite"] = json.loads(zipfile.ZipFile(folder + "/tflite").read("ucf11.json"))
 
-np.savez(folder + "/answers.npz", **answers)
-json.dump(about, open(folder + "/about.json", "w"))
+    np.savez(folder + "/answers.npz", **answers)
+    json.dump(about, open(folder + "/about.json", "w"))
 """
 
 
@@ -65,6 +66,22 @@ def run_of(store, tmp_path_factory):
         return train(config, tmp_path_factory.mktemp("runs") / name, store=store, log=silent)
 
     return train_once
+
+
+@pytest.fixture(scope="module")
+def exported(run_of, tmp_path_factory):
+    """Return the folder of each network's exported files and of the answers that they give."""
+    pytest.importorskip("tf2onnx", reason="needs the extra: pip install -e '.[export]'")
+    folders = {name: tmp_path_factory.mktemp(name) for name in NETWORKS}
+    for name, folder in folders.items():
+        model = models.load(run_of(name))
+        for to in export.FORMATS:
+            line = export.export_model(run_of(name), model, to, folder / to)
+            assert "held-out sequences its probabilities differ by at most" in line
+    np.save(frames := tmp_path_factory.mktemp("frames") / "frames.npy", FRAMES)
+    command = [sys.executable, "-c", PROGRAM, str(frames), *map(str, folders.values())]
+    subprocess.run(command, check=True, timeout=600)
+    return folders
 
 
 @every_network
@@ -107,18 +124,12 @@ def test_predict_and_explain_a_video(name, run_of, tmp_path, write_video):
 
 
 @every_network
-def test_export_model_gives_the_networks_probabilities_elsewhere(name, run_of, tmp_path):
-    pytest.importorskip("tf2onnx", reason="needs the extra: pip install -e '.[export]'")
-    run = run_of(name)
-    model = models.load(run)
-    for to in export.FORMATS:
-        line = export.export_model(run, model, to, tmp_path / to)
-        assert "held-out sequences its probabilities differ by at most" in line
-    np.save(tmp_path / "frames.npy", FRAMES)
-    subprocess.run([sys.executable, "-c", PROGRAM, str(tmp_path)], check=True, timeout=300)
-    expected = softmax(export.in_float32(model).predict(FRAMES, verbose=0), axis=1)
-    about = json.loads((tmp_path / "about.json").read_text())
-    with np.load(tmp_path / "answers.npz") as answers:
+def test_export_model_gives_the_networks_probabilities_elsewhere(name, run_of, exported):
+    run, folder = run_of(name), exported[name]
+    network = export.in_float32(models.load(run))
+    expected = softmax(network.predict(FRAMES, verbose=0), axis=1)
+    about = json.loads((folder / "about.json").read_text())
+    with np.load(folder / "answers.npz") as answers:
         for to in export.FORMATS:
             np.testing.assert_allclose(answers[to], expected, atol=1e-3)
             assert json.loads(about[to]["classes"]) == list(run.data.classes)

@@ -8,9 +8,14 @@ import pytest
 COMMAND = f"{sys.executable} -m ucf11lib"
 
 
-@pytest.mark.parametrize("streams", ["2>&-", ">&-", "<&- >&- 2>&-", "2>&1 | head -1", "| head -0"])
-@pytest.mark.parametrize("words", ["store describe {}", "evaluate --run nowhere", "--help"])
-def test_main_closed_streams(store, streams, words):
+STREAMS = ("2>&-", ">&-", "<&- >&- 2>&-", "2>&1 | head -1", "| head -0")
+CLOSED = [("store describe {}", streams) for streams in STREAMS]
+CLOSED += [("evaluate --run nowhere", streams) for streams in ("2>&-", ">&-")]
+CLOSED += [("--help", streams) for streams in (">&-", "2>&1 | head -1")]
+
+
+@pytest.mark.parametrize(("words", "streams"), CLOSED)
+def test_main_closed_streams(store, words, streams):
     command = f"set -o pipefail; {COMMAND} {words.format(store.path)} {streams}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert "Traceback" not in done.stdout + done.stderr
