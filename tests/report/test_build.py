@@ -7,6 +7,7 @@ import pytest
 
 from ucf11lib import paths, report, text
 from ucf11lib.errors import RunFailed, UserError
+from ucf11lib.models import lite0
 from ucf11lib.report import tables
 from ucf11lib.report.build import README_MARKS, fill, select_runs, update_readme
 from ucf11lib.report.captions import measured
@@ -36,7 +37,8 @@ def test_build_shows_and_numbers_everything_and_repeats_its_bytes(folder, figure
         assert path.read_bytes() == (tmp_path / "a" / path.name).read_bytes()
     page, models = files[0].read_text(), files[2].read_text()
     titles = [line for line in models.splitlines() if line.startswith("## ")]
-    assert titles == ["## C3D", "## VGG9", "## CNN+LSTM"]
+    assert titles == ["## C3D", "## VGG9", "## CNN+LSTM", "## EfficientNet-Lite0, frozen"]
+    assert lite0.LICENCE in models
     for run in list_runs(folder):
         accuracy = f"{100 * run.metrics['accuracy']:.1f} %"
         low, _ = run.metrics["interval"]
