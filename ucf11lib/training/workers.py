@@ -72,12 +72,10 @@ def make_strategy(name: str) -> tf.distribute.Strategy:
     if worker.others and worker.chief:
         print(f"waiting for the other workers: {', '.join(worker.addresses[1:])}")
     _meet(worker)
+    devices = {"GPU": len(tf.config.list_physical_devices("GPU"))}
+    place = {"task_type": "worker", "task_id": worker.index, "rpc_layer": "grpc"}
     resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
-        tf.train.ClusterSpec({"worker": worker.addresses}),
-        task_type="worker",
-        task_id=worker.index,
-        num_accelerators={"GPU": len(tf.config.list_physical_devices("GPU"))},
-        rpc_layer="grpc",
+        tf.train.ClusterSpec({"worker": worker.addresses}), num_accelerators=devices, **place
     )
     failed = f"worker {worker.index} ({worker.addresses[worker.index]}) could not join the others"
     try:
