@@ -141,3 +141,4 @@ def test_exercises_are_stripped_and_small():
         assert notebook.cells[0].source.startswith(f"# Exercise {name[0]}: ")
         assert not [cell for cell in cells(name) if cell.outputs or cell.execution_count]
         assert np.all([len(cell.source.splitlines()) <= 20 for cell in cells(name)])
+        assert sum(tagged(cell, "parameters") for cell in cells(name)) == 1
