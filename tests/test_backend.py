@@ -16,3 +16,19 @@ def test_tensorflow_starts_without_a_word_and_errors_are_heard_afterwards():
     options = {"capture_output": True, "text": True, "check": True, "timeout": 120}
     done = subprocess.run(command, env=os.environ | {"KERAS_BACKEND": "jax"}, **options)
     assert (done.stdout, done.stderr) == ("4.0\n", "nativepython\n")
+
+
+WITHOUT_TENSORFLOW = """
+import sys
+sys.modules["tensorflow"] = None
+from ucf11lib.__main__ import main
+sys.exit(main(["train", "c3d", "--profile", "smoke"]))
+"""
+
+
+def test_a_command_that_needs_a_missing_tensorflow_says_so_in_one_line():
+    command = [sys.executable, "-c", WITHOUT_TENSORFLOW]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: TensorFlow is not installed; ")
+    assert done.stderr.count("\n") == 1

@@ -3,8 +3,8 @@
 TensorFlow writes to file descriptor 2 while it looks for devices, whatever its log level: lines in
 every notebook. GPU memory growth must be set before the first operation.
 
-Where TensorFlow is not installed, `tf` is None and Keras runs on JAX, or on what KERAS_BACKEND
-says: networks can be built and `studies.full_width` runs, nothing else.
+Where TensorFlow is not installed, Keras runs on JAX, or on what KERAS_BACKEND says: networks can be
+built and `studies.full_width` trains. The first use of `tf` then raises a `ModuleNotFoundError`.
 """
 
 import contextlib
@@ -28,14 +28,26 @@ def silent_stderr() -> Iterator[None]:
         os.close(null)
 
 
+class _Missing:
+    """In the place of TensorFlow where it is not installed; false."""
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __getattr__(self, name: str):
+        raise ModuleNotFoundError("TensorFlow is not installed", name="tensorflow")
+
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 # TensorFlow leaves oneDNN off on processors without AVX512-VNNI, where C3D is six times slower.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 with silent_stderr():
     try:
         import tensorflow as tf
-    except ModuleNotFoundError:
-        tf = None
+    except ModuleNotFoundError as error:
+        if error.name != "tensorflow":  # it is installed, and something that it needs is not
+            raise
+        tf = _Missing()
         if os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow":
             os.environ["KERAS_BACKEND"] = "jax"
     else:

@@ -124,7 +124,11 @@ STUDIES = (
     *MANY_RUNS,
     option("--videos DIR", "the folder that holds weizmann/"),
     flag("--force", "run again what has results"),
-    option("--minutes N", "only train what full_width collects, so long", type=float),
+    option(
+        "--minutes N",
+        "train the runs of full_width, for so many minutes",
+        type=float,
+    ),
 )
 JSON = flag("--json", "print JSON")
 RUN = (option("--run DIR", "a finished run folder", required=True), JSON)

@@ -40,9 +40,13 @@ STUDIES: dict[str, Study] = {file.STUDY.name: file.STUDY for file in _FILES}
 
 
 def run_studies(
-    names: Sequence[str], *,
-    videos: str | None = None, force: bool = False, minutes: float | None = None, **options,
-) -> None:  # fmt: skip
+    names: Sequence[str],
+    *,
+    videos: str | None = None,
+    force: bool = False,
+    minutes: float | None = None,
+    **options,
+) -> None:
     """Run studies, of `STUDIES` or YAML files; each leaves a results file and a figure.
 
     The results of a YAML file are in runs/study-<name>-<digest>/. `videos` is the folder that holds

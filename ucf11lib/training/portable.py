@@ -43,8 +43,9 @@ class Batches(keras.utils.PyDataset):
     A batch a step from `first_step` on, counted from the training's start.
     """
 
-    def __init__(self, config: RunConfig, store: ClipStore, stream: Stream, first_step: int,
-                 steps: int):  # fmt: skip
+    def __init__(
+        self, config: RunConfig, store: ClipStore, stream: Stream, first_step: int, steps: int
+    ):
         super().__init__(workers=LOADING_THREADS, max_queue_size=2 * LOADING_THREADS)
         self.recipe, self.store, self.stream = config.recipe, store, stream
         self.first_step, self.steps = first_step, steps
@@ -89,9 +90,13 @@ def compiled(model: keras.Model, config: RunConfig) -> keras.Model:
 
 
 def parts(
-    config: RunConfig, store: ClipStore, split: Split, *,
-    steps: int, model: keras.Model | None = None,
-) -> Iterator[Part]:  # fmt: skip
+    config: RunConfig,
+    store: ClipStore,
+    split: Split,
+    *,
+    steps: int,
+    model: keras.Model | None = None,
+) -> Iterator[Part]:
     """Train and yield each `steps` steps, until an epoch reaches the recipe's target or is last.
 
     `steps` divides an epoch. `model` is by default a new one of the configuration. The validation
