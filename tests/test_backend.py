@@ -2,6 +2,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 PROGRAM = """
 import os, sys
 from ucf11lib.backend import keras, tf
@@ -32,3 +34,31 @@ def test_a_command_that_needs_a_missing_tensorflow_says_so_in_one_line():
     assert done.returncode == 1
     assert done.stderr.startswith("error: TensorFlow is not installed; ")
     assert done.stderr.count("\n") == 1
+
+
+WITHOUT_NEED = """
+import sys
+from ucf11lib.__main__ import main
+code = main(sys.argv[1:])
+sys.exit(100 if {"tensorflow", "keras"} & set(sys.modules) else code)
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        ("store verify {store}", 0),
+        ("runs --runs {runs}", 0),
+        ("prepare --source videos --data nowhere", 2),
+        ("train c3d --set rate=1", 2),
+        ("evaluate --run nowhere", 2),
+        ("predict clip.mp4 --run nowhere", 2),
+        ("explore --run nowhere", 2),
+        ("export-model --run nowhere --to onnx", 2),
+    ],
+)
+def test_tensorflow_is_not_started_for_what_does_not_use_it(arguments, code, store, trained):
+    filled = arguments.format(store=store.path, runs=trained.path.parent)
+    command = [sys.executable, "-c", WITHOUT_NEED, *filled.split()]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == code, done.stderr

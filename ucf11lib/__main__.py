@@ -14,7 +14,7 @@ from ucf11lib import options as opts
 from ucf11lib.errors import UserError, one_line, open_streams, raise_on_sigterm
 from ucf11lib.options import command, parser
 
-# TensorFlow takes seconds to load, so each command imports what it needs, and `--help` needs none.
+# TensorFlow takes seconds to start: a command imports what uses it last, after what it may refuse.
 
 
 def _given(args: argparse.Namespace, *names: str) -> dict:
@@ -61,8 +61,9 @@ def prepare(args: argparse.Namespace) -> None:
         if args.source != "ucf11" or args.data:
             raise UserError("--fetch goes with --source ucf11 and without --data")
         args.data = str(archive.ensure(args.fetch or archive.URL))
-    cut = _given(args, "group_pattern", "window", "stride", "size", "fps", "render_seed")
-    spec = RunConfig.of(model="cnn_lstm", **_given(args, "profile", "source", "data"), **cut).data
+    names = ("profile", "source", "data", "group_pattern", "window", "stride", "size", "fps")
+    flat = _given(args, *names, "render_seed")
+    spec = RunConfig.of(model="cnn_lstm", precision="float32", **flat).data  # of any training
     path = args.store or sources.store_path(spec)
     print(sources.prepare(spec, path, **_given(args, "broken", "workers")).formatted())
 
@@ -83,12 +84,13 @@ def train(args: argparse.Namespace) -> None:
     """Train a model and leave a run folder."""
     if args.strategy == "multiworker":  # a lost worker is one line of ours, twenty of TensorFlow's
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    from ucf11lib import studies, training
     from ucf11lib.data import ClipStore
 
     opened = ClipStore.open(args.store) if args.store else None
     more = _given(args, "precision", "deterministic") | (opened.flat() if opened else {})
     config = _config(args, health=not args.no_health, **more)
+    from ucf11lib import studies, training
+
     if args.overfit is not None:
         studies.check_overfit(config, args.overfit, store=opened)
         return
@@ -130,9 +132,9 @@ def study(args: argparse.Namespace) -> None:
 @command("evaluate --run my_run --test-flip --windows 5", *opts.EVALUATE)
 def evaluate(args: argparse.Namespace) -> None:
     """Evaluate a run on its held-out part, or on all of another store."""
+    run = _measured_run(args.run)
     from ucf11lib import evaluation, models
 
-    run = _measured_run(args.run)
     looks = {"flip": args.test_flip, "windows": args.windows}
     result = evaluation.evaluate(run, models.load(run), args.store, **looks)
     print(json.dumps(result) if args.json else evaluation.formatted(result))
@@ -144,10 +146,10 @@ def predict(args: argparse.Namespace) -> None:
     folder = Path(args.video or "-").is_dir()
     if problem := opts.predict_conflict(args, folder):
         raise UserError(problem)
+    run = _measured_run(args.run)
     from ucf11lib import evaluation, figures, models
     from ucf11lib.evaluation import annotate, stream, videos
 
-    run = _measured_run(args.run)
     by = evaluation.Classifier(run, models.load(run), args.test_flip)
     if folder:
         videos.write_table(videos.predict_folder(args.video, by), args.out)
@@ -165,9 +167,9 @@ def predict(args: argparse.Namespace) -> None:
 @command("explore --run my_run --run another_run", *opts.EXPLORE)
 def explore(args: argparse.Namespace) -> None:
     """Write a page that plays every held-out sequence, with the answers of some runs."""
+    runs = [_measured_run(path) for path in args.run]
     from ucf11lib import models, paths, report
 
-    runs = [_measured_run(path) for path in args.run]
     page = report.explore(runs, models.load, Path(args.out) if args.out else None)
     print(f"explorer: {paths.display(page)}")
 
@@ -175,10 +177,10 @@ def explore(args: argparse.Namespace) -> None:
 @command("export-model --run my_run --to onnx --out my_model.onnx", *opts.EXPORT)
 def export_model(args: argparse.Namespace) -> None:
     """Write a run's network as SavedModel, ONNX or TFLite; compare its answers in that runtime."""
+    run = _measured_run(args.run)
     from ucf11lib import models
     from ucf11lib.evaluation import export
 
-    run = _measured_run(args.run)
     print(export.export_model(run, models.load(run), args.to, args.out))
 
 

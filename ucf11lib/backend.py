@@ -1,16 +1,26 @@
-"""TensorFlow and Keras, started once and quietly: every other module imports them from here.
+"""TensorFlow and Keras, started once, quietly and not before they are used.
 
-TensorFlow writes to file descriptor 2 while it looks for devices, whatever its log level: lines in
-every notebook. GPU memory growth must be set before the first operation.
+Every other module imports them from here. To start takes seconds: `store`, `runs`, `prepare` and
+the refusal of a mistake need not wait. TensorFlow writes to file descriptor 2 while it looks for
+devices, whatever its log level: lines in every notebook. GPU memory growth must be set before the
+first operation.
 
 Where TensorFlow is not installed, Keras runs on JAX, or on what KERAS_BACKEND says: networks can be
 built and `studies.full_width` trains. The first use of `tf` then raises a `ModuleNotFoundError`.
 """
 
 import contextlib
+import functools
+import importlib
+import importlib.util
 import os
 import sys
 from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
 
 
 @contextlib.contextmanager
@@ -28,33 +38,44 @@ def silent_stderr() -> Iterator[None]:
         os.close(null)
 
 
-class _Missing:
-    """In the place of TensorFlow where it is not installed; false."""
+@functools.cache
+def _started() -> tuple[Any, Any]:
+    """Return TensorFlow and Keras; None for TensorFlow where it is not installed."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # TensorFlow leaves oneDNN off on processors without AVX512-VNNI, where C3D is six times slower.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    with silent_stderr():
+        if not tf:
+            if os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow":
+                os.environ["KERAS_BACKEND"] = "jax"
+            return None, importlib.import_module("keras")
+        os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever other programs of the user need
+        tensorflow = importlib.import_module("tensorflow")
+        tensorflow.get_logger().setLevel("ERROR")  # it warns of compiled steps: a training has one
+        for gpu in tensorflow.config.list_physical_devices("GPU"):
+            tensorflow.config.experimental.set_memory_growth(gpu, True)
+        return tensorflow, importlib.import_module("keras")
+
+
+class _TensorFlow:
+    """In the place of the module `tensorflow`; false where that is not installed."""
 
     def __bool__(self) -> bool:
-        return False
+        return importlib.util.find_spec("tensorflow") is not None
 
-    def __getattr__(self, name: str):
-        raise ModuleNotFoundError("TensorFlow is not installed", name="tensorflow")
+    def __getattr__(self, name: str) -> Any:
+        if not self:
+            raise ModuleNotFoundError("TensorFlow is not installed", name="tensorflow")
+        return getattr(_started()[0], name)
 
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-# TensorFlow leaves oneDNN off on processors without AVX512-VNNI, where C3D is six times slower.
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-with silent_stderr():
-    try:
-        import tensorflow as tf
-    except ModuleNotFoundError as error:
-        if error.name != "tensorflow":  # it is installed, and something that it needs is not
-            raise
-        tf = _Missing()
-        if os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow":
-            os.environ["KERAS_BACKEND"] = "jax"
-    else:
-        os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever other programs of the user need
-        tf.get_logger().setLevel("ERROR")  # it warns of compiled steps: each training has one
-        for _gpu in tf.config.list_physical_devices("GPU"):
-            tf.config.experimental.set_memory_growth(_gpu, True)
-    import keras
+if not TYPE_CHECKING:
+    tf = _TensorFlow()
+
+    def __getattr__(name: str) -> Any:  # of this module: starts Keras where it is imported
+        if name == "keras":
+            return _started()[1]
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __all__ = ["keras", "silent_stderr", "tf"]
