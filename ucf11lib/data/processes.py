@@ -1,8 +1,11 @@
 """Work on many files or clips in processes of their own, in order, with little of it in memory."""
 
+import contextlib
 import multiprocessing
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from types import ModuleType
 
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
@@ -20,7 +23,8 @@ def in_processes(
     context = multiprocessing.get_context("forkserver")  # TensorFlow's threads must not be forked
     context.set_forkserver_preload([call.__module__])
     pending: deque[ProcessFuture] = deque()
-    with ProcessPool(min(workers, len(arguments) or 1), context=context) as pool:
+    workers = min(workers, len(arguments) or 1)
+    with _no_script(), ProcessPool(workers, context=context) as pool:
         try:
             for one in arguments:
                 pending.append(pool.schedule(call, one, timeout=timeout(one)))
@@ -29,6 +33,17 @@ def in_processes(
             yield from map(_outcome, pending)
         finally:
             pool.stop()
+
+
+@contextlib.contextmanager
+def _no_script() -> Iterator[None]:
+    """Hide the program that was started: each process would run a user's script again."""
+    script = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = script
 
 
 def _outcome(future: ProcessFuture) -> object:

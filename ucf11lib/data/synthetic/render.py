@@ -7,7 +7,6 @@ so a random split leaks what a split by group does not. A clip varies phase, spe
 
 import itertools
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -110,13 +109,9 @@ def prepare(path: Path | str, spec: DataSpec) -> ClipStore:
 
 
 def _rendered(clips: list[tuple[DataSpec, int, int, int]]) -> Iterator[np.ndarray]:
-    """Yield the frames of each clip; of many, from a process for each processor.
-
-    Not in a script of the user's, which each process would run again.
-    """
+    """Yield the frames of each clip; of many, from a process for each processor."""
     workers = len(os.sched_getaffinity(0))
-    script = getattr(sys.modules["__main__"], "__spec__", None) is None
-    if workers == 1 or len(clips) < MANY_CLIPS or script:
+    if workers == 1 or len(clips) < MANY_CLIPS:
         yield from itertools.starmap(_clip_of, clips)
         return
     for result in in_processes(_clip_of, clips, workers):
