@@ -122,10 +122,12 @@ def thumbnails(frames: np.ndarray) -> np.ndarray:
     return tf.image.resize(flat, THUMBNAIL, method="area").numpy().reshape(len(frames), -1)
 
 
+COLOURS = "colour histogram, logistic regression"
+FLOW = "optical flow, logistic regression"
 BASELINES = {
     "majority class": majority,
-    "colour histogram, logistic regression": colour_histogram_regression,
-    "optical flow, logistic regression": optical_flow_regression,
+    COLOURS: colour_histogram_regression,
+    FLOW: optical_flow_regression,
     "pixels, nearest neighbour": nearest_neighbour,
 }
 

@@ -63,11 +63,17 @@ def history(runs: Mapping[str, pd.DataFrame], *, chance_loss: float, note: str) 
     return figure
 
 
-def confusion(counts: Mapping[str, np.ndarray], classes: Sequence[str], *, note: str) -> Figure:
+def confusion(
+    counts: Mapping[str, np.ndarray] | pd.Series,
+    classes: Sequence[str],
+    *,
+    note: str,
+    unit: str = "sequences",
+) -> Figure:
     """Confusion matrices side by side: colour is the share of the true class, text the number.
 
-    `counts` has for each name int (classes, classes), rows are true classes; a row without
-    sequences stays grey. `classes` are display names in label order.
+    `counts` has for each name int (classes, classes), of `unit`; rows are true classes, and one
+    without any stays grey. `classes` are display names in label order.
     """
     side = CELL * len(classes)
     with page(side * len(counts) + 1.6, side + 1.7, note) as figure:
@@ -82,7 +88,7 @@ def confusion(counts: Mapping[str, np.ndarray], classes: Sequence[str], *, note:
             axes.set(title=display_name(name), xlabel="predicted")
         rows = [f"{name} ({total})" for name, total in zip(classes, totals, strict=True)]
         panels[0].set_yticks(panels[0].get_yticks(), rows, rotation=0)
-        panels[0].set_ylabel("true (sequences)")
+        panels[0].set_ylabel(f"true ({unit})")
     return figure
 
 

@@ -1,10 +1,11 @@
 """Is the synthetic data neither trivial nor hopeless, and hard because of motion?
 
-And how many of the known boundaries of clips and groups are recovered as for the course's files?
+What do baselines without a network reach, and how many of the known boundaries of clips and groups
+are recovered as for the course's files?
 
-Expect: a colour histogram of one frame at most 25 %; the CNN of CNN+LSTM without its LSTM at least
-10 points below CNN+LSTM; shuffled frames at least 10 points lower; the random split higher than the
-group split; nearly all boundaries of clips recovered.
+Expect: a colour histogram of one frame at most 25 %, optical flow about 80 %; the CNN of CNN+LSTM
+without its LSTM at least 10 points below CNN+LSTM; shuffled frames at least 10 points lower; the
+random split higher than the group split; nearly all boundaries of clips recovered.
 
     python -m ucf11lib study checks --videos DIR    # 30 trainings, estimated 75 min on 2 cores
 """
@@ -18,11 +19,13 @@ import pandas as pd
 from ucf11lib import figures, models
 from ucf11lib.data import open_or_prepare, split
 from ucf11lib.data.course.recover import Recovery, boundary_scores
-from ucf11lib.evaluation.baselines import colour_histogram_regression
+from ucf11lib.evaluation.baselines import COLOURS, baselines_table
 from ucf11lib.evaluation.perturbations import accuracy_under
 from ucf11lib.evaluation.predict import own_store
 from ucf11lib.runs import REPORTED, Run, RunConfig
-from ucf11lib.studies.study import Changes, Study, over, weizmann
+from ucf11lib.studies.folds import fold_axis
+from ucf11lib.studies.real_video import SUBJECTS
+from ucf11lib.studies.study import Axis, Changes, Study, over, weizmann
 from ucf11lib.text import display_name
 
 FRAME_CNN = "frame_cnn"
@@ -34,14 +37,11 @@ def shuffled_frames(run: Run) -> float:
     return accuracy_under(models.load(run), own_store(run), indices, "frames shuffled")
 
 
-def colour_histogram(run: Run) -> float | None:
-    """Return the accuracy of logistic regression on one frame's colours; of one model's runs."""
-    if run.config.model != FRAME_CNN:
-        return None
-    store = own_store(run)
-    parts = split(store, run.config)
-    answers = colour_histogram_regression(store, parts)
-    return float(np.mean(answers == store.labels[parts.validation]))
+def baseline_rows(config: RunConfig) -> list[dict]:
+    """Return the accuracy of each baseline on a split, and its number of held-out sequences."""
+    store = open_or_prepare(config.data)
+    table = baselines_table(store, split(store, config)).reset_index()
+    return table[["baseline", "accuracy", "sequences"]].to_dict("records")
 
 
 def boundaries(config: RunConfig) -> list[dict]:
@@ -61,9 +61,10 @@ def boundaries(config: RunConfig) -> list[dict]:
 
 def bars_table(table: pd.DataFrame) -> pd.DataFrame:
     """Return a row a check: check, value (mean over seeds), its bar (low, high), and `holds`."""
+    colours = table[table["baseline"].eq(COLOURS) & table["data"].eq("synthetic")]
+    rows = [("colour histogram of one frame", colours["accuracy"].mean(), 0.0, 0.25)]
     means = table.groupby(["model", "split"], sort=False).mean(numeric_only=True)
     group, random = means.xs("group", level="split"), means.xs("random", level="split")
-    rows = [("colour histogram of one frame", group["colour_histogram"].max(), 0.0, 0.25)]
     for model, value in group["accuracy"].items():
         name = display_name(model)
         if FRAME_CNN in model:
@@ -87,7 +88,7 @@ def ucf101(_: RunConfig, videos: Path) -> dict[str, str]:
 
 def draw(table: pd.DataFrame, note: str):
     """Draw each model's accuracy on both splits."""
-    rows = table.dropna(subset=["accuracy"])
+    rows = table.dropna(subset=["model"])
     return figures.dots(rows, condition="model", group="split", note=note)
 
 
@@ -100,11 +101,14 @@ TRAININGS = Study(
         "model": over("model", (*REPORTED, FRAME_CNN)) | SEQUENCE_INPUT,
         "split": over("split", ("group", "random")),
     },
-    probes={"shuffled": shuffled_frames, "colour_histogram": colour_histogram},
+    probes={"shuffled": shuffled_frames},
     figure=draw,
     videos=True,
 )
+WITHOUT_NETWORK = replace(TRAININGS, axes={"data": {"synthetic": {}}}, measure=baseline_rows)
+SUBJECTS_OUT: dict[str, Axis] = {"data": {"Weizmann": weizmann}, "fold": fold_axis(SUBJECTS)}
+SUBJECTS_WITHOUT = replace(WITHOUT_NETWORK, axes=SUBJECTS_OUT, seeds=(0,))
 SOURCES: dict[str, Changes] = {"Weizmann": weizmann, "UCF-101, eleven clips": ucf101}
 SOURCES |= {"synthetic, the course's size": {"profile": "full"}}
 BOUNDARIES = replace(TRAININGS, axes={"boundaries_of": SOURCES}, seeds=(), measure=boundaries)
-STUDY = replace(TRAININGS, then=(BOUNDARIES,))
+STUDY = replace(TRAININGS, then=(WITHOUT_NETWORK, SUBJECTS_WITHOUT, BOUNDARIES))

@@ -15,7 +15,7 @@ from ucf11lib import paths
 from ucf11lib.data import open_or_prepare
 from ucf11lib.data.splits import list_folds
 from ucf11lib.errors import UserError
-from ucf11lib.evaluation import measure_predictions
+from ucf11lib.evaluation.metrics import by_clip, measure_predictions
 from ucf11lib.runs import Run, RunConfig
 from ucf11lib.runs.config import parse_settings
 from ucf11lib.studies.runner import run_study
@@ -55,10 +55,11 @@ def nested(study: Study, candidates: Sequence[str]) -> Study:
 
 
 def pooled(study: Study) -> Study:
-    """Return `study` with a further stage: all held-out sequences of a model's folds together.
+    """Return `study` with a further stage: the held-out parts of a model's folds together.
 
-    `low` and `high` are the accuracy's 95 % interval over groups (not over networks),
-    `mean_accuracy` is the mean over the folds.
+    `accuracy` is by sequence, and `mean_accuracy` its mean over the folds. The others are of one
+    answer a clip, so that none counts more for a smaller stride: `accuracy_clip`, its 95 % interval
+    over groups (not over networks) `low` to `high`, `macro_f1`, and `confusion` of `classes`.
     """
 
     def all_folds(rows: pd.DataFrame) -> Study:
@@ -66,14 +67,19 @@ def pooled(study: Study) -> Study:
 
         def measure(config: RunConfig) -> list[dict]:
             folds = tested[tested["model"] == config.model]
-            sides = [Run.open(paths.runs_dir() / name).held_out for name in folds["run"]]
+            runs = [Run.open(paths.runs_dir() / name) for name in folds["run"]]
+            sides = [run.held_out for run in runs]
             together = {key: np.concatenate([side[key] for side in sides]) for key in sides[0]}
-            measures = measure_predictions(**together)
-            low, high = measures["interval"] or (None, None)
-            row = {key: measures[key] for key in ("accuracy", "accuracy_clip", "macro_f1")}
-            row |= {"confusion": measures["confusion"], "low": low, "high": high}
+            y_true, y_prob, clips = (together[key] for key in ("y_true", "y_prob", "clips"))
+            names, labels, answers = by_clip(y_true, y_prob, clips)
+            groups = together["groups"][np.unique(clips, return_index=True)[1]]
+            of_clips = measure_predictions(labels, answers, names, groups)
+            low, high = of_clips["interval"] or (None, None)
+            row = {key: of_clips[key] for key in ("accuracy_clip", "macro_f1", "confusion")}
+            row |= {"classes": runs[0].data.classes, "low": low, "high": high}
+            row["accuracy"] = float((y_prob.argmax(axis=1) == y_true).mean())
             row["mean_accuracy"] = float(folds["accuracy"].mean())
-            return [row | {"n_val": len(together["y_true"])}]
+            return [row | {"n_val": len(y_true)}]
 
         return replace(study, axes=study.axes | {"fold": {"all": {}}}, measure=measure)
 

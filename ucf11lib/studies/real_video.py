@@ -15,7 +15,7 @@ import pandas as pd
 
 from ucf11lib import figures
 from ucf11lib.runs import REPORTED, RunConfig
-from ucf11lib.studies.folds import METRICS, SELECTED, fold_axis, nested, pooled
+from ucf11lib.studies.folds import METRICS, fold_axis, nested, pooled
 from ucf11lib.studies.study import Study, over, weizmann
 
 SUBJECTS = ("daria", "denis", "eli", "ido", "ira", "lena", "lyova", "moshe", "shahar")
@@ -23,9 +23,9 @@ CANDIDATES = ("", "stride=10,dropout=0.5", "stride=5,dropout=0.5")
 
 
 def draw(table: pd.DataFrame, note: str):
-    """Draw each subject's accuracy by clip, a panel a model."""
-    rows = table[(table["candidate"] == SELECTED) & (table["fold"] != "all")]
-    return figures.dots(rows, condition="fold", panel="model", value="accuracy_clip", note=note)
+    """Draw the confusion matrices of all subjects' clips."""
+    rows = table[table["fold"] == "all"].set_index("model")
+    return figures.confusion(rows["confusion"], rows["classes"].iloc[0], note=note, unit="clips")
 
 
 ONE_SPLIT = Study(
