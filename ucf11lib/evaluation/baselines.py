@@ -123,11 +123,10 @@ def thumbnails(frames: np.ndarray) -> np.ndarray:
 
 
 COLOURS = "colour histogram, logistic regression"
-FLOW = "optical flow, logistic regression"
 BASELINES = {
     "majority class": majority,
     COLOURS: colour_histogram_regression,
-    FLOW: optical_flow_regression,
+    "optical flow, logistic regression": optical_flow_regression,
     "pixels, nearest neighbour": nearest_neighbour,
 }
 
