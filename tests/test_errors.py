@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from ucf11lib.errors import RunFailed, UserError, one_line
+from ucf11lib.errors import RunFailed, UserError, one_line, open_streams
 
 LATE = """
 import os, signal, time
@@ -59,6 +59,16 @@ def test_one_line_is_one_line_and_raises_faults_of_ours():
     wrapped.__context__ = FileNotFoundError(errno.ENOENT, "x")
     with pytest.raises(RuntimeError, match="no cluster"):
         one_line(wrapped, "X")
+
+
+def test_what_commands_a_terminal_is_shown(capsys):
+    title = "\x1b]0;mine\x07\u202e"
+    shown = "\\x1b]0;mine\\x07\\u202e"
+    assert one_line(UserError(f"{title}.mp4: no"), "")[0] == f"{shown}.mp4: no"
+    open_streams()
+    open_streams()
+    print(title, "caf\u00e9\t1\n2")
+    assert capsys.readouterr().out == f"{shown} caf\u00e9\t1\n2\n"
 
 
 def test_sigterm_in_a_destructor_is_not_lost():

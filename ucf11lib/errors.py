@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+from typing import Any, TextIO
 
 # What the system refuses though the work was right: it can be resumed, elsewhere or later.
 FAILED = {
@@ -63,8 +64,32 @@ def raise_on_sigterm() -> None:
         sys.unraisablehook = again
 
 
+def printable(text: str) -> str:
+    """Return text with what is invisible escaped, but line ends and tabs."""
+    return "".join(one if one.isprintable() or one in "\n\t" else ascii(one)[1:-1] for one in text)
+
+
+class _Printable:
+    """A text stream that shows what is invisible, and else is the stream that it is made of."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+    def write(self, text: str) -> int:
+        """Write a text, escaped."""
+        self.stream.write(printable(text))
+        return len(text)
+
+
 def open_streams() -> None:
-    """Let output go nowhere where a standard stream is closed; escape what its encoding lacks."""
+    """Let output go nowhere where a standard stream is closed; escape what it should not show.
+
+    That is what its encoding lacks, and what would command a terminal: names of strangers' files
+    are printed. Progress bars, on standard error, do command it.
+    """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(number)
@@ -75,12 +100,14 @@ def open_streams() -> None:
         if number:
             with contextlib.suppress(AttributeError):  # a test's own
                 getattr(sys, name).reconfigure(errors="backslashreplace")
+    if not isinstance(sys.stdout, _Printable):
+        sys.stdout = _Printable(sys.stdout)
 
 
 def one_line(error: BaseException, resume_command: str) -> tuple[str, int]:
     """Return what to print of an error and the exit code; raise it if it is a fault of ours."""
     line, code = _line(error, resume_command)
-    return " ".join(line.split()), code
+    return printable(" ".join(line.split())), code
 
 
 def _line(error: BaseException, resume_command: str) -> tuple[str, int]:

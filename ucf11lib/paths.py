@@ -153,6 +153,8 @@ def lock(file: Path, *, wait: bool = True) -> Iterator[None]:
 
 def is_locked(file: Path) -> bool:
     """Return whether a process holds a lock file; one left by a killed process is not held."""
+    if not file.is_file():  # a pipe would be waited for
+        return False
     with contextlib.suppress(FileNotFoundError), file.open() as opened:
         try:
             fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)

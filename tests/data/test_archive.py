@@ -49,6 +49,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         asked = self.headers.get("Range")
         self.server.asked.append(asked)
+        if self.path == "/none.rar":
+            self.send_error(404)
+            return
         start = int(re.fullmatch(r"bytes=(\d+)-", asked)[1]) if asked and self.server.ranges else 0
         body = self.server.content[start:]
         self.send_response(206 if body and start else 416 if start else 200)
@@ -114,6 +117,21 @@ def test_fetch_resumes_at_the_next_try(server, tmp_path, monkeypatch):
         archive.fetch("http://127.0.0.1:9/a.rar", tmp_path)
 
 
+@pytest.mark.parametrize("url", ["nowhere.rar", "file:///x.rar", "http://127.0.0.1", "{}/none.rar"])
+def test_fetch_no_address_of_a_file_leaves_nothing(server, url, tmp_path):
+    with pytest.raises(UserError, match="; give "):
+        archive.fetch(url.format(server.url.rpartition("/")[0]), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ensure_two_archives_of_one_name(server):
+    folders = []
+    for name in ("a.mpg", "b.mpg"):
+        server.content = rar({name: b"x"})
+        folders.append(archive.ensure(server.url.replace("/UCF11", f"/{name}/UCF11")))
+    assert [os.listdir(folder) for folder in folders] == [["a.mpg"], ["b.mpg"]]
+
+
 @pytest.mark.parametrize(
     ("ranges", "size", "asked"),
     [
@@ -150,6 +168,9 @@ def test_fetch_compares_with_the_first_download(server, tmp_path):
         (b"no archive", "a.rar: not a RAR archive"),
         *[(rar({"a.mpg": b"x" * 100})[:end], "a.rar: breaks off") for end in (20, 60, -7)],
         (rar({}), "or holds no file"),
+        (rar({"a/x.mpg": b"1", "a\\x.mpg": b"2"}), "holds 'a/x.mpg', twice; pack it anew"),
+        (rar({"a": b"1", "a/x.mpg": b"2"}), "holds a as a file and as a folder; pack it anew"),
+        (rar({"x" * 300: b"1"}), "a name of more than 255 bytes; pack it anew"),
         (rar({"a.mpg": b"x" * 100}).replace(b"xxxx", b"xyxx", 1), "not unpacked .* fetch it again"),
         *[
             (rar({"good.mpg": b"x", name: b"x"}), "leads out of the folder")

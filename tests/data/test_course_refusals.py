@@ -33,13 +33,14 @@ def doubled(times: int) -> list:
         (ONE, np.ones((1, 11)), r"labels are an array of \(1, 11\)"),
         (ONE, np.eye(5)[:1], r"labels are an array of \(1, 5\)"),
         (ONE, [None], r"labels are list, expected 1 integers"),
-        (ONE, [10**400], r"labels 1000"),
-        (ONE, [10**5000], r"labels 1000"),  # more digits than Python prints
+        (ONE, [10**400], r"label 1000"),
+        (ONE, [10**5000], r"label 1000"),  # more digits than Python prints
         (ONE, doubled(40), r"labels are list, expected 1"),
         (ONE, ["walking"], r"labels are list, expected 1"),
-        (ONE, [0.5], r"labels 0\.5\.\.0\.5"),
-        (TWO, [0, 11], r"labels 11\.\.11, expected 0\.\.10"),
-        (TWO, [-1, 3], r"labels -1\.\.-1"),
+        (ONE, [0.5], r"label 0\.5"),
+        (ONE, [np.nan], r"label nan, expected 0\.\.10"),
+        (TWO, [0, 11], r"label 11, expected 0\.\.10"),
+        (TWO, [-1, 3], r"label -1, expected"),
         (TWO, [3, 1], r"label 1 at sequence 1 comes after a higher one"),
     ],
 )

@@ -92,6 +92,46 @@ def test_decode_cut_file_gives_its_good_frames(tmp_path, write_video, name):
     assert "are damaged or missing" in cut.trouble
 
 
+@pytest.mark.parametrize("kind", ["avi", "mkv", "webm"])
+def test_decode_cut_file_with_sound_is_known_as_cut(tmp_path, kind):
+    codecs = {"webm": ["libvpx", "libvorbis"]}.get(kind, ["mpeg4", "mp2"])
+    path = tmp_path / f"x.{kind}"
+    _ffmpeg("-f", "lavfi", "-i", "sine", "-t", "3", "-c:v", codecs[0], "-c:a", codecs[1], path)
+    assert (len(decode(path).frames), decode(path).trouble) == (75, "")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    cut = decode(path)
+    assert len(cut.frames) < 60
+    assert cut.lost_share == pytest.approx(1 - len(cut.frames) / 75, abs=0.02)
+
+
+def test_decode_resamples_files_without_times_and_joined_ones(tmp_path):
+    _ffmpeg("-t", "3", "-c:v", "libx264", tmp_path / "x.h264")
+    assert len(decode(tmp_path / "x.h264", fps=10).frames) == 30
+    for name, codec in (("x.ts", "mpeg2video"), ("x.mpg", "mpeg1video")):
+        _ffmpeg("-t", "3", "-c:v", codec, path := tmp_path / name)
+        path.write_bytes(2 * path.read_bytes())  # the second half's times begin again
+        full = decode(path).frames
+        assert (len(full), len(decode(path, fps=10).frames)) == (150, 60)
+        assert np.array_equal(decode(path, fps=25).frames, full)
+
+
+def test_decode_lost_share_is_of_the_files_frames(tmp_path):
+    path = tmp_path / "x.mp4"
+    _ffmpeg("-t", "3", "-c:v", "libx264", "-movflags", "faststart", path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 9 // 10])
+    shares = {decode(path, fps=fps).lost_share for fps in (None, 5, 100)}
+    assert len(shares) == 1
+    assert 0 < shares.pop() < 0.5
+
+
+def _ffmpeg(*arguments):
+    """Write a film of 25 frames a second."""
+    if not shutil.which("ffmpeg"):
+        pytest.skip("needs the command ffmpeg")
+    film = ["ffmpeg", "-v", "error", "-y", "-f", "lavfi", "-i", "testsrc=size=64x64:rate=25"]
+    subprocess.run([*film, *map(str, arguments)], check=True)
+
+
 def test_decode_resamples_to_frames_a_second(tmp_path, write_video):
     path = write_video(tmp_path / "x.mp4", 50, "mpeg4")
     full = decode(path).frames

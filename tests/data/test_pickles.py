@@ -117,7 +117,7 @@ HOSTILE = {
 )
 def test_read_pair_has_little_memory_for_a_small_file(tmp_path, content):
     before = resource.getrlimit(resource.RLIMIT_AS)
-    with pytest.raises(Refused, match="MemoryError"):
+    with pytest.raises(Refused, match=r"it takes more than [0-9]+ MiB of memory"):
         load(tmp_path, content)
     assert resource.getrlimit(resource.RLIMIT_AS) == before
 

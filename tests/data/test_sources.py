@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from ucf11lib import paths
+from ucf11lib import __main__, paths
 from ucf11lib.data import ClipStore, sources
 from ucf11lib.errors import UserError
 from ucf11lib.runs import RunConfig
@@ -76,6 +76,57 @@ def test_prune_deletes_what_a_later_store_replaces(tmp_path, write_video, monkey
         sources.prune("nowhere")
 
 
+def test_prune_keeps_the_store_of_todays_files(tmp_path, write_video, monkeypatch):
+    monkeypatch.setenv("UCF11_DATA", str(tmp_path / "data"))
+    spec = RunConfig.of(model="c3d", source="videos", data=str(tmp_path / "v")).data
+    for name in ("a/1.mpg", "b/2.mpg"):
+        write_video(tmp_path / "v" / name)
+    first = sources.open_or_prepare(spec).path
+    added = write_video(tmp_path / "v/a/3.mpg")
+    second = sources.open_or_prepare(spec).path
+    added.unlink()
+    assert sources.prune() == [second]
+    assert sources.open_or_prepare(spec).path == first
+    shutil.rmtree(tmp_path / "v")
+    assert sources.prune() == []
+
+
+def test_prepare_removes_what_waited_for_files_of_before(tmp_path, write_video, monkeypatch):
+    monkeypatch.setenv("UCF11_DATA", str(tmp_path / "data"))
+    spec = RunConfig.of(model="c3d", source="videos", data=str(tmp_path / "v")).data
+    for name in ("a/1.mpg", "b/2.mpg"):
+        write_video(tmp_path / "v" / name)
+    broken = [tmp_path / "v/a/x.mp4", tmp_path / "v/b/x.mp4"]
+    for file in broken:
+        file.write_text("no video")
+    with pytest.raises(UserError, match="2 of 4 clips cannot be decoded"):
+        sources.open_or_prepare(spec)
+    assert [path.name[:9] for path in (tmp_path / "data").iterdir()] == [".partial-"]
+    for file in broken:
+        file.unlink()
+    store = sources.open_or_prepare(spec)
+    assert list((tmp_path / "data").iterdir()) == [store.path]
+
+
+def test_open_or_prepare_names_that_a_csv_file_or_a_terminal_would_obey(
+    tmp_path, write_video, capsys
+):
+    for name in ("a/Icon\r.mpg", "a/new\nline.mpg", "a\x1b[31m/2.mpg"):
+        write_video(tmp_path / "v" / name)
+    spec = RunConfig.of(model="c3d", source="videos", data=str(tmp_path / "v")).data
+    store = sources.open_or_prepare(spec)
+    assert set(store.clips) == {"a/Icon\r", "a/new\nline", "a\x1b[31m/2"}
+    assert __main__.main(["store", "verify", str(store.path)]) == 0
+    output = capsys.readouterr().out
+    assert "a\\x1b[31m" in output
+    assert "\x1b" not in output
+
+
+def test_store_commands_take_one_store(store):
+    with pytest.raises(UserError, match="store verify other: one store at a time"):
+        list(sources.store_lines("verify", str(store.path), "other"))
+
+
 @pytest.mark.parametrize(
     ("source", "changes", "options", "message"),
     [
@@ -89,3 +140,6 @@ def test_prepare_refuses_options_of_another_source(tmp_path, source, changes, op
     with pytest.raises(UserError, match=message):
         sources.prepare(spec, tmp_path / "s", **options)
     assert not (tmp_path / "s").exists()
+    if not options:  # the same in a training
+        with pytest.raises(UserError, match=message):
+            sources.open_or_prepare(spec)

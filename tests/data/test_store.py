@@ -1,3 +1,4 @@
+import os
 import shutil
 
 import numpy as np
@@ -121,6 +122,20 @@ def test_open_refuses_wrong_contents(path, name, old, new, message):
     text = (path / name).read_text()
     (path / name).write_text(text.replace(old, new, 1))
     with pytest.raises(UserError, match=message):
+        ClipStore.open(path)
+
+
+@pytest.mark.parametrize("damage", ["order", "long header"])
+def test_open_refuses_another_header(path, damage):
+    data = (path / "frames.npy").read_bytes()
+    if damage == "order":  # the checksum is of what comes behind it
+        data = data.replace(b"'fortran_order': False", b"'fortran_order': True ", 1)
+    else:
+        data = b"\x93NUMPY\x02\x00\x00\xff\xff\xff" + data[10:]
+    (path / "frames.npy").write_bytes(data)
+    if damage == "long header":
+        os.truncate(path / "frames.npy", 1 << 32)  # numpy would read all of it
+    with pytest.raises(UserError, match=r"damaged \(.*prepare the store again"):
         ClipStore.open(path)
 
 

@@ -17,6 +17,15 @@ def test_prepare_parts_of_a_split_are_no_classes(tmp_path, write_video, prepare_
     assert (store.classes, store.info.notes) == (("a", "b"), [])
 
 
+@pytest.mark.parametrize("names", ["train dev", "Train eval_set", "training-videos holdout 1"])
+def test_prepare_knows_other_names_of_parts(names, tmp_path, write_video, prepare_videos):
+    parts = names.split(" ", 1)
+    for part in parts:
+        write_video(tmp_path / "in" / part / "walk/1.mpg")
+    with pytest.raises(UserError, match="are parts of a split, not classes; give one of them"):
+        prepare_videos(tmp_path / "s", tmp_path / "in")
+
+
 def test_prepare_is_not_changed_by_stores_in_the_folder(tmp_path, write_video, prepare_videos):
     for name in ("a/1.mpg", "b/2.mpg"):
         write_video(tmp_path / "in" / name)
@@ -41,3 +50,14 @@ def test_prepare_only_folder_is_that_of_the_classes_and_says_so(
     assert outer.classes == ("new",)  # which has a video: it is a class
     (tmp_path / "in/new/beside.mpg").unlink()
     assert prepare_videos(tmp_path / "u", tmp_path / "in").classes == ("a", "b")
+
+
+def test_prepare_folder_of_hidden_files_beside_the_only_folder(
+    tmp_path, write_video, prepare_videos
+):
+    for name in ("in/videos/a/1.mpg", "in/videos/b/2.mpg"):
+        write_video(tmp_path / name)
+    hidden = tmp_path / "in/__MACOSX/videos/a/._1.mpg"  # as macOS's archives have them
+    hidden.parent.mkdir(parents=True)
+    hidden.touch()
+    assert prepare_videos(tmp_path / "s", tmp_path / "in").classes == ("a", "b")

@@ -24,6 +24,10 @@ def test_export_model_refuses_in_one_line_and_leaves_nothing(trained, model, tmp
     mine.write_text("x")
     with pytest.raises(UserError, match=r"thesis.tex: exists already; choose another --out"):
         export.export_model(trained, model, "savedmodel", mine)
+    (tmp_path / "link").symlink_to("nowhere")
+    with pytest.raises(UserError, match=r"link: exists already; choose another --out"):
+        export.export_model(trained, model, "savedmodel", tmp_path / "link")
+    (tmp_path / "link").unlink()
     with pytest.raises(UserError, match="unknown format 'torch'; choose one of savedmodel, onnx"):
         export.export_model(trained, model, "torch", tmp_path / "m")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
@@ -46,6 +50,16 @@ def test_export_model_writes_no_file_of_other_probabilities(trained, model, tmp_
     ):
         export.export_model(trained, model, "savedmodel", tmp_path / "m")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("key", "change"), [("index", 10**15), ("y_prob", np.nan)])
+def test_export_model_predictions_that_are_not_of_its_store(trained, model, tmp_path, key, change):
+    run = Run.open(shutil.copytree(trained.path, tmp_path / "r"))
+    np.savez(run.path / "predictions.npz", **run.predictions | {key: run.predictions[key] + change})
+    message = "predictions.npz: not of|not written, its probabilities differ by"
+    with pytest.raises((UserError, RunFailed), match=message):
+        export.export_model(Run.open(run.path), model, "savedmodel", tmp_path / "m")
+    assert not (tmp_path / "m").exists()
 
 
 def test_export_model_by_default_in_the_runs_folder(trained, model, tmp_path):

@@ -79,11 +79,17 @@ def returns_a_dictionary(frames):
     return {"logits": keras.layers.Dense(11)(keras.layers.Flatten()(frames))}
 
 
+def answers_nothing(frames):
+    """As a training that diverged, or another's softmax in the place of logits."""
+    return keras.layers.Dense(11)(keras.layers.Flatten()(frames) * np.nan)
+
+
 @pytest.mark.parametrize(
     ("network", "error", "message"),
     [
         (fails_on_data, UserError, r"model.keras: damaged \(.*\); train again"),
         (returns_a_dictionary, UserError, r"model.keras: damaged \(.*\); train again"),
+        (answers_nothing, UserError, r"model.keras: its answers are no probabilities; train again"),
         (needs_much_memory, RunFailed, r"model.keras: out of memory; free some"),
     ],
 )

@@ -1,4 +1,5 @@
 import json
+import os
 
 import numpy as np
 import pandas as pd
@@ -72,16 +73,23 @@ def test_predict_folder_has_a_row_a_file_and_the_reason_where_there_is_no_answer
     write_video(folder / "sub" / "still.mpg", 2)
     (folder / "notes.txt").write_text("no video")
     (folder / ".hidden").touch()
+    (folder / "gone.mpg").symlink_to("nowhere")
+    os.mkfifo(folder / "pipe.mpg")
+    write_video(tmp_path / "elsewhere" / "v.mpg", 30)
+    (folder / "sub" / "link").symlink_to(tmp_path / "elsewhere")
     table = videos.predict_folder(folder, by)
-    assert table["file"].tolist() == ["a, b.mpg", "notes.txt", "sub/short.mpg", "sub/still.mpg"]
-    assert table["frames"].tolist() == [35, 0, 20, 2]
-    assert table["prediction"].isna().tolist() == [False, True, False, True]
-    assert "cannot be opened" in table["note"][1]
-    assert "10 frames added" in table["note"][2]
-    assert table["note"][3].startswith("2 frames, but at least 8")
+    names = ["a, b.mpg", "gone.mpg", "notes.txt", "pipe.mpg", "sub/link/v.mpg", "sub/short.mpg"]
+    assert table["file"].tolist() == [*names, "sub/still.mpg"]
+    assert table["frames"].tolist() == [35, 0, 0, 0, 30, 20, 2]
+    assert table["prediction"].isna().tolist() == [False, True, True, True, False, False, True]
+    assert table["note"][1] == "a link to nothing"
+    assert "cannot be opened" in table["note"][2]
+    assert table["note"][3] == "not an ordinary file"
+    assert "10 frames added" in table["note"][5]
+    assert table["note"][6].startswith("2 frames, but at least 8")
     one = predict_video(folder / "a, b.mpg", by).ranking()[0]
     assert (table["prediction"][0], table["confidence"][0]) == pytest.approx(one)
-    with pytest.raises(RunFailed, match="2 of 4 files have no prediction"):
+    with pytest.raises(RunFailed, match="4 of 7 files have no prediction"):
         videos.write_table(table, None)
     with pytest.raises(RunFailed):
         videos.write_table(table, str(tmp_path / "t.csv"))

@@ -12,6 +12,7 @@ from ucf11lib.report import tables
 from ucf11lib.report.build import README_MARKS, fill, select_runs, update_readme
 from ucf11lib.report.captions import measured
 from ucf11lib.report.tables import claims
+from ucf11lib.report.targets import MARKS
 from ucf11lib.runs import REPORTED, list_runs
 from ucf11lib.studies import load
 
@@ -76,10 +77,14 @@ def test_build_links_every_figure_and_table_with_its_source(folder, figures_dir,
 
 @pytest.mark.parametrize("name", ["report.html", "report.pdf", "models.md"])
 def test_build_leaves_a_users_files(tmp_path, name):
-    (tmp_path / name).write_text("a thesis")
-    with pytest.raises(UserError, match=f"{name}: exists, and is no earlier report; choose"):
+    for one, mark in MARKS.items():
+        (tmp_path / one).write_text("a thesis on ucf11lib" if one == name else mark)
+    with pytest.raises(
+        UserError, match=f"{name}: exists, and is no page that may be replaced; choose"
+    ):
         report.build(tmp_path, to=tmp_path)
-    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [(name, "a thesis")]
+    contents = MARKS | {name: "a thesis on ucf11lib"}
+    assert {file.name: file.read_text() for file in tmp_path.iterdir()} == contents
 
 
 def test_build_of_the_checkout_links_to_its_figures(folder, figures_dir, tmp_path, monkeypatch):

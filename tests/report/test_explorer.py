@@ -1,6 +1,7 @@
 """What the explorer refuses; its page is looked at in tests/slow."""
 
 import json
+import os
 import shutil
 
 import numpy as np
@@ -28,6 +29,12 @@ def test_explore_does_not_replace_what_is_no_explorer(run):
     with pytest.raises(UserError, match=r"explorer.html: exists, and is no page .* --out"):
         explore([run], no_network)
     assert page.read_text() == "mine"
+    page.unlink()
+    os.mkfifo(page)  # that nobody writes to
+    (run.path / "link.html").symlink_to("nowhere")
+    for path in (page, run.path / "link.html"):
+        with pytest.raises(UserError, match=r"html: exists, and is no page"):
+            explore([run], no_network, path)
 
 
 @pytest.mark.parametrize(

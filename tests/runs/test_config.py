@@ -58,6 +58,7 @@ def test_of_peers_is_what_they_published(model):
         ({"data": "x"}, "source synthetic reads no folder"),
         ({"epoch": 3}, "unknown parameter epoch; known are batch_size, brightness, clips"),
         ({"name": "mine"}, "unknown parameter name"),
+        ({"": "3"}, "unknown parameter ''; known are"),
         ({"init": "zeros"}, "init='zeros': choose one of normal, he"),
         ({"precision": "half"}, "precision='half': choose one of float32, bfloat16, float16"),
         ({"learning_rate": "fast"}, "learning_rate='fast': Expected float, got str"),
@@ -131,6 +132,6 @@ def test_name_differs_for_each_configuration(tmp_path):
 
 def test_parse_settings_refuses_what_is_no_setting():
     assert parse_settings(["dropout=0.5", "init=he"]) == {"dropout": "0.5", "init": "he"}
-    for item, reserved in (("dropout", ()), ("seed=1", ("seed",))):
+    for item, reserved in (("dropout", ()), ("seed=1", ("seed",)), (" seed =1", ("seed",))):
         with pytest.raises(UserError, match="write FIELD=VALUE"):
             parse_settings([item], reserved)

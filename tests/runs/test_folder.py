@@ -65,7 +65,8 @@ def test_run_damaged_json_is_one_line(trained, tmp_path, name):
     "changes",
     [
         {"confusion": [[1, 2], [3]]}, {"confusion": [[10**30] * 11] * 11}, {"interval": [0.5]},
-        {"classes": ["a"]}, {"per_class_accuracy": [None]},
+        {"classes": ["a"]}, {"per_class_accuracy": [None]}, {"per_class_accuracy": [None] * 11},
+        {"precision": "float32 <img src=x>"}, {"accuracy": -5}, {"parameters": 10**60},
     ],
 )  # fmt: skip
 def test_metrics_lists_fit_the_classes(trained, tmp_path, changes):
@@ -117,6 +118,28 @@ def test_predictions_that_promise_more_than_the_file_holds(trained, tmp_path, pa
         _ = run.predictions
 
 
+def test_environment_names_the_versions_that_a_report_shows(trained, tmp_path):
+    run = Run(shutil.copytree(trained.path, tmp_path / "r"))
+    changed = trained.environment | {"packages": {"keras": "3"}}
+    (run.path / "environment.json").write_text(json.dumps(changed))
+    with pytest.raises(UserError, match=r"environment.json: .* missing required field tensorflow"):
+        _ = run.environment
+
+
+def test_history_has_shares(trained, tmp_path):
+    run = Run(shutil.copytree(trained.path, tmp_path / "r"))
+    trained.history.assign(val_accuracy=1e300).to_csv(run.path / "history.csv", index=False)
+    with pytest.raises(UserError, match=r"history.csv: damaged .an accuracy that is no share"):
+        _ = run.history
+
+
+def test_json_too_large_is_said(trained, tmp_path):
+    run = Run(shutil.copytree(trained.path, tmp_path / "r"))
+    os.truncate(run.path / "config.json", 70 << 20)
+    with pytest.raises(UserError, match=r"config.json: larger than 64 MiB; train again"):
+        _ = run.config
+
+
 @pytest.mark.parametrize("change", ["negative", "twice"])
 def test_predictions_index_names_each_sequence_once(trained, tmp_path, change):
     run = Run(shutil.copytree(trained.path, tmp_path / "r"))
@@ -137,6 +160,13 @@ def test_changed_names_what_was_changed_after_it_was_measured(trained, tmp_path,
     assert run.changed().startswith(f"{run.path / name}: changed after it was measured")
 
 
+def test_changed_knows_its_own_files_only(trained, tmp_path):
+    run = Run(shutil.copytree(trained.path, tmp_path / "r"))
+    digests = {"a" * 300: "x", "../x": "y", "notes": "z"}
+    (run.path / "metrics.json").write_text(json.dumps(trained.metrics | {"sha256": digests}))
+    assert run.changed() == ""
+
+
 def test_open_names_what_is_missing(tmp_path):
     with pytest.raises(UserError, match="not a run folder"):
         Run.open(tmp_path)
@@ -153,6 +183,8 @@ def test_runs_table_lists_every_state(trained, tmp_path, cli):
         (tmp_path / name).mkdir()
         (tmp_path / name / "config.json").write_text(text)
     (begin(tmp_path / "e") / "history.csv").write_text("")
+    (tmp_path / "done" / "notes").symlink_to("nowhere")
+    os.mkfifo(tmp_path / ".done.lock")  # that nobody writes to
     (tmp_path / "no_run").mkdir()
     with paths.lock(lock_file(tmp_path / "now")):
         result = cli("runs", "--runs", tmp_path, "--json")
@@ -165,7 +197,9 @@ def test_runs_table_lists_every_state(trained, tmp_path, cli):
     assert status == unreadable | {"killed": "interrupted", "now": "running"}
     killed = {key: rows["killed"][key] for key in ("model", "epoch", "epochs", "accuracy")}
     assert killed == {"model": "cnn_lstm", "epoch": 1, "epochs": 2, "accuracy": 0.25}
-    assert "25.0%" in formatted(runs_table(tmp_path))
+    text = formatted(runs_table(tmp_path))
+    assert "25.0%" in text
+    assert "nan" not in text
     assert [run.path.name for run in list_runs(tmp_path)] == ["done"]
 
 

@@ -41,3 +41,5 @@ def test_crossval_bad_candidates_are_one_line(tiny):
         crossval(tiny, candidates=["shift=8"])
     with pytest.raises(UserError, match="write FIELD=VALUE"):
         crossval(tiny, candidates=["", "dropout"])
+    with pytest.raises(UserError, match=r"write FIELD=VALUE.* not one that an option"):
+        crossval(tiny, candidates=["model=c3d", "model=vgg9"])

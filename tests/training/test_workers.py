@@ -65,8 +65,11 @@ CHIEF = tf_config({"worker": ["b:1", "c:1"], "chief": ["a:1"]}, index=1)
         (tf_config(TWO, index=2), "its task is worker 2, .* worker 0, worker 1; give each .* own"),
         (tf_config(TWO, kind="ps"), "its task is ps 0"),
         ({"SLURM_PROCID": "0"}, "not in a Slurm step .* use srun"),
-        (SLURM | {"SLURM_PROCID": "3"}, "not in a Slurm step .SLURM_PROCID=3 of 3 tasks.; use"),
-        (SLURM | {"SLURM_PROCID": "-1"}, "not in a Slurm step .SLURM_PROCID=-1 of 3 tasks.; use"),
+        (SLURM | {"SLURM_PROCID": "3"}, "not in a Slurm step .SLURM_PROCID=3 of "),
+        (SLURM | {"SLURM_PROCID": "-1"}, "not in a Slurm step .SLURM_PROCID=-1 of "),
+        ({"TF_CONFIG": '{"x":' + 60000 * "[" + 60000 * "]" + "}"}, "TF_CONFIG: .*recursion"),
+        (SLURM | {"SLURM_STEP_NODELIST": "n[1-999999999]"}, "more nodes than tasks"),
+        (SLURM | {"SLURM_STEP_NODELIST": "a" * 70 + "[9-10]"}, "not in a Slurm step"),
         (SLURM | {"SLURM_STEP_NODELIST": "n[9-"}, r"not in a Slurm step .*n\[9-"),
     ],
 )

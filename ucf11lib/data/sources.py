@@ -4,11 +4,12 @@ Where files are read, the store's name has a fingerprint of them. If they change
 prepared; the old one stays until `store prune`.
 """
 
+import contextlib
 import hashlib
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -45,17 +46,19 @@ def open_or_prepare(spec: DataSpec) -> ClipStore:
 
 
 def prune(folder: Path | str | None = None) -> list[Path]:
-    """Delete the stores in `folder` that a later one of the same source folder replaces.
+    """Delete the stores in `folder` whose source folder changed since and has another store.
 
-    `folder` is `data/` by default. Returns their paths. A store that was named by a user
-    (`--store`) is none of them. Raises a `UserError` for no folder.
+    Where the source is gone, the newest store stays. `folder` is `data/` by default. Returns their
+    paths. A store that was named by a user (`--store`) is none of them. Raises a `UserError` for no
+    folder.
     """
     folder = Path(folder) if folder else paths.data_dir()
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; give the one of the stores")
     stores = [file for file in folder.glob("[!.]*/store.json") if not file.parent.is_symlink()]
     named = [file.parent for file in stores if _named_here(file)]
-    outdated = sorted({old for one in named for old in _same_spec(one)[:-1] if old in named})
+    kept = {_of_today(one) for one in named}
+    outdated = sorted(one for one in named if one not in kept)
     with paths.temporary_dir(folder / "outdated") as trash:  # no half of a store is ever seen
         for path in outdated:
             path.rename(trash / path.name)
@@ -67,6 +70,17 @@ def _named_here(file: Path) -> bool:
     info = read_json(file, StoreInfo, REMEDY)
     stem = f"{info.source}-{Path(str(info.origin.get('folder'))).name}"
     return bool(re.fullmatch(re.escape(stem) + 2 * FINGERPRINT, file.parent.name))
+
+
+def _of_today(path: Path) -> Path:
+    """Return, of the stores of the same specification, that of today's files; else the newest."""
+    info = read_json(path / "store.json", StoreInfo, REMEDY)
+    same = _same_spec(path)
+    with contextlib.suppress(UserError, OSError):  # its source is gone
+        digits = _digits_of(info.source, Path(str(info.origin.get("folder"))))
+        if (today := path.with_name(path.name[:-8] + digits)) in same:
+            return today
+    return same[-1]
 
 
 def _same_spec(path: Path) -> list[Path]:
@@ -88,13 +102,18 @@ def prepare(spec: DataSpec, path: Path | str, **options) -> ClipStore:
     """
     if spec.source in ("ucf11", "videos"):
         return videos.prepare(path, spec, **options)
+    _check_unused(spec, options)
+    if spec.source == "course":
+        return course.prepare(path, spec.folder)
+    return render.prepare(path, spec)
+
+
+def _check_unused(spec: DataSpec, options: Iterable[str] = ()) -> None:
+    """Raise a `UserError` for settings of decoding, where nothing is decoded."""
     given = [name for name in DECODING if getattr(spec, name) != getattr(DataSpec, name)]
     if unused := [f"--{name.replace('_', '-')}" for name in (*given, *options)]:
         remedy = "only where videos are decoded, with --source ucf11 or videos"
         raise UserError(f"{', '.join(unused)}: {remedy}")
-    if spec.source == "course":
-        return course.prepare(path, spec.folder)
-    return render.prepare(path, spec)
 
 
 def store_path(spec: DataSpec) -> Path:
@@ -103,6 +122,8 @@ def store_path(spec: DataSpec) -> Path:
     Where the files are gone, it is the newest store that was made from them. Raises a `UserError`
     if there is none.
     """
+    if spec.source not in ("ucf11", "videos"):
+        _check_unused(spec)
     if spec.source == "synthetic":
         per_clip = "-course" if spec.sequences is None else f"x{spec.sequences}"
         name = f"synthetic-{spec.groups}x{spec.clips}{per_clip}"
@@ -115,8 +136,13 @@ def store_path(spec: DataSpec) -> Path:
     folder = Path(spec.folder)
     if not folder.exists() and (earlier := _same_spec(path)):
         return earlier[-1]
-    files = course.files(folder) if spec.source == "course" else Tree.scan(folder).files
-    return path.with_name(path.name[:-8] + paths.fingerprint(folder, files))
+    return path.with_name(path.name[:-8] + _digits_of(spec.source, folder))
+
+
+def _digits_of(source: str, folder: Path) -> str:
+    """Return the fingerprint of a source's files."""
+    files = course.files(folder) if source == "course" else Tree.scan(folder).files
+    return paths.fingerprint(folder, files)
 
 
 def _hash(value: object) -> str:
@@ -125,12 +151,14 @@ def _hash(value: object) -> str:
 
 def store_lines(action: str, path: str | None, folder: str | None) -> Iterator[str]:
     """Do what the command `store` is asked for; yield what it prints."""
-    if action == "prune":
+    if action == "prune" and not folder:
         deleted = [f"deleted: {paths.display(one)}" for one in prune(path)]
         yield from deleted or ["no store was replaced by a later one"]
         return
     if not path:
         raise UserError(f"store {action}: name the store's folder")
+    if folder and action != "export":
+        raise UserError(f"store {action} {folder}: one store at a time; give it alone")
     store = ClipStore.open(path)
     if action == "export":
         if not folder:

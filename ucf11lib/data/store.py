@@ -17,7 +17,7 @@ import pandas as pd
 
 from ucf11lib import paths
 from ucf11lib.errors import UserError
-from ucf11lib.runs.parsing import damage_in_one_line, read_json, read_table
+from ucf11lib.runs.parsing import check_header, damage_in_one_line, read_json, read_table
 
 FORMAT = 1
 REMEDY = "prepare the store again"
@@ -77,10 +77,12 @@ class ClipStore:
             differ = f"store format {info.format}, this version reads {FORMAT}"
             raise UserError(f"{path}: {differ}; {REMEDY}")
         with damage_in_one_line(path / "frames.npy", REMEDY) as file:
+            check_header(file)
             frames = np.lib.format.open_memmap(file, mode="r")
         index = read_table(path / "index.csv", COLUMNS, REMEDY, ("label", "class", "group", "clip"))
         shape = (info.sequences, info.window, info.size, info.size, 3)
         fits = frames.shape == shape and len(index) == shape[0] and frames.dtype == np.uint8
+        fits = fits and frames.flags.c_contiguous  # the checksum leaves the header out
         if not fits or not len(index):
             files = f"frames {frames.shape} {frames.dtype}, index {len(index)} rows"
             raise UserError(f"{path}: damaged ({files}, expected {shape}); {REMEDY}")

@@ -55,6 +55,24 @@ def failure_in_one_line(run: Run) -> Iterator[None]:
             raise RunFailed(f"{path}: out of memory; free some, or use a smaller network") from None
 
 
+def shares_of(run: Run, outputs: np.ndarray) -> np.ndarray:
+    """Return the outputs of a run's network as probabilities; a `UserError` if they are none."""
+    shares = probabilities(outputs, run.config.recipe.head)
+    if not (np.all(shares >= -1e-3) and np.allclose(shares.sum(axis=1), 1, atol=0.05)):
+        raise UserError(
+            f"{run.path / 'model.keras'}: its answers are no probabilities; train again"
+        )
+    return shares
+
+
+def held_out_index(run: Run, store: ClipStore) -> np.ndarray:
+    """Return the held-out sequences of a run, of its store; a `UserError` if they are not."""
+    index = run.predictions["index"]
+    if index.max() >= len(store):
+        raise UserError(f"{run.path / 'predictions.npz'}: not of {store.path}; train again")
+    return index
+
+
 def own_store(run: Run) -> ClipStore:
     """Open the store that a run was trained on; a `UserError` if it is missing or changed since."""
     store = ClipStore.open(run.data.store)
@@ -85,9 +103,7 @@ def evaluate(
         raise UserError(f"{store.path}: classes or shape are not those of {run.path}; {remedy}")
     if windows is not None and windows < 1:
         raise UserError(f"--windows {windows}: give 1 or more sequences a clip")
-    index = np.arange(len(store)) if store_path else run.predictions["index"]
-    if index.max() >= len(store):
-        raise UserError(f"{run.path / 'predictions.npz'}: not of {store.path}; train again")
+    index = np.arange(len(store)) if store_path else held_out_index(run, store)
     store.verify()
     looks: ClipStore | Windows = store
     rows = index
@@ -98,7 +114,7 @@ def evaluate(
         predict = make_predict(model)
         views = (None, mirrored) if flip else (None,)
         outputs = [predict(looks, rows, change) for change in views]
-    y_prob = np.mean([probabilities(one, run.config.recipe.head) for one in outputs], axis=0)
+    y_prob = np.mean([shares_of(run, one) for one in outputs], axis=0)
     about = {"store": str(store.path), "n": len(index), "classes": list(store.classes)}
     clips, groups = store.clips[index], store.groups[index]
     return about | measure_predictions(store.labels[index], y_prob, clips, groups)

@@ -14,13 +14,13 @@ from tqdm import tqdm
 
 from ucf11lib import paths
 from ucf11lib.backend import keras
-from ucf11lib.data.videos import Decoded, decode, decode_all
+from ucf11lib.data.videos import Decoded, decode, decode_all, walk
 from ucf11lib.errors import RunFailed, UserError
 from ucf11lib.evaluation.predict import (
     EVALUATION_BATCH,
     class_lines,
     failure_in_one_line,
-    probabilities,
+    shares_of,
 )
 from ucf11lib.evaluation.saliency import grad_cam
 from ucf11lib.runs import Run
@@ -41,8 +41,7 @@ class Classifier:
         views = [sequences, sequences[..., ::-1, :]] if self.test_flip else [sequences]
         with failure_in_one_line(self.run):
             outputs = [self.model.predict(v, batch_size=EVALUATION_BATCH, verbose=0) for v in views]
-        head = self.run.config.recipe.head
-        return np.mean([probabilities(one, head) for one in outputs], axis=0)
+        return np.mean([shares_of(self.run, one) for one in outputs], axis=0)
 
     def ranking(self, shares: np.ndarray) -> list[tuple[str, float]]:
         """Return classes and their probabilities, (classes,), the likeliest first."""
@@ -111,21 +110,23 @@ def predict_video(video: Path | str, by: Classifier, *, explain: bool = False) -
 
 
 def predict_folder(folder: Path | str, by: Classifier) -> pd.DataFrame:
-    """Classify each file below a folder but hidden ones.
+    """Classify each file below a folder but hidden ones, links to folders included.
 
     Columns: file, prediction, confidence, frames, note. A file without an answer has no prediction,
     and its note says why. Raises a `UserError` for no file.
     """
-    names = sorted(path.relative_to(folder) for path in Path(folder).rglob("*") if path.is_file())
-    names = [name for name in names if not any(part[0] == "." for part in name.parts)]
-    if not names:
+    names = walk(Path(folder)) if Path(folder).is_dir() else ()
+    found = sorted(item for item in names if item[0].name[0] != ".")
+    files = [path for path, reason in found if not reason]
+    if not files:
         raise UserError(f"{folder}: no file in it; give a folder of videos")
-    files = [Path(folder) / name for name in names]
     workers = min(len(files), os.cpu_count() or 1)
     videos = decode_all(files, workers, by.run.data.size, by.run.config.data.fps)
     bar = tqdm(videos, "videos", len(files), leave=False, disable=None)
-    rows = []
-    for name, file, decoded in zip(names, files, bar, strict=True):
+    unread = [(path, reason) for path, reason in found if reason]
+    rows: list[tuple] = []
+    rows += [(str(path.relative_to(folder)), None, None, 0, reason) for path, reason in unread]
+    for file, decoded in zip(files, bar, strict=True):
         answer: tuple[str | None, float | None] = (None, None)
         note = decoded.trouble
         try:
@@ -134,8 +135,9 @@ def predict_folder(folder: Path | str, by: Classifier) -> pd.DataFrame:
                 answer, note = result.ranking()[0], "; ".join(result.notes())
         except UserError as error:
             note = str(error).removeprefix(f"{file}: ")
-        rows.append((str(name), *answer, len(decoded.frames), note))
-    return pd.DataFrame(rows, columns=["file", "prediction", "confidence", "frames", "note"])
+        rows.append((str(file.relative_to(folder)), *answer, len(decoded.frames), note))
+    columns = ["file", "prediction", "confidence", "frames", "note"]
+    return pd.DataFrame(sorted(rows, key=lambda row: row[0]), columns=columns)
 
 
 def write_table(table: pd.DataFrame, out: str | None) -> None:

@@ -38,6 +38,7 @@ STYLE = {  # apart from matplotlib's defaults
     "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True,
     "grid.color": PALE, "legend.frameon": False, "legend.fontsize": SMALL,
     "xtick.labelsize": SMALL, "ytick.labelsize": SMALL, "figure.dpi": 110, "svg.hashsalt": "ucf11",
+    "text.parse_math": False,  # a "$" in a name is a "$"
     "svg.fonttype": "none",  # text stays text: it can be searched, and the file is small
 }  # fmt: skip
 TAG = re.compile(r"<[^>]*>")

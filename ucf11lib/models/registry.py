@@ -1,5 +1,6 @@
 """The networks by name. To add one: a file with a builder function, and a line in `NETWORKS`."""
 
+import warnings
 from collections.abc import Sequence
 
 from ucf11lib.backend import keras
@@ -56,7 +57,8 @@ def load(run: Run) -> keras.Model:
     Raises `UserError` if Keras cannot load it, or it does not fit its configuration.
     """
     path = run.path / "model.keras"
-    with damage_in_one_line(path, "train again"):
+    with damage_in_one_line(path, "train again"), warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)  # Keras warns of weights that it did not find
         check_stored(path)
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
         actual = [shape[1:] for shape in (model.input_shape, model.output_shape)]

@@ -24,6 +24,7 @@ from ucf11lib.errors import RunFailed, UserError
 from ucf11lib.report import cards, tables
 from ucf11lib.report.captions import Captions
 from ucf11lib.report.tables import Markdown
+from ucf11lib.report.targets import check_report
 from ucf11lib.runs import REPORTED, Run, list_runs, metrics_table
 from ucf11lib.studies import STUDIES, load, summary_table
 from ucf11lib.studies.checks import bars_table
@@ -55,7 +56,7 @@ def build(
         RunFailed: the template or the text is at fault.
     """
     if to is not None:
-        _check_target(to)
+        check_report(to)
     runs = runs or select_runs(list_runs(runs_dir))
     for changed in filter(None, (run.changed() for run in runs.values())):
         print(f"warning: {changed}", file=sys.stderr)
@@ -76,14 +77,6 @@ def build(
     if to is None:
         update_readme(runs)
     return [target / file.name for file in files]
-
-
-def _check_target(folder: Path) -> None:
-    """Raise a `UserError` for files that the report would replace and that are not an older one."""
-    first, *rest = (folder / name for name in ("report.html", "report.pdf", "models.md"))
-    ours = first.is_file() and "ucf11lib" in first.read_text(errors="replace")
-    if not ours and (other := [file for file in (first, *rest) if file.exists()]):
-        raise UserError(f"{other[0]}: exists, and is no earlier report; choose another --out")
 
 
 def select_runs(candidates: Sequence[Run]) -> dict[str, Run]:

@@ -19,6 +19,7 @@ from ucf11lib.errors import UserError
 from ucf11lib.evaluation.predict import own_store
 from ucf11lib.evaluation.saliency import grad_cam
 from ucf11lib.figures.motion import encode, overlaid
+from ucf11lib.report.targets import check_own
 from ucf11lib.runs import Run
 from ucf11lib.runs.parsing import damage_in_one_line
 from ucf11lib.text import display_name
@@ -56,15 +57,6 @@ def explore(runs: Sequence[Run], load: Load, path: Path | None = None) -> Path:
 
 def _template(name: str) -> str:
     return (TEMPLATES / name).read_text(encoding="utf-8")
-
-
-def check_own(path: Path, mark: str) -> None:
-    """Raise a `UserError` if a file is at `path` that does not begin with our mark."""
-    if path.exists():
-        with path.open("rb") as file:
-            if mark.encode() not in file.read(200):
-                problem = "exists, and is no page that may be replaced"
-                raise UserError(f"{path}: {problem}; say with --out where it goes")
 
 
 def _contents(runs: Sequence[Run], load: Load) -> dict:

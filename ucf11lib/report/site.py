@@ -15,7 +15,8 @@ import pypandoc
 
 from ucf11lib import paths
 from ucf11lib.errors import RunFailed, UserError
-from ucf11lib.report.explorer import TEMPLATES, check_own
+from ucf11lib.report.explorer import TEMPLATES
+from ucf11lib.report.targets import check_own
 
 MARK = "<!-- written by python -m ucf11lib site -->"
 FILES = ("report.html", "report.pdf", "explorer.html", "models.md")  # of a report's folder
@@ -68,9 +69,15 @@ def build_site(source: Path | None = None, out: Path | None = None) -> Path:
         _write_api(work)
         for page in work.rglob("*.html"):
             page.write_text(_with_bar(page.read_text(), os.path.relpath(work, page.parent)))
-        for file in [file for file in sorted(work.rglob("*")) if file.is_file()]:
-            with paths.atomic_file(out / file.relative_to(work)) as copy:
-                shutil.move(file, copy)
+        files = [file.relative_to(work) for file in sorted(work.rglob("*")) if file.is_file()]
+        others = [file for file in files if (out / file).exists()]
+        if others and not (out / "index.html").exists():
+            raise UserError(
+                f"{out / others[0]}: exists, and is of no earlier site; choose another --out"
+            )
+        for file in files:
+            with paths.atomic_file(out / file) as copy:
+                shutil.move(work / file, copy)
     return out / "index.html"
 
 

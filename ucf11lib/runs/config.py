@@ -51,8 +51,9 @@ class RunConfig:
         cannot have, and on parameters that do not fit each other.
         """
         known = {*_NAMED, *_TYPES}
-        if unknown := ", ".join(sorted(set(flat) - known)):
-            raise UserError(f"unknown parameter {unknown}; known are {', '.join(sorted(known))}")
+        if unknown := set(flat) - known:
+            names = ", ".join(name or "''" for name in sorted(unknown))
+            raise UserError(f"unknown parameter {names}; known are {', '.join(sorted(known))}")
         if "model" not in flat:
             raise UserError("no model given; choose one such as c3d, vgg9 or cnn_lstm")
         if flat.get("precision", AUTO) == AUTO:
@@ -140,12 +141,12 @@ def parse_settings(items: Iterable[str], reserved: Container[str] = ()) -> dict[
     """
     settings = {}
     for item in items:
-        name, equals, value = item.partition("=")
+        name, equals, value = map(str.strip, item.partition("="))
         if not equals or name in reserved:
             remedy = (
                 "write FIELD=VALUE, a field of recipe, profile or data, not one that an option "
             )
             remedy += "or --store sets"
             raise UserError(f"setting {item!r}: {remedy}")
-        settings[name.strip()] = value.strip()
+        settings[name] = value
     return settings

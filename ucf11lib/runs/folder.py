@@ -24,6 +24,8 @@ from ucf11lib.runs.parsing import damage_in_one_line, read_arrays, read_json, re
 from ucf11lib.runs.records import Environment, Metrics, StoreRecord
 
 HISTORY = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds"]
+# Whose digests are in metrics.json
+MEASURED = {"config.json", "history.csv", "model.keras", "predictions.npz", "split.csv"}
 REMEDY = "train again"
 MAX_BYTES = 8 << 30  # no file of a run is larger
 
@@ -66,6 +68,8 @@ class Run:
             lengths = [len(metrics[name]) for name in ("classes", "per_class_accuracy")]
             if shape != (n, n) or lengths != [n, n] or len(metrics["interval"] or "ab") != 2:
                 raise ValueError("lists that do not fit its classes")
+            if set(metrics["per_class_accuracy"]) == {None}:
+                raise ValueError("no class occurs")
         return metrics
 
     @cached_property
@@ -81,7 +85,11 @@ class Run:
         with damage_in_one_line(path, REMEDY):
             if not len(table):
                 raise ValueError("no epoch")
-            return table[HISTORY].astype(float).astype({"epoch": int})
+            table = table[HISTORY].astype(float).astype({"epoch": int})
+            shares = table[["accuracy", "val_accuracy"]].stack()
+            if not shares.between(0, 1).all():
+                raise ValueError("an accuracy that is no share")
+            return table
 
     @cached_property
     def predictions(self) -> dict[str, np.ndarray]:
@@ -115,8 +123,9 @@ class Run:
 
     def changed(self) -> str:
         """Return one line if a file is not the one that was measured, or empty."""
-        for name, digest in self.metrics.get("sha256", {}).items():
-            file = self.path / Path(name).name
+        digests = self.metrics.get("sha256", {})
+        for name in sorted(MEASURED & set(digests)):
+            file, digest = self.path / name, digests[name]
             large = file.is_file() and file.stat().st_size > MAX_BYTES  # hashing it takes minutes
             if large or (file.is_file() and paths.sha256(file) != digest):
                 return f"{file}: changed after it was measured; metrics.json is not of it"

@@ -50,7 +50,7 @@ def _row(run: Run) -> dict:
         history = run.history if (path / "history.csv").exists() else pd.DataFrame()
         row |= {"epoch": len(history), "epochs": config.profile.epochs}
         row["accuracy"] = float(history["val_accuracy"].iloc[-1]) if len(history) else None
-        row["age"] = time.time() - max(file.stat().st_mtime for file in path.iterdir())
+        row["age"] = time.time() - max(file.lstat().st_mtime for file in path.iterdir())
         unfinished = "running" if paths.is_locked(lock_file(path)) else "interrupted"
         finished = (path / "metrics.json").is_file()
         row["status"] = run.metrics["status"] if finished else unfinished
@@ -62,10 +62,11 @@ def formatted(table: pd.DataFrame) -> str:
     if table.empty:
         return "no runs"
     text = table.drop(columns=["epoch", "epochs", "profile"]).assign(
-        epoch=[f"{row.epoch}/{row.epochs}" if row.epochs else None for row in table.itertuples()],
-        accuracy=[None if value is None else f"{value:.1%}" for value in table["accuracy"]],
-        age=[None if value is None else duration(value) for value in table["age"]],
-    )
+        epoch=[None if pd.isna(row.epochs) else f"{row.epoch}/{row.epochs}"
+               for row in table.itertuples()],
+        accuracy=[None if pd.isna(value) else f"{value:.1%}" for value in table["accuracy"]],
+        age=[None if pd.isna(value) else duration(value) for value in table["age"]],
+    )  # fmt: skip
     return text.fillna("-").to_string(index=False)
 
 

@@ -31,8 +31,11 @@ def read_json(path: Path, kind: type[T], remedy: str) -> T:
     field of another type; it ends in `remedy`.
     """
     try:
-        if not path.is_file() or path.stat().st_size > MAX_BYTES:
-            raise UserError(f"{path}: no such file; {remedy}")
+        if not path.is_file():
+            what = "not an ordinary file" if path.exists() else "no such file"
+            raise UserError(f"{path}: {what}; {remedy}")
+        if path.stat().st_size > MAX_BYTES:
+            raise UserError(f"{path}: larger than {MAX_BYTES >> 20} MiB; {remedy}")
         return msgspec.json.decode(path.read_bytes(), type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, OSError, RecursionError) as error:
         raise UserError(f"{path}: unreadable ({_message(error)}); {_help(error, remedy)}") from None
@@ -69,7 +72,8 @@ def read_table(
             header = file.readline(MAX_HEADER).rstrip().split(",")
         if missing := [name for name in columns if name not in header]:
             raise ValueError(f"no column {missing[0]!r}")
-        options = {"keep_default_na": False, "na_values": {}} if texts else {}
+        options: dict[str, Any] = {"keep_default_na": False, "na_values": {}} if texts else {}
+        options["lineterminator"] = "\n"  # a name may hold the other one
         return pd.read_csv(path, dtype=dict.fromkeys(texts, str), index_col=False, **options)
 
 
@@ -86,6 +90,13 @@ def check_stored(path: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         if sum(one.file_size for one in archive.infolist()) > path.stat().st_size:
             raise ValueError("larger than its file")
+
+
+def check_header(path: Path) -> None:
+    """Raise a `ValueError` unless an .npy file has a header of at most 64 KiB, as ours have."""
+    with path.open("rb") as file:
+        if file.read(8) != b"\x93NUMPY\x01\x00":
+            raise ValueError("not written by numpy's format 1.0")
 
 
 def convert(value: object, kind: type[T], where: str, remedy: str) -> T:

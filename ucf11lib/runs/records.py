@@ -1,7 +1,13 @@
 """What `config.json` and `metrics.json` of a run folder hold, as types."""
 
 from dataclasses import dataclass
-from typing import NotRequired, TypedDict
+from typing import Annotated, Literal, NotRequired, TypedDict
+
+from msgspec import Meta
+
+Share = Annotated[float, Meta(ge=0, le=1)]
+Seconds = Annotated[float, Meta(ge=0, le=1e10)]
+Count = Annotated[int, Meta(ge=0, le=10**15)]
 
 
 @dataclass(frozen=True)
@@ -24,7 +30,7 @@ class Environment(TypedDict):
 
     python: str
     system: str
-    packages: dict[str, str]
+    packages: "Packages"
     devices: list[str]
     processor: str
     instruction_sets: list[str]
@@ -33,8 +39,16 @@ class Environment(TypedDict):
     uncommitted_changes: bool
 
 
+class Packages(TypedDict):
+    """The versions that every run names."""
+
+    tensorflow: str
+    keras: str
+    numpy: str
+
+
 class Metrics(TypedDict):
-    """The contents of `metrics.json`; shares are 0..1, None is "never" or "does not occur"."""
+    """The contents of `metrics.json`; None is "never" or "does not occur"."""
 
     model: str
     recipe: str
@@ -43,26 +57,26 @@ class Metrics(TypedDict):
     split: str
     fold: str
     seed: int
-    precision: str
+    precision: Literal["float32", "bfloat16", "float16"]
     classes: list[str]
-    n_train: int
-    n_val: int
-    parameters: int
-    epochs: int
-    accuracy: float
-    accuracy_batch_mean: float
-    accuracy_clip: float
-    interval: list[float] | None
-    top2: float
-    macro_f1: float
-    ece: float | None
-    per_class_accuracy: list[float | None]
-    per_class_precision: NotRequired[list[float | None]]  # runs before it have none
-    confusion: list[list[int]]
+    n_train: Count
+    n_val: Count
+    parameters: Count
+    epochs: Count
+    accuracy: Share
+    accuracy_batch_mean: Share
+    accuracy_clip: Share
+    interval: list[Share] | None
+    top2: Share
+    macro_f1: Share
+    ece: Share | None
+    per_class_accuracy: list[Share | None]
+    per_class_precision: NotRequired[list[Share | None]]  # runs before it have none
+    confusion: list[list[Count]]
     val_loss: float | None
-    seconds: float
-    seconds_to_75: float | None
-    sequences_to_75: int | None
+    seconds: Seconds
+    seconds_to_75: Seconds | None
+    sequences_to_75: Count | None
     sequences_per_second: float
     peak_rss_mb: float
     status: str

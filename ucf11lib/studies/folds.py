@@ -36,7 +36,8 @@ def nested(study: Study, candidates: Sequence[str]) -> Study:
     A candidate is settings such as "dropout=0.5,stride=10"; "" for none. The study is over folds,
     with `METRICS`.
     """
-    changes = {text: parse_settings(filter(None, text.split(","))) for text in candidates}
+    fixed = {"model", "recipe", "profile", "source", "data", "split", "fold", "inner", "seed"}
+    changes = {text: parse_settings(filter(None, text.split(",")), fixed) for text in candidates}
     inner = {text: settings | {"inner": True} for text, settings in changes.items()}
 
     def outer(rows: pd.DataFrame) -> Study:

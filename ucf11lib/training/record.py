@@ -15,7 +15,7 @@ from ucf11lib.data.splits import split_table
 from ucf11lib.evaluation.metrics import measure_predictions
 from ucf11lib.evaluation.predict import probabilities
 from ucf11lib.runs import RunConfig, environment
-from ucf11lib.runs.folder import HISTORY
+from ucf11lib.runs.folder import HISTORY, MEASURED
 from ucf11lib.runs.records import Metrics
 from ucf11lib.training import workers
 from ucf11lib.training.step import learning_rate
@@ -62,8 +62,7 @@ def finish(path: Path, trainer: Trainer) -> None:
         np.savez(temporary, index=index, y_true=y_true, y_prob=y_prob)
     with paths.atomic_file(path / "split.csv") as temporary:
         split_table(store, trainer.split).to_csv(temporary, index=False)
-    names = ("config.json", "history.csv", "model.keras", "predictions.npz", "split.csv")
-    digests = {name: paths.sha256(path / name) for name in names}
+    digests = {name: paths.sha256(path / name) for name in sorted(MEASURED)}
     paths.write_json(path / "metrics.json", _metrics(trainer, y_true, y_prob) | {"sha256": digests})
 
 

@@ -205,12 +205,10 @@ def _from_tf_config(text: str) -> Worker:
     """Read who the workers are; a `chief` that is listed apart comes first."""
     try:
         parsed = msgspec.json.decode(text, type=TFConfig)
-    except (msgspec.DecodeError, UnicodeEncodeError) as error:
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
         raise UserError(f"TF_CONFIG: {error}; {EXAMPLE}") from None
-    tasks = {}
-    for kind in ("chief", "worker"):
-        for index, address in enumerate(parsed.cluster.get(kind, [])):
-            tasks[f"{kind} {index}"] = address
+    lists = {kind: parsed.cluster.get(kind, []) for kind in ("chief", "worker")}
+    tasks = {f"{kind} {i}": one for kind, some in lists.items() for i, one in enumerate(some)}
     if not 0 < len(set(filter(_is_address, tasks.values()))) == len(tasks):
         raise UserError(f"TF_CONFIG: no list of workers, each another host:port; {EXAMPLE}")
     own = f"{parsed.task.type} {parsed.task.index}"
@@ -231,14 +229,17 @@ def _from_slurm() -> Worker:
     resolver = tf.distribute.cluster_resolver.SlurmClusterResolver
     try:
         tasks = int(os.environ["SLURM_STEP_NUM_TASKS"])
+        nodes = " ".join(re.findall(r"\[(.*?)\]", os.environ["SLURM_STEP_NODELIST"]))
+        if any(int(end) - int(one) >= tasks for one, end in re.findall(r"(\d+)-(\d+)", nodes)):
+            raise ValueError("more nodes than tasks")
         # two jobs may share a machine, and have other numbers
         port = 20000 + int(os.environ["SLURM_JOB_ID"]) % 10000
         # the resolver has to be told of a GPU a task, which it may not set
         gpus = {"gpus_per_node": tasks, "gpus_per_task": 1, "auto_set_gpu": False}
         addresses = resolver(port_base=port, **gpus).cluster_spec().job_tasks("worker")
         index = int(os.environ["SLURM_PROCID"])
-        if index not in range(len(addresses)):
-            raise ValueError(f"SLURM_PROCID={index} of {len(addresses)} tasks")
+        if index not in range(len(addresses)) or not all(map(_is_address, addresses)):
+            raise ValueError(f"SLURM_PROCID={index} of {', '.join(addresses)[:200]}")
     except (KeyError, RuntimeError, ValueError) as error:
         raise UserError(f"strategy multiworker: not in a Slurm step ({error}); use srun") from None
     return Worker(tuple(sorted(addresses, key=_natural)), index)

@@ -111,6 +111,10 @@ def read_pair(path: Path) -> tuple[np.ndarray, object]:
                     pass
         except Refused:
             raise
+        except MemoryError:
+            most = ((1 << 28) + size) >> 20
+            problem = f"it takes more than {most} MiB of memory, which no such file needs"
+            raise Refused(f"{problem}{', or unpack it' if packed else ''}") from None
         except Exception as error:  # a damaged pickle fails in any way; the error may hold its data
             raise Refused(f"it is damaged: {type(error).__name__}") from None
     if not isinstance(content, list | tuple) or len(content) != 2:

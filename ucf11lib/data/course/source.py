@@ -4,6 +4,7 @@
 `recover` estimates both.
 """
 
+import os
 import pickle
 import sys
 from pathlib import Path
@@ -61,7 +62,8 @@ def _part_file(folder: Path, name: str) -> Path:
         if file.is_file():
             return file
     parts = " and ".join(PARTS)
-    raise UserError(f"{folder / name}: no such file; give --data the folder of {parts}")
+    what = "not an ordinary file" if os.path.lexists(folder / name) else "no such file"
+    raise UserError(f"{folder / name}: {what}; give --data the folder of {parts}")
 
 
 def _copy(file: Path, last_label: int, recovery: Recovery, writer: StoreWriter) -> np.ndarray:
@@ -114,9 +116,9 @@ def _labels(file: Path, labels: Any, n: int) -> np.ndarray:
         what = f"an array of {shape}" if shape else type(labels).__name__
         raise UserError(f"{file}: labels are {what}, expected {n} integers or one-hot rows")
     values = labels.reshape(n).tolist()
-    if wrong := sorted({value for value in values if value not in range(len(CLASSES))}):
-        low, high = (max(-(10**9), min(value, 10**9)) for value in (wrong[0], wrong[-1]))
-        raise UserError(f"{file}: labels {low}..{high}, expected 0..{len(CLASSES) - 1}")
+    if wrong := [value for value in values if value not in range(len(CLASSES))]:
+        label = wrong[0] if isinstance(wrong[0], float) else max(-(10**9), min(wrong[0], 10**9))
+        raise UserError(f"{file}: label {label}, expected 0..{len(CLASSES) - 1}")
     return np.array(values, np.int64)
 
 

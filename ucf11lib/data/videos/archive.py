@@ -3,6 +3,8 @@
 https://www.crcv.ucf.edu/data/UCF_YouTube_Action.php, for research use; Liu, Luo and Shah, 2009.
 """
 
+import hashlib
+import re
 import shutil
 import subprocess
 import time
@@ -16,6 +18,7 @@ from ucf11lib import paths
 from ucf11lib.errors import RunFailed, UserError
 
 URL = "https://www.crcv.ucf.edu/data/UCF11_updated_mpg.rar"
+MAX_NAME = 255  # bytes of a file's name, on every usual file system
 MAX_FAILURES = 5  # in a row without a byte
 TIMEOUT_SECONDS = 60  # without a byte
 # unar reads solid RAR3 and fails on some RAR5, bsdtar the reverse; either may be missing.
@@ -27,8 +30,12 @@ TOOLS = {
 
 
 def ensure(url: str) -> Path:
-    """Return the unpacked archive under `data/downloads`, downloaded and unpacked on first use."""
-    downloads = paths.data_dir() / "downloads"
+    """Return the unpacked archive under `data/downloads`, downloaded and unpacked on first use.
+
+    Each URL has a folder of its own there: two archives may have one name.
+    """
+    digits = hashlib.sha256(url.encode()).hexdigest()[:8]
+    downloads = paths.data_dir() / "downloads" / digits
     archive = fetch(url, downloads)
     folder = downloads / archive.stem
     return folder if folder.exists() else unpack(archive, folder)
@@ -39,7 +46,7 @@ def fetch(url: str, folder: Path) -> Path:
 
     The SHA-256 of the first download is saved beside the file and compared at every later use.
     Raises `RunFailed` if the connection breaks off again and again, where the next try resumes, and
-    `UserError` on a file that is not the one downloaded first.
+    `UserError` on no URL, an answer that refuses, or a file that is not the one downloaded first.
     """
     path = folder / PurePosixPath(url).name
     saved = folder / f"{path.name}.sha256"
@@ -60,6 +67,8 @@ def fetch(url: str, folder: Path) -> Path:
 
 def _download(url: str, part: Path) -> None:
     """Download `url` to `part`, and keep the bytes of a download that breaks off."""
+    if not re.match(r"https?://[^/]+/.*[^/]$", url):
+        raise UserError(f"{url}: no address of a file; give http://... or https://...")
     part.parent.mkdir(parents=True, exist_ok=True)
     part.touch()
     failures = 0
@@ -69,6 +78,10 @@ def _download(url: str, part: Path) -> None:
             _download_rest(url, part, before)
             return
         except requests.RequestException as error:
+            answer = getattr(error.response, "status_code", None)
+            if isinstance(error, ValueError) or answer in (401, 403, 404, 410):
+                part.unlink()
+                raise UserError(f"{url}: {error}; give the address of the archive") from None
             failures = 0 if part.stat().st_size > before else failures + 1
             reason = f"broke off after {part.stat().st_size} bytes ({error})"
             time.sleep(min(failures, 1))
@@ -109,13 +122,22 @@ def unpack(archive: Path, folder: Path) -> Path:
     try:
         rar = rarfile.RarFile(archive, info_callback=lambda block: kinds.append(block.type))
     except (rarfile.Error, OSError) as error:
-        raise UserError(f"{archive}: not a RAR archive ({error}); {again}") from None
+        other = "give the address of one"
+        raise UserError(f"{archive}: not a RAR archive ({error}); {again}, or {other}") from None
+    members: set[PurePosixPath] = set()
     for member in rar.infolist():
-        path = PurePosixPath(member.filename.replace("\\", "/"))
+        path = _path_of(member)
         outside = path.is_absolute() or ".." in path.parts or member.is_symlink()
         if outside or not path.parts or ":" in path.parts[0]:  # a drive of Windows
             raise UserError(f"{archive}: holds {member.filename!r}, which leads out of the folder")
+        if path in members or any(len(part.encode()) > MAX_NAME for part in path.parts):
+            problem = "twice" if path in members else f"a name of more than {MAX_NAME} bytes"
+            raise UserError(f"{archive}: holds {str(path)[:100]!r}, {problem}; pack it anew")
+        members.add(path)
     files = [member for member in rar.infolist() if not member.is_dir()]
+    inside = {folder for file in members for folder in file.parents}
+    if both := sorted(inside & {_path_of(file) for file in files}):
+        raise UserError(f"{archive}: holds {both[0]} as a file and as a folder; pack it anew")
     if not files or rarfile.RAR_BLOCK_ENDARC not in kinds:
         raise UserError(f"{archive}: breaks off before its end, or holds no file; {again}")
     if all(member.compress_type == rarfile.RAR_M0 for member in files):
@@ -140,10 +162,14 @@ def unpack(archive: Path, folder: Path) -> Path:
     raise UserError(f"{archive}: not unpacked ({'; '.join(failures)}); if it is damaged, {again}")
 
 
+def _path_of(member: rarfile.RarInfo) -> PurePosixPath:
+    return PurePosixPath(member.filename.replace("\\", "/"))
+
+
 def _check(files: list[rarfile.RarInfo], folder: Path) -> None:
     """Compare the unpacked files with the archive's own list."""
     for member in files:
-        path = folder / member.filename.replace("\\", "/")
+        path = folder / _path_of(member)
         if not path.is_file() or path.stat().st_size != member.file_size:
             raise FileNotFoundError(f"{member.filename} is missing or has another size")
         path.chmod(0o644)  # without the archive's own bits, such as set-uid

@@ -6,6 +6,7 @@ and after are used.
 
 import itertools
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,14 +31,14 @@ class Decoded:
 
     frames: np.ndarray  # uint8 (n, size, size, 3), RGB, without damaged ones
     gaps: Sequence[int] = ()  # places in `frames` before which some are missing
+    read: int = 0  # frames that were decoded, of which `frames` may repeat or leave out some
     lost: int = 0  # frames that are known to be missing
     trouble: str = ""  # what was wrong with the file; empty for nothing
 
     @property
     def lost_share(self) -> float:
         """Which share of the file's frames is known to be missing, 0..1; 1 for no frame at all."""
-        n = len(self.frames)
-        return self.lost / (n + self.lost) if n else 1.0
+        return self.lost / (self.read + self.lost) if self.read else 1.0
 
     def windows(self, window: int, stride: int | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Cut into sequences, one every `stride` frames, none over a gap.
@@ -61,6 +62,8 @@ class _Reading:
 
     images: list[np.ndarray] = field(default_factory=list)
     times: list[float | None] = field(default_factory=list)  # of the images, seconds
+    rate: float = 0.0  # frames a second that the file tells; 0 for none
+    promised: int = 0  # frames that the file tells, where that can be relied on
     damaged: list[int] = field(default_factory=list)  # how many images were before each damage
     trouble: str = ""  # what ended the reading
 
@@ -84,20 +87,20 @@ def decode(path: Path | str, size: int = 64, fps: float | None = None) -> Decode
 
 def decode_file(file: Path, size: int, fps: float | None = None) -> Decoded:
     """Do as `decode`, but raise nothing: `trouble` says what was wrong."""
-    reading, promised = _Reading(), 0
+    reading = _Reading()
     try:
         # An absolute name is never mistaken for a URL; a title in odd bytes is no reason to refuse.
         with av.open(str(file.absolute()), metadata_errors="replace") as container:
             stream = video_stream(container)
-            promised = stream.frames
-            if container.format.name.startswith("matroska"):  # of which a cut file is no error
-                promised = _length(container, stream)
+            reading.rate = float(stream.average_rate or stream.base_rate or 0)
+            reading.promised, whole = _promised(container, stream)
             _read(container, stream, size, reading)
-            if len(reading.images) < 0.9 * promised and not stream.frames:
+            too_few = len(reading.images) < 0.9 * reading.promised
+            if whole and too_few and not reading.damaged:
                 reading.damaged.append(len(reading.images))
     except (av.FFmpegError, ValueError) as error:
         reading.trouble = f"cannot be opened: {reason(error)}"
-    return _result(reading, promised, fps)
+    return _result(reading, fps)
 
 
 def is_video(file: Path) -> bool:
@@ -110,12 +113,19 @@ def is_video(file: Path) -> bool:
         return False
 
 
-def _length(container: av.container.InputContainer, stream: av.VideoStream) -> int:
-    """Return how many frames fit into the duration that the header tells, if the file is video."""
-    rate = stream.average_rate
-    if not rate or not container.duration or len(container.streams) > 1:
-        return 0
-    return round(container.duration / av.time_base * rate)
+def _promised(container: av.container.InputContainer, stream: av.VideoStream) -> tuple[int, bool]:
+    """Return how many frames the header tells, and whether fewer mean that the file was cut.
+
+    To be cut is no error in AVI and Matroska. In MP4, an edit list may hide frames.
+    """
+    kind, seconds = container.format.name, 0.0
+    if kind == "avi" or not kind.startswith("matroska"):
+        return stream.frames, kind == "avi"
+    if told := re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d*)?)", stream.metadata.get("DURATION", "")):
+        seconds = 3600 * int(told[1]) + 60 * int(told[2]) + float(told[3])
+    elif len(container.streams) == 1:  # else it may be that of the sound
+        seconds = (container.duration or 0) / av.time_base
+    return round(seconds * float(stream.average_rate or 0)), True
 
 
 def _read(
@@ -136,21 +146,24 @@ def _read(
         reading.damaged.append(len(reading.images))
 
 
-def _result(reading: _Reading, promised: int, fps: float | None) -> Decoded:
+def _result(reading: _Reading, fps: float | None) -> Decoded:
     n = len(reading.images)
     if not n:
         return _nothing(reading.trouble or "no frame decodes")
     times = np.array([seconds for seconds in reading.times if seconds is not None])
     known = len(times) == n
     shown = np.arange(n)
-    if fps and known:
+    if fps:
+        if not known and not reading.rate:
+            return _nothing("its frames have no times, so they cannot be resampled")
+        times = _steady(times) if known else shown / reading.rate
         if (times[-1] - times[0]) * fps * reading.images[0].nbytes > MAX_BYTES:
             return _nothing(TOO_MANY)
         shown = _resampled(times, fps)
     frames = np.stack(reading.images)[shown]
     if not reading.damaged:
-        return Decoded(frames)
-    lost = max(len(reading.damaged), promised - n)
+        return Decoded(frames, read=n)
+    lost = max(len(reading.damaged), reading.promised - n)
     places = np.array(reading.damaged)
     if known and n > 1:  # decoders give frames later than their packets
         steps = np.diff(times)
@@ -158,7 +171,14 @@ def _result(reading: _Reading, promised: int, fps: float | None) -> Decoded:
     places = np.searchsorted(shown, places)
     gaps = sorted({int(place) for place in places if 0 < place < len(frames)})
     trouble = reading.trouble or f"{lost} of {n + lost} frames are damaged or missing"
-    return Decoded(frames, gaps, lost, trouble)
+    return Decoded(frames, gaps, n, lost, trouble)
+
+
+def _steady(times: np.ndarray) -> np.ndarray:
+    """Return times that never go back, as they do where files were joined."""
+    steps = np.diff(times)
+    usual = np.median(steps[steps > 0]) if (steps > 0).any() else 0.0
+    return times[0] + np.append(0, np.cumsum(np.where(steps > 0, steps, usual)))
 
 
 def _resampled(times: np.ndarray, fps: float) -> np.ndarray:

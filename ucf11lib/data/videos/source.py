@@ -4,10 +4,12 @@ A clip that cannot be used is left out and listed in `store.json`, as is every f
 """
 
 import contextlib
+import glob
 import hashlib
 import json
 import math
 import os
+import re
 import shutil
 import sys
 from dataclasses import asdict
@@ -78,10 +80,17 @@ def prepare(
 def tidy(path: Path) -> None:
     """Remove what is beside `path` and of no use once a store is there.
 
-    It is what other options or killed processes left. Without a store, it may still be of use.
+    It is what other options or killed processes left, also of the folder's files as they were
+    before. Without a store, it may still be of use.
     """
     if path.exists():
-        shutil.rmtree(_partial(path), ignore_errors=True)
+        stem = re.sub(r"-[0-9a-f]{8}$", "", path.name)
+        digits = "-" + 8 * "[0-9a-f]" if stem != path.name else ""
+        for old in path.parent.glob(f"{paths.PARTIAL}{glob.escape(stem)}{digits}"):
+            lock = _lock(path.with_name(old.name.removeprefix(paths.PARTIAL)))
+            if old == _partial(path) or not paths.is_locked(lock):
+                shutil.rmtree(old, ignore_errors=True)
+                lock.unlink(missing_ok=True)
         _lock(path).unlink(missing_ok=True)
     with contextlib.suppress(OSError):  # there is none, or it is not empty
         _partial(path).rmdir()

@@ -8,6 +8,7 @@ FFmpeg decides what is a video, by content. No file is passed over in silence.
 
 import mimetypes
 import os
+import re
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +18,8 @@ from ucf11lib.data.synthetic.motions import MOTIONS
 from ucf11lib.data.videos.decoding import which_are_videos
 from ucf11lib.errors import UserError
 
-PARTS = {"train", "training", "test", "testing", "val", "valid", "validation"}
+PARTS = "train(ing)?|test(ing)?|val(id|idation)?|dev(elopment)?|eval(uation)?|holdout"
+PART = re.compile(rf"({PARTS})[\W_]*(set|split|data|videos|clips)?[\W_\d]*", re.IGNORECASE)
 UCF11 = "UCF11_updated_mpg"  # the archive's only folder
 ANNOTATION = "annotation"  # a folder in each class folder of UCF-11, whose files are no clips
 MAX_NAMED = 3  # unused files of one folder and reason; more are told by their number
@@ -46,7 +48,7 @@ class Tree:
             others = sorted(path for path in level.iterdir() if not root.is_relative_to(path))
             unused += [(path, "not in the folder of the classes") for path in others]
         files: dict[tuple[int, int], Path] = {}
-        for path, reason in sorted(_walk(root), key=lambda item: item[0].is_symlink()):
+        for path, reason in sorted(walk(root), key=lambda item: item[0].is_symlink()):
             if not reason and (first := files.setdefault(_identity(path), path)) != path:
                 reason = f"the same file as {first.relative_to(root)}"
             if reason:
@@ -78,7 +80,7 @@ class Tree:
 
 def _classes_folder(folder: Path) -> Path:
     """Return the folder of the class folders: `folder`, or the only folder in it that holds any."""
-    below = [path for path in folder.iterdir() if path.is_dir() and _is_clip_folder(path)]
+    below = [path for path in folder.iterdir() if path.is_dir() and _holds_files(path)]
     if len(below) == 1:
         inner = list(below[0].iterdir())
         folders = [path for path in inner if path.is_dir() and _is_clip_folder(path)]
@@ -89,7 +91,12 @@ def _classes_folder(folder: Path) -> Path:
     return folder
 
 
-def _walk(root: Path) -> Iterator[tuple[Path, str]]:
+def _holds_files(folder: Path) -> bool:
+    """Return whether a folder may have clips; that of hidden files beside a wrapper has none."""
+    return _is_clip_folder(folder) and any(not reason for _, reason in walk(folder))
+
+
+def walk(root: Path) -> Iterator[tuple[Path, str]]:
     """Yield each name below a folder, and why it is not used; empty for a regular file.
 
     Links to folders come last, so that a folder is known by its own name.
@@ -143,7 +150,7 @@ def _check_classes(root: Path, tree: dict[str, list[Path]], source: str) -> None
     if not tree:
         expected = "<class>/<clip>.mpg or <class>/<group>/<clip>.mpg"
         raise UserError(f"{root}: no class folder with videos in it; expected {expected}")
-    parts = [name for name in tree if name.lower() in PARTS]
+    parts = [name for name in tree if PART.fullmatch(name)]
     if len(parts) > 1 or len(parts) == len(tree):
         raise UserError(
             f"{root}: its folders {', '.join(parts)} are parts of a split, not classes; "
