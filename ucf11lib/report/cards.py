@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ucf11lib.runs import Run, RunConfig
 from ucf11lib.text import percent
@@ -45,13 +46,14 @@ def extremes(per_class: Sequence[float | None], classes: Sequence[str]) -> dict[
     return {key: f"{name} {percent(value, 1)}" for key, (value, name) in named.items()}
 
 
-def frequent_errors(confusion: np.ndarray, classes: Sequence[str], most: int = 3) -> str:
+def frequent_errors(confusion: ArrayLike, classes: Sequence[str], most: int = 3) -> str:
     """Return the most frequent confusions, "walking predicted as biking (7 of 50)", or "none"."""
-    wrong = confusion * ~np.eye(len(classes), dtype=bool)
+    counts = np.asarray(confusion)
+    wrong = counts * ~np.eye(len(classes), dtype=bool)
     order = np.argsort(-wrong, axis=None, kind="stable")[:most]
     errors = []
     for true, predicted in zip(*np.unravel_index(order, wrong.shape), strict=True):
         if count := wrong[true, predicted]:
-            share = f"{count} of {confusion[true].sum()}"
+            share = f"{count} of {counts[true].sum()}"
             errors.append(f"{classes[true]} predicted as {classes[predicted]} ({share})")
     return "; ".join(errors) or "none"
