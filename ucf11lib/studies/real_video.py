@@ -4,7 +4,7 @@ Weizmann (Blank et al., ICCV 2005): ten actions by nine subjects. First one spli
 each subject left out once, with settings that are selected for each subject and model inside the
 other subjects' sequences.
 
-Expect: CNN+LSTM about 90 % by clip; C3D and VGG9 less.
+Expect: about 90 % by clip, each of the three; errors between run, skip and jump.
 
     python -m ucf11lib study real_video --videos DIR  # 111 trainings, estimated 110 min on 2 cores
 """
