@@ -108,7 +108,7 @@ def test_run_configs_unusable_scheduler_is_one_line():
             run_configs([SMOKE], scheduler=address)
     with pytest.raises(UserError, match="--scheduler tcp://localhost:9: no Dask scheduler answer"):
         run_configs([SMOKE], scheduler="tcp://localhost:9")
-    for scheme, words in (("ws", "no address; give tcp"), ("inproc", "no address; give"),
+    for scheme, words in (("ws", "no address; give tcp"), ("inproc", "no Dask scheduler answers"),
                           ("tls", "name the certificates in Dask's configuration")):  # fmt: skip
         with pytest.raises(UserError, match=f"--scheduler {scheme}://localhost:9: .*{words}"):
             run_configs([SMOKE], scheduler=f"{scheme}://localhost:9")

@@ -57,8 +57,8 @@ def prune(folder: Path | str | None = None) -> list[Path]:
         raise UserError(f"{folder}: no such folder; give the one of the stores")
     stores = [file for file in folder.glob("[!.]*/store.json") if not file.parent.is_symlink()]
     named = [file.parent for file in stores if _named_here(file)]
-    kept = {_of_today(one) for one in named}
-    outdated = sorted(one for one in named if one not in kept)
+    current = {_of_today(one) for one in named}
+    outdated = sorted(one for one in named if one not in current)
     with paths.temporary_dir(folder / "outdated") as trash:  # no half of a store is ever seen
         for path in outdated:
             path.rename(trash / path.name)

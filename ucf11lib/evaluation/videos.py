@@ -116,14 +116,14 @@ def predict_folder(folder: Path | str, by: Classifier) -> pd.DataFrame:
     and its note says why. Raises a `UserError` for no file.
     """
     names = walk(Path(folder)) if Path(folder).is_dir() else ()
-    found = sorted(item for item in names if item[0].name[0] != ".")
-    files = [path for path, reason in found if not reason]
+    listed = sorted(item for item in names if item[0].name[0] != ".")
+    files = [path for path, reason in listed if not reason]
     if not files:
         raise UserError(f"{folder}: no file in it; give a folder of videos")
     workers = min(len(files), os.cpu_count() or 1)
     videos = decode_all(files, workers, by.run.data.size, by.run.config.data.fps)
     bar = tqdm(videos, "videos", len(files), leave=False, disable=None)
-    unread = [(path, reason) for path, reason in found if reason]
+    unread = [(path, reason) for path, reason in listed if reason]
     rows: list[tuple] = []
     rows += [(str(path.relative_to(folder)), None, None, 0, reason) for path, reason in unread]
     for file, decoded in zip(files, bar, strict=True):

@@ -40,11 +40,10 @@ class Environment(TypedDict):
 
 
 class Packages(TypedDict):
-    """The versions that every run names."""
+    """The versions that a report shows; there are more."""
 
     tensorflow: str
     keras: str
-    numpy: str
 
 
 class Metrics(TypedDict):

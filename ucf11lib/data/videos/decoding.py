@@ -93,10 +93,10 @@ def decode_file(file: Path, size: int, fps: float | None = None) -> Decoded:
         with av.open(str(file.absolute()), metadata_errors="replace") as container:
             stream = video_stream(container)
             reading.rate = float(stream.average_rate or stream.base_rate or 0)
-            reading.promised, whole = _promised(container, stream)
+            reading.promised, is_exact = _promised(container, stream)
             _read(container, stream, size, reading)
             too_few = len(reading.images) < 0.9 * reading.promised
-            if whole and too_few and not reading.damaged:
+            if is_exact and too_few and not reading.damaged:
                 reading.damaged.append(len(reading.images))
     except (av.FFmpegError, ValueError) as error:
         reading.trouble = f"cannot be opened: {reason(error)}"
