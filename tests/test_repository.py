@@ -112,3 +112,10 @@ def test_sentences_are_short():
         for block in prose_of(paths.ROOT / path):
             for sentence in END.split(" ".join(block.split())):
                 assert len(sentence.split()) <= MOST_WORDS, f"{path}: {sentence}"
+
+
+def test_no_file_is_larger_than_a_mebibyte():
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=paths.ROOT, capture_output=True)
+    files = [paths.ROOT / name.decode() for name in listed.stdout.split(b"\0") if name]
+    assert files
+    assert [file.name for file in files if file.stat().st_size > 1 << 20] == []

@@ -46,8 +46,10 @@ def test_optical_flow_is_the_motion_of_the_picture_and_histograms_are_against_th
     down, right = np.mgrid[:64, :64] / 3
 
     def film(speed_right, speed_down, frames=5):
-        moved = [np.sin(right - t * speed_right / 3) + np.cos(down - t * speed_down / 3)
-                 for t in range(frames)]  # fmt: skip
+        moved = []
+        for t in range(frames):
+            x, y = right - t * speed_right / 3, down - t * speed_down / 3
+            moved.append(np.sin(x) + np.cos(y))
         grey = np.rint(np.stack(moved) * 60 + 127).astype(np.uint8)
         return np.repeat(grey[None, ..., None], 3, axis=-1)
 

@@ -101,15 +101,16 @@ def user_cluster(**options):
 
 
 def test_run_configs_unusable_scheduler_is_one_line():
-    with user_cluster(threads_per_worker=2, processes=False) as cluster:
+    with user_cluster(threads_per_worker=2, processes=True) as cluster:
         address = cluster.scheduler_address
         remedy = f"has 2 threads; start them with 'dask worker {address} --nthreads 1'"
         with pytest.raises(UserError, match=remedy):
             run_configs([SMOKE], scheduler=address)
     with pytest.raises(UserError, match="--scheduler tcp://localhost:9: no Dask scheduler answer"):
         run_configs([SMOKE], scheduler="tcp://localhost:9")
-    for scheme, words in (("ws", "no address; give tcp"), ("inproc", "no Dask scheduler answers"),
-                          ("tls", "name the certificates in Dask's configuration")):  # fmt: skip
+    remedies = {"ws": "no address; give tcp", "inproc": "no address; give tcp"}
+    remedies["tls"] = "name the certificates in Dask's configuration"
+    for scheme, words in remedies.items():
         with pytest.raises(UserError, match=f"--scheduler {scheme}://localhost:9: .*{words}"):
             run_configs([SMOKE], scheduler=f"{scheme}://localhost:9")
     assert not any(paths.runs_dir().iterdir())

@@ -89,6 +89,13 @@ def by_clip(y_true: np.ndarray, y_prob: np.ndarray, clips: np.ndarray) -> tuple[
     return names, y_true[first], total / np.bincount(row)[:, None]
 
 
+def one_a_clip(held_out: HeldOut) -> dict[str, np.ndarray]:
+    """Return the same with one answer a clip, clips sorted: that of `by_clip`."""
+    names, y_true, y_prob = by_clip(held_out["y_true"], held_out["y_prob"], held_out["clips"])
+    groups = held_out["groups"][np.unique(held_out["clips"], return_index=True)[1]]
+    return {"y_true": y_true, "y_prob": y_prob, "clips": names, "groups": groups}
+
+
 def chance_loss(classes: Sequence[str]) -> float:
     """Return the cross-entropy of a uniform answer: ln(classes)."""
     return math.log(len(classes))
@@ -121,29 +128,27 @@ def compare_pair(a: HeldOut, b: HeldOut) -> dict:
     `sign_flip_test`), effective_clips (see `effective_number`), difference (accuracy of a minus
     that of b) and interval (95 %, of the difference, over groups; None for a single group).
     """
-    names, labels, prob_a = by_clip(a["y_true"], a["y_prob"], a["clips"])
-    names_b, labels_b, prob_b = by_clip(b["y_true"], b["y_prob"], b["clips"])
+    a, b = one_a_clip(a), one_a_clip(b)
     remedy = "compare runs of one store, split and seed"
-    if not np.array_equal(names, names_b):
-        count = len(np.setxor1d(names, names_b))
+    if not np.array_equal(a["clips"], b["clips"]):
+        count = len(np.setxor1d(a["clips"], b["clips"]))
         raise UserError(f"the two models differ in {count} of their held-out clips; {remedy}")
-    if not np.array_equal(labels, labels_b):
+    if not np.array_equal(a["y_true"], b["y_true"]):
         raise UserError(f"the two models' clips have different labels; {remedy}")
-    right_a, right_b = (prob.argmax(axis=1) == labels for prob in (prob_a, prob_b))
+    right_a, right_b = (one["y_prob"].argmax(axis=1) == one["y_true"] for one in (a, b))
     # rows are whether a is right, columns whether b is
     (neither, only_b), (only_a, both) = confusion_matrix(right_a, right_b, labels=[0, 1]).tolist()
     difference = right_a.astype(int) - right_b
-    groups = a["groups"][np.unique(a["clips"], return_index=True)[1]]
     return {
-        "clips": len(names),
+        "clips": len(a["clips"]),
         "both_right": both,
         "only_a": only_a,
         "only_b": only_b,
         "neither": neither,
-        "p_value": sign_flip_test(difference, groups),
-        "effective_clips": effective_number(difference, groups),
+        "p_value": sign_flip_test(difference, a["groups"]),
+        "effective_clips": effective_number(difference, a["groups"]),
         "difference": float(difference.mean()),
-        "interval": group_interval(difference, groups, bounds=(-1.0, 1.0)),
+        "interval": group_interval(difference, a["groups"], bounds=(-1.0, 1.0)),
     }
 
 

@@ -41,7 +41,7 @@ def build_site(source: Path | None = None, out: Path | None = None) -> Path:
         out: the site's folder; `site/` by default.
 
     Raises:
-        UserError: a page is missing, or `out` has an index.html of another origin.
+        UserError: a page is missing, or `out` has a page of another origin.
         RunFailed: pdoc failed, or a page links to what the site does not have.
     """
     source, out = source or paths.REPORT, out or paths.ROOT / "site"
@@ -69,16 +69,20 @@ def build_site(source: Path | None = None, out: Path | None = None) -> Path:
         _write_api(work)
         for page in work.rglob("*.html"):
             page.write_text(_with_bar(page.read_text(), os.path.relpath(work, page.parent)))
-        files = [file.relative_to(work) for file in sorted(work.rglob("*")) if file.is_file()]
-        others = [file for file in files if (out / file).exists()]
-        if others and not (out / "index.html").exists():
-            raise UserError(
-                f"{out / others[0]}: exists, and is of no earlier site; choose another --out"
-            )
-        for file in files:
-            with paths.atomic_file(out / file) as copy:
-                shutil.move(work / file, copy)
+        _move_all(work, out)
     return out / "index.html"
+
+
+def _move_all(work: Path, out: Path) -> None:
+    """Move the pages to `out`; a `UserError` if files of their names are there, but no site."""
+    files = [file.relative_to(work) for file in sorted(work.rglob("*")) if file.is_file()]
+    files.sort(key=lambda file: file != Path("index.html"))  # its mark is there, if this is killed
+    others = [out / file for file in files if (out / file).exists()]
+    if others and not (out / "index.html").exists():
+        raise UserError(f"{others[0]}: exists, and is of no earlier site; choose another --out")
+    for file in files:
+        with paths.atomic_file(out / file) as copy:
+            shutil.move(work / file, copy)
 
 
 def _write_own_pages(work: Path, notebooks: list[Path]) -> None:

@@ -50,7 +50,7 @@ class RunConfig:
         `environment.fastest_precision`. Raises `UserError` on unknown names, on values that a field
         cannot have, and on parameters that do not fit each other.
         """
-        known = {*_NAMED, *_TYPES}
+        known = {*NAMED, *_TYPES}
         if unknown := set(flat) - known:
             names = ", ".join(name or "''" for name in sorted(unknown))
             raise UserError(f"unknown parameter {names}; known are {', '.join(sorted(known))}")
@@ -89,7 +89,7 @@ class RunConfig:
     @property
     def overrides(self) -> dict[str, Any]:
         """The fields in which recipe, profile and data differ from the named ones."""
-        named = (*_NAMED, *_OF_THE_RUN)
+        named = (*NAMED, *_OF_THE_RUN)
         return {name: value for name, value in self.flat().items() if name not in named}
 
     def as_dict(self) -> dict[str, Any]:
@@ -124,13 +124,13 @@ def _with_fields(part: Any, given: Mapping[str, Any]) -> Any:
     return replace(part, **{name: given[name] for name in vars(part) if name in given})
 
 
-_NAMED = ("model", "recipe", "profile", "source", "data", "split", "fold")
+NAMED = ("model", "recipe", "profile", "source", "data", "split", "fold")
 _OF_THE_RUN = ("inner", "seed", "precision", "health", "deterministic")
 _TYPES = {  # of the fields that a flat parameter of the same name sets
     name: kind
     for part in (Recipe, Profile, DataSpec, SplitSpec, RunConfig)
     for name, kind in typing.get_type_hints(part, include_extras=True).items()
-    if name not in (*_NAMED, "name", "folder", "kind")
+    if name not in (*NAMED, "name", "folder", "kind")
 }
 
 

@@ -61,12 +61,11 @@ def formatted(table: pd.DataFrame) -> str:
     """Return a `runs_table` as text."""
     if table.empty:
         return "no runs"
-    text = table.drop(columns=["epoch", "epochs", "profile"]).assign(
-        epoch=[None if pd.isna(row.epochs) else f"{row.epoch}/{row.epochs}"
-               for row in table.itertuples()],
-        accuracy=[None if pd.isna(value) else f"{value:.1%}" for value in table["accuracy"]],
-        age=[None if pd.isna(value) else duration(value) for value in table["age"]],
-    )  # fmt: skip
+    text = table.drop(columns=["epochs", "profile"])
+    text["epoch"] = table["epoch"].astype(str) + "/" + table["epochs"].astype(str)
+    text["epoch"] = text["epoch"].where(table["epochs"].notna())
+    text["accuracy"] = table["accuracy"].map("{:.1%}".format, na_action="ignore")
+    text["age"] = table["age"].map(duration, na_action="ignore")
     return text.fillna("-").to_string(index=False)
 
 

@@ -136,14 +136,14 @@ def _local_cluster(workers: int, folder: str) -> LocalCluster:
 def _client_of(scheduler: str) -> Client:
     """Connect to a scheduler whose workers have one thread each, for one run at a time."""
     where = f"--scheduler {scheduler}"
-    if scheduler.rpartition("://")[0] not in ("", "tcp", "tls", "inproc"):
+    if scheduler.rpartition("://")[0] not in ("", "tcp", "tls"):
         raise UserError(f"{where}: no address; give tcp://HOST:PORT or tls://HOST:PORT")
     try:
         client = Client(scheduler, timeout=10)
     except TypeError as error:  # for TLS without certificates
         remedy = "name the certificates in Dask's configuration, distributed.comm.tls"
         raise UserError(f"{where}: {error}; {remedy}") from None
-    except (OSError, ValueError, AssertionError) as error:  # the last of another's inproc://
+    except (OSError, ValueError) as error:
         answer = f"no Dask scheduler answers ({type(error).__name__})"
         raise UserError(f"{where}: {answer}; start one with 'dask scheduler'") from None
     with contextlib.suppress(TimeoutError):

@@ -15,9 +15,9 @@ from ucf11lib import paths
 from ucf11lib.data import open_or_prepare
 from ucf11lib.data.splits import list_folds
 from ucf11lib.errors import UserError
-from ucf11lib.evaluation.metrics import by_clip, measure_predictions
+from ucf11lib.evaluation.metrics import measure_predictions, one_a_clip
 from ucf11lib.runs import Run, RunConfig
-from ucf11lib.runs.config import parse_settings
+from ucf11lib.runs.config import NAMED, parse_settings
 from ucf11lib.studies.runner import run_study
 from ucf11lib.studies.study import Axis, Study
 
@@ -36,7 +36,7 @@ def nested(study: Study, candidates: Sequence[str]) -> Study:
     A candidate is settings such as "dropout=0.5,stride=10"; "" for none. The study is over folds,
     with `METRICS`.
     """
-    fixed = {"model", "recipe", "profile", "source", "data", "split", "fold", "inner", "seed"}
+    fixed = (*NAMED, "inner", "seed")
     changes = {text: parse_settings(filter(None, text.split(",")), fixed) for text in candidates}
     inner = {text: settings | {"inner": True} for text, settings in changes.items()}
 
@@ -71,16 +71,13 @@ def pooled(study: Study) -> Study:
             runs = [Run.open(paths.runs_dir() / name) for name in folds["run"]]
             sides = [run.held_out for run in runs]
             together = {key: np.concatenate([side[key] for side in sides]) for key in sides[0]}
-            y_true, y_prob, clips = (together[key] for key in ("y_true", "y_prob", "clips"))
-            names, labels, answers = by_clip(y_true, y_prob, clips)
-            groups = together["groups"][np.unique(clips, return_index=True)[1]]
-            of_clips = measure_predictions(labels, answers, names, groups)
+            of_clips = measure_predictions(**one_a_clip(together))
             low, high = of_clips["interval"] or (None, None)
             row = {key: of_clips[key] for key in ("accuracy_clip", "macro_f1", "confusion")}
             row |= {"classes": runs[0].data.classes, "low": low, "high": high}
-            row["accuracy"] = float((y_prob.argmax(axis=1) == y_true).mean())
+            row["accuracy"] = measure_predictions(**together)["accuracy"]
             row["mean_accuracy"] = float(folds["accuracy"].mean())
-            return [row | {"n_val": len(y_true)}]
+            return [row | {"n_val": len(together["y_true"])}]
 
         return replace(study, axes=study.axes | {"fold": {"all": {}}}, measure=measure)
 

@@ -115,7 +115,7 @@ def _download_rest(url: str, part: Path, size: int) -> None:
 def unpack(archive: Path, folder: Path) -> Path:
     """Unpack a RAR archive into the new `folder`, complete or not at all, and return it.
 
-    Raises `UserError` on no RAR archive, names that lead out of `folder`, or no tool to unpack it.
+    Raises `UserError` on no RAR archive, see also `_check_names`, or no tool to unpack it.
     """
     again = "delete it and fetch it again"
     kinds = []
@@ -124,20 +124,8 @@ def unpack(archive: Path, folder: Path) -> Path:
     except (rarfile.Error, OSError) as error:
         other = "give the address of one"
         raise UserError(f"{archive}: not a RAR archive ({error}); {again}, or {other}") from None
-    members: set[PurePosixPath] = set()
-    for member in rar.infolist():
-        path = _path_of(member)
-        outside = path.is_absolute() or ".." in path.parts or member.is_symlink()
-        if outside or not path.parts or ":" in path.parts[0]:  # a drive of Windows
-            raise UserError(f"{archive}: holds {member.filename!r}, which leads out of the folder")
-        if path in members or any(len(part.encode()) > MAX_NAME for part in path.parts):
-            problem = "twice" if path in members else f"a name of more than {MAX_NAME} bytes"
-            raise UserError(f"{archive}: holds {str(path)[:100]!r}, {problem}; pack it anew")
-        members.add(path)
+    _check_names(archive, rar.infolist())
     files = [member for member in rar.infolist() if not member.is_dir()]
-    inside = {folder for file in members for folder in file.parents}
-    if both := sorted(inside & {_path_of(file) for file in files}):
-        raise UserError(f"{archive}: holds {both[0]} as a file and as a folder; pack it anew")
     if not files or rarfile.RAR_BLOCK_ENDARC not in kinds:
         raise UserError(f"{archive}: breaks off before its end, or holds no file; {again}")
     if all(member.compress_type == rarfile.RAR_M0 for member in files):
@@ -160,6 +148,23 @@ def unpack(archive: Path, folder: Path) -> Path:
             output = getattr(error, "stderr", None) or str(error)
             failures.append(f"{tool}: {output.strip().splitlines()[-1]}")
     raise UserError(f"{archive}: not unpacked ({'; '.join(failures)}); if it is damaged, {again}")
+
+
+def _check_names(archive: Path, listed: list[rarfile.RarInfo]) -> None:
+    """Raise a `UserError` for names that lead out of the folder, or that cannot all be in it."""
+    members: set[PurePosixPath] = set()
+    for member in listed:
+        path = _path_of(member)
+        outside = path.is_absolute() or ".." in path.parts or member.is_symlink()
+        if outside or not path.parts or ":" in path.parts[0]:  # a drive of Windows
+            raise UserError(f"{archive}: holds {member.filename!r}, which leads out of the folder")
+        if path in members or any(len(part.encode()) > MAX_NAME for part in path.parts):
+            problem = "twice" if path in members else f"a name of more than {MAX_NAME} bytes"
+            raise UserError(f"{archive}: holds {str(path)[:100]!r}, {problem}; pack it anew")
+        members.add(path)
+    inside = {folder for file in members for folder in file.parents}
+    if both := sorted(inside & {_path_of(one) for one in listed if not one.is_dir()}):
+        raise UserError(f"{archive}: holds {both[0]} as a file and as a folder; pack it anew")
 
 
 def _path_of(member: rarfile.RarInfo) -> PurePosixPath:
