@@ -1,45 +1,43 @@
-"""What the site refuses; its pages are looked at in tests/slow."""
+"""Where the site's pages may go; the pages themselves are looked at in tests/slow."""
+
+import shutil
 
 import pytest
 
-from ucf11lib.errors import RunFailed, UserError
-from ucf11lib.report.site import BAR, FILES, build_site
+from ucf11lib.errors import UserError
+from ucf11lib.report import site
 
 
 @pytest.fixture
-def source(tmp_path):
-    """A report's folder with pages of one line."""
-    (tmp_path / "report" / "notebooks").mkdir(parents=True)
-    for name in (*FILES, "notebooks/01_c3d.html"):
-        (tmp_path / "report" / name).write_text("<html><body><h1>C3D</h1></body></html>")
-    return tmp_path / "report"
+def work(tmp_path):
+    for name in ("api/index.html", "data.html", "index.html"):
+        (tmp_path / "work" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "work" / name).write_text(name)
+    return tmp_path / "work"
 
 
-def test_build_site_refuses_another_site(source, tmp_path):
-    page = tmp_path / "site" / "index.html"
-    page.parent.mkdir()
-    page.write_text("<!DOCTYPE html>mine")
-    with pytest.raises(UserError, match=r"index.html: exists, and is no page .* --out"):
-        build_site(source, page.parent)
-    assert page.read_text() == "<!DOCTYPE html>mine"
+def test_pages_leave_a_users_files(work, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/data.html").write_text("mine")
+    with pytest.raises(UserError, match=r"data\.html: exists, and is of no earlier site; choose"):
+        site._move_all(work, tmp_path / "out")
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["data.html"]
+    assert (tmp_path / "out/data.html").read_text() == "mine"
 
 
-def test_build_site_without_notebooks_names_the_remedy(source, tmp_path):
-    (source / "notebooks" / "01_c3d.html").unlink()
-    with pytest.raises(UserError, match="notebooks: no such page; make it with 'make report'"):
-        build_site(source, tmp_path / "site")
+def test_pages_of_a_killed_site_are_replaced(work, tmp_path, monkeypatch):
+    again = shutil.copytree(work, tmp_path / "again")
+    moved = []
 
+    def killed(source, target):
+        if moved:
+            raise KeyboardInterrupt
+        moved.append(shutil.copy(source, target))
 
-def test_build_site_with_a_dead_link_leaves_nothing(source, tmp_path):
-    link = '<a class="x" href="../runs/weights.bin#y">w</a>'
-    (source / "notebooks" / "01_c3d.html").write_text(f"<html><body>{link}</body></html>")
-    with pytest.raises(RunFailed, match=r"01_c3d.html: links to ../runs/weights.bin, which the"):
-        build_site(source, tmp_path / "site")
-    assert not list(tmp_path.glob(".*"))
-    assert not (tmp_path / "site").exists()
-
-
-def test_bar_leads_to_pages_of_a_report():
-    pages = {page.partition("#")[0] for page in BAR.values()}
-    own = {"index.html", "models.html", "api/ucf11lib.html"}
-    assert pages - own == {name for name in FILES if name.endswith("html")}
+    monkeypatch.setattr(site.shutil, "move", killed)
+    with pytest.raises(KeyboardInterrupt):
+        site._move_all(work, tmp_path / "out")
+    monkeypatch.undo()
+    site._move_all(again, tmp_path / "out")
+    names = {str(file.relative_to(tmp_path / "out")) for file in (tmp_path / "out").rglob("*.html")}
+    assert names == {"api/index.html", "data.html", "index.html"}
