@@ -10,19 +10,48 @@ import pytest
 from ucf11lib.errors import RunFailed, UserError, one_line, open_streams
 
 LATE = """
-import os, signal, time
-from ucf11lib.errors import Terminated, raise_on_sigterm
+import ctypes, os, signal, sys, time
+from ucf11lib.errors import one_line, raise_on_sigterm
 
 class Late:
-    def __del__(self):
+    def now(self):
         os.kill(os.getpid(), signal.SIGTERM)
+
+    __del__ = now
+
+    @property
+    def asked(self):
+        self.now()
+        time.sleep(60)
+
+def in_a_destructor():
+    Late()
+
+def below_c_code():  # which discards the error and goes on
+    ctypes.pythonapi.PyObject_HasAttrString(ctypes.py_object(Late()), b"asked")
+
+def turned_into_another():
+    try:
+        Late().asked
+    except KeyboardInterrupt:
+        pass
+    raise SystemError("bad argument to internal function")
+
+def inside_tensorflow():  # where an error at any place may crash the process
+    names = {"__name__": "tensorflow.python", "late": Late()}
+    exec("def call():\\n late.now()\\n print('left TensorFlow')", names)
+    names["call"]()
+    print("not reached")
 
 raise_on_sigterm()
 try:
-    Late()
+    globals()[sys.argv[1]]()
     time.sleep(60)
-except Terminated:
-    print("terminated")
+except BaseException as error:
+    Late.__del__ = lambda self: None
+    print(one_line(error, "RESUME"))
+    time.sleep(0.3)  # nothing is sent again
+    print("ended")
 """
 
 
@@ -71,8 +100,18 @@ def test_what_commands_a_terminal_is_shown(capsys):
     assert capsys.readouterr().out == f"{shown} caf\u00e9\t1\n2\n"
 
 
-def test_sigterm_in_a_destructor_is_not_lost():
-    """TensorFlow has destructors, and Python swallows what is raised in one."""
-    command = [sys.executable, "-c", LATE]
+@pytest.mark.parametrize(
+    ("where", "before"),
+    [
+        ("in_a_destructor", ""),
+        ("below_c_code", ""),
+        ("turned_into_another", ""),
+        ("inside_tensorflow", "left TensorFlow\n"),
+    ],
+)
+def test_sigterm_is_never_lost(where, before):
+    """TensorFlow has destructors, and C code that discards what is raised below it."""
+    command = [sys.executable, "-c", LATE, where]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=50)
-    assert (done.stdout, done.stderr) == ("terminated\n", "")
+    assert done.stdout == f"{before}('interrupted; resume with: RESUME', 143)\nended\n"
+    assert done.stderr == ""

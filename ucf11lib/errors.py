@@ -6,6 +6,8 @@ import os
 import signal
 import sys
 import threading
+import weakref
+from types import FrameType
 from typing import Any, TextIO
 
 # What the system refuses though the work was right: it can be resumed, elsewhere or later.
@@ -46,22 +48,65 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM asked the command to stop, and it did. Exit code 143."""
 
 
+# Of each SIGTERM that came: what sends it again, and what starts that if it is lost.
+_under_way: list[tuple[threading.Timer, weakref.finalize]] = []
+
+
 def raise_on_sigterm() -> None:
-    """Let SIGTERM raise a `Terminated`, as Ctrl-C does, so that temporary files are removed."""
+    """Let SIGTERM raise a `Terminated`, as Ctrl-C does, so that temporary files are removed.
 
-    def terminate(_number: int, _frame: object) -> None:
-        raise Terminated
+    Inside TensorFlow, where an error at any place may crash the process, it waits until control is
+    back outside. It may also be lost on its way: Python discards what is raised in a destructor,
+    and extensions written in C what is raised in a hash or a property that they ask for. Then
+    SIGTERM is sent once more.
+    """
 
-    def again(unraisable: "sys.UnraisableHookArgs") -> None:
-        if isinstance(unraisable.exc_value, Terminated):  # out of a `__del__`, nothing is raised
-            threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGTERM)).start()
-        else:
+    def terminated() -> Terminated:
+        error = Terminated()
+        again = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGTERM))
+        again.daemon = True
+        _under_way.append((again, weakref.finalize(error, again.start)))
+        return error
+
+    def back_outside(*_event: object) -> None:
+        sys.settrace(None)
+        raise terminated()  # a name for it here would keep it, by its own traceback
+
+    def terminate(_number: int, frame: FrameType | None) -> None:
+        outside = _outside_of_tensorflow(frame)
+        if outside is None:
+            raise terminated()
+        outside.f_trace = back_outside
+        sys.settrace(lambda *_event: None)  # traces no frame but that one
+
+    def hook(unraisable: "sys.UnraisableHookArgs") -> None:
+        if not isinstance(unraisable.exc_value, Terminated):
             other(unraisable)
 
     other = sys.unraisablehook
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:  # not ignored, and not ours already
         signal.signal(signal.SIGTERM, terminate)
-        sys.unraisablehook = again
+        sys.unraisablehook = hook
+
+
+def _outside_of_tensorflow(frame: FrameType | None) -> FrameType | None:
+    """Return the frame that called TensorFlow or Keras; None if none of the stack did."""
+    caller = None
+    while frame:
+        if frame.f_globals.get("__name__", "").partition(".")[0] in ("tensorflow", "keras"):
+            caller = frame.f_back
+        frame = frame.f_back
+    return caller
+
+
+def _arrived() -> bool:
+    """Return whether SIGTERM came since the last call; none of those is sent again."""
+    came = bool(_under_way)
+    while _under_way:
+        again, start = _under_way.pop()
+        start.detach()
+        again.cancel()
+    return came
 
 
 def printable(text: str) -> str:
@@ -111,6 +156,8 @@ def one_line(error: BaseException, resume_command: str) -> tuple[str, int]:
 
 
 def _line(error: BaseException, resume_command: str) -> tuple[str, int]:
+    if _arrived():  # and may have been turned into another error where it was raised
+        error = Terminated()
     if isinstance(error, UserError):
         return str(error), 2
     if isinstance(error, RunFailed):
