@@ -48,6 +48,7 @@ lint: $(VENV)/.installed ## ruff over .py and .ipynb, types, levels of imports, 
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/codespell
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@if command -v actionlint; then actionlint; else echo "actionlint is not installed: only the schema of workflows is checked"; fi
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.citation-file-format CITATION.cff
 
