@@ -43,6 +43,11 @@ def inside_tensorflow():  # where an error at any place may crash the process
     names["call"]()
     print("not reached")
 
+def inside_tensorflow_for_long():
+    names = {"__name__": "keras.predict", "late": Late(), "time": time}
+    exec("def call():\\n late.now()\\n while True: time.sleep(0.1)", names)
+    names["call"]()
+
 raise_on_sigterm()
 try:
     globals()[sys.argv[1]]()
@@ -107,6 +112,7 @@ def test_what_commands_a_terminal_is_shown(capsys):
         ("below_c_code", ""),
         ("turned_into_another", ""),
         ("inside_tensorflow", "left TensorFlow\n"),
+        ("inside_tensorflow_for_long", ""),
     ],
 )
 def test_sigterm_is_never_lost(where, before):

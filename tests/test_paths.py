@@ -1,3 +1,5 @@
+import json
+import math
 import multiprocessing
 import signal
 import socket
@@ -63,6 +65,12 @@ def _hold(file, ready):
     with paths.lock(file):
         ready.set()
         multiprocessing.Event().wait()
+
+
+def test_write_json_what_is_not_finite_is_null(tmp_path):
+    paths.write_json(tmp_path / "a.json", {"losses": [1.5, math.nan], "norm": -math.inf})
+    text = (tmp_path / "a.json").read_text()
+    assert json.loads(text, parse_constant=pytest.fail) == {"losses": [1.5, None], "norm": None}
 
 
 def test_lock_is_held_by_one_process(tmp_path):

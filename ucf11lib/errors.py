@@ -48,6 +48,7 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM asked the command to stop, and it did. Exit code 143."""
 
 
+PATIENCE = 3.0  # seconds
 # Of each SIGTERM that came: what sends it again, and what starts that if it is lost.
 _under_way: list[tuple[threading.Timer, weakref.finalize]] = []
 
@@ -56,15 +57,21 @@ def raise_on_sigterm() -> None:
     """Let SIGTERM raise a `Terminated`, as Ctrl-C does, so that temporary files are removed.
 
     Inside TensorFlow, where an error at any place may crash the process, it waits until control is
-    back outside. It may also be lost on its way: Python discards what is raised in a destructor,
-    and extensions written in C what is raised in a hash or a property that they ask for. Then
-    SIGTERM is sent once more.
+    back outside, or for `PATIENCE`. It may also be lost on its way: Python discards what is raised
+    in a destructor, and extensions written in C what is raised in a hash or a property that they
+    ask for. Then SIGTERM is sent once more.
     """
 
+    def resend(seconds: float) -> threading.Timer:
+        timer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGTERM))
+        timer.daemon = True
+        return timer
+
     def terminated() -> Terminated:
+        while waiting:
+            waiting.pop().cancel()
         error = Terminated()
-        again = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGTERM))
-        again.daemon = True
+        again = resend(0.1)
         _under_way.append((again, weakref.finalize(error, again.start)))
         return error
 
@@ -74,15 +81,18 @@ def raise_on_sigterm() -> None:
 
     def terminate(_number: int, frame: FrameType | None) -> None:
         outside = _outside_of_tensorflow(frame)
-        if outside is None:
+        if outside is None or outside.f_trace:  # where it has waited already
             raise terminated()
         outside.f_trace = back_outside
         sys.settrace(lambda *_event: None)  # traces no frame but that one
+        waiting.append(resend(PATIENCE))
+        waiting[-1].start()
 
     def hook(unraisable: "sys.UnraisableHookArgs") -> None:
         if not isinstance(unraisable.exc_value, Terminated):
             other(unraisable)
 
+    waiting: list[threading.Timer] = []
     other = sys.unraisablehook
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:  # not ignored, and not ours already
         signal.signal(signal.SIGTERM, terminate)

@@ -164,6 +164,7 @@ def is_locked(file: Path) -> bool:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write `value` to `path`."""
+    """Write `value` to `path`; what is not finite, which JSON has no word for, as null."""
+    value = json.loads(json.dumps(value), parse_constant=lambda _: None)
     with atomic_file(path) as temporary:
         temporary.write_text(json.dumps(value, indent=1) + "\n")

@@ -1,7 +1,7 @@
 """How names and numbers are written for a reader."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 # Of the models whose display name is not their name.
 DISPLAY_NAMES = {"c3d": "C3D", "vgg9": "VGG9", "cnn_lstm": "CNN+LSTM", "frame_cnn": "frame CNN"}
@@ -35,6 +35,16 @@ def duration(seconds: float) -> str:
         if seconds >= size:
             return f"{seconds / size:.0f} {unit}"
     return f"{max(seconds, 0):.0f} s"
+
+
+def widths(of: Iterable[tuple[str, float]]) -> str:
+    """Return the widths of models as "width 0.125", or "widths 0.125 (C3D, VGG9), 0.25 (TSM)"."""
+    models: dict[float, dict[str, None]] = {}
+    for model, width in of:
+        models.setdefault(width, {})[display_name(model)] = None
+    if len(models) == 1:
+        return f"width {next(iter(models)):g}"
+    return "widths " + ", ".join(f"{one:g} ({', '.join(models[one])})" for one in sorted(models))
 
 
 def plain(text: object, most: int = 200) -> str:

@@ -122,6 +122,15 @@ def test_open_or_prepare_names_that_a_csv_file_or_a_terminal_would_obey(
     assert "\x1b" not in output
 
 
+def test_open_or_prepare_other_synthetic_data_are_no_change(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("UCF11_DATA", str(tmp_path))
+    for seed in (0, 1):
+        small = {"groups": 2, "clips": 1, "sequences": 1, "render_seed": seed}
+        sources.open_or_prepare(RunConfig.of(model="c3d", **small).data)
+    assert "changed since" not in capsys.readouterr().err
+    assert len(list(tmp_path.iterdir())) == 2
+
+
 def test_store_commands_take_one_store(store):
     with pytest.raises(UserError, match="store verify other: one store at a time"):
         list(sources.store_lines("verify", str(store.path), "other"))

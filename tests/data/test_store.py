@@ -78,7 +78,7 @@ def test_create_never_overwrites(path):
 @pytest.mark.parametrize("name", ["frames.npy", "index.csv"])
 def test_verify_notices_one_changed_byte(path, name):
     data = bytearray((path / name).read_bytes())
-    data[-3] ^= 1
+    data[-6] ^= 1
     (path / name).write_bytes(data)
     with pytest.raises(UserError, match="checksum"):
         ClipStore.open(path).verify()
@@ -113,6 +113,10 @@ def test_open_damaged_store_is_one_line(path, name, damage):
         *[
             ("index.csv", column, "other", f"no column '{column}'.; prepare the store again")
             for column in ("label", "group", "clip", "first_frame")
+        ],
+        *[
+            ("index.csv", "a/1,12", f"a/1,{start}", "no number of a frame")
+            for start in ("-1", "0.5", "x", "", "1e30")
         ],
         ("store.json", '"clip": "b/2",', "", "missing required field clip - at left_out"),
         ("store.json", '"biking"', '"soccer_juggling"', "two classes have one name"),
@@ -180,3 +184,11 @@ def test_flat_is_what_a_run_on_the_store_has(store):
     finally:
         del store.info.origin["seed"]
     assert (config.data.groups, config.data.render_seed, config.seed) == (3, 5, 0)
+
+
+def test_flat_has_the_group_pattern_of_the_store(tmp_path, write_video, prepare_videos):
+    for name in ("a/x1", "a/y2", "b/x1", "b/y2"):
+        write_video(tmp_path / "in" / f"{name}.mpg")
+    store = prepare_videos(tmp_path / "s", tmp_path / "in", group_pattern=r"[xy](\d)")
+    config = RunConfig.of(model="c3d", **store.flat())
+    assert config.data.group_pattern == r"[xy](\d)"

@@ -1,8 +1,11 @@
+import itertools
+
 import av
 import numpy as np
 import pytest
 
 from ucf11lib import figures, models
+from ucf11lib.data.videos import pictures
 from ucf11lib.errors import UserError
 from ucf11lib.evaluation import annotate
 from ucf11lib.evaluation.videos import Classifier, predict_video
@@ -57,6 +60,29 @@ def test_write_annotated_of_a_real_video_at_its_size_and_rate(by, tmp_path, vide
         n = sum(1 for _ in container.decode(stream))
     shown, shown_rate, _ = decoded(tmp_path / "out.mp4")
     assert (len(shown), shown.shape[1:3], shown_rate) == (n, size, rate)
+
+
+def test_write_annotated_begins_at_zero_and_ends_where_the_file_breaks_off(
+    by, tmp_path, write_video, monkeypatch
+):
+    """MPEG-TS begins at 1.4 s."""
+    result = predict_video(write_video(tmp_path / "v.ts", 60), by)
+    times = []
+
+    def draw(*drawing):
+        times.append(drawing[2])
+        return figures.overlay(*drawing)
+
+    annotate.write_annotated(result, tmp_path / "out.mp4", draw)
+    assert (times[0], times[-1], len(times)) == ("0.0 s", "2.0 s", 60)
+
+    def broken(*arguments):
+        yield from itertools.islice(pictures(*arguments), 20)
+        raise av.error.InvalidDataError(1094995529, "Invalid data", str(result.video))
+
+    monkeypatch.setattr(annotate, "pictures", broken)
+    annotate.write_annotated(result, tmp_path / "cut.mp4", draw)
+    assert len(decoded(tmp_path / "cut.mp4")[0]) == 20
 
 
 def test_write_annotated_that_fails_leaves_nothing(by, tmp_path, write_video):

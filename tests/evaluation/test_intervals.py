@@ -117,3 +117,14 @@ def test_effective_number_of_copies_is_that_of_the_originals():
     assert intervals.effective_number(copies, groups) == pytest.approx(40, rel=0.03)
     for alike in (np.ones(4), values[:4]):
         assert np.isnan(intervals.effective_number(alike, np.full(4, "g")))
+
+
+def test_seeds_interval_covers_the_planted_mean():
+    """The accuracies of five seeds differ by 3 points, those of a seed's 55 groups by 11."""
+    rng, ends = np.random.default_rng(0), []
+    sizes = np.full((5, 55), 10)
+    for _ in range(200):
+        of_seed = 0.85 + 0.03 * rng.uniform(-1.7, 1.7, (5, 1))
+        right = rng.binomial(sizes, rng.beta(9 * of_seed, 9 * (1 - of_seed), sizes.shape))
+        ends.append(intervals.seeds_interval(right, sizes))
+    assert 0.9 < coverage(np.array(ends), 0.85) < 0.99

@@ -33,7 +33,8 @@ def test_make_predict_keeps_the_order_and_the_last_batch(store, model):
 def test_evaluate_repeats_the_runs_own_metrics_or_takes_another_store(trained, model, store):
     result = predict.evaluate(trained, model)
     assert (result["store"], result["n"]) == (trained.data.store, trained.metrics["n_val"])
-    for key in ("accuracy", "accuracy_clip", "interval", "macro_f1", "confusion"):
+    keys = ("accuracy", "accuracy_clip", "accuracy_batch_mean", "interval", "macro_f1", "confusion")
+    for key in keys:
         assert result[key] == pytest.approx(np.array(trained.metrics[key]))
     json.dumps(result)
     text = predict.formatted(result).splitlines()

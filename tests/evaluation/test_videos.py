@@ -74,6 +74,8 @@ def test_predict_folder_has_a_row_a_file_and_the_reason_where_there_is_no_answer
     (folder / "notes.txt").write_text("no video")
     (folder / ".hidden").touch()
     (folder / "gone.mpg").symlink_to("nowhere")
+    (folder / "Annotation").mkdir()
+    (folder / "Annotation" / "a.xgtf").write_text("as in UCF-11")
     os.mkfifo(folder / "pipe.mpg")
     write_video(tmp_path / "elsewhere" / "v.mpg", 30)
     (folder / "sub" / "link").symlink_to(tmp_path / "elsewhere")

@@ -190,18 +190,18 @@ def test_measured_marks_old_and_stale_results(monkeypatch):
     assert measured("leak").endswith("; **stale: a configuration has changed**")
 
 
-def test_update_readme_replaces_the_table(folder, tmp_path, monkeypatch):
+def test_update_readme_replaces_the_table(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "ROOT", tmp_path)
     begin, end = README_MARKS
     (tmp_path / "README.md").write_text(f"# before\n{begin}\nold\n{end}\nafter\n")
-    runs = select_runs(list_runs(folder))
-    update_readme(runs)
+    update_readme()
     page = (tmp_path / "README.md").read_text()
     assert page.startswith("# before\n")
     assert page.endswith("after\n")
     assert "old" not in page
-    assert "| C3D |" in page
-    assert "Measured on **synthetic data, group split, recipe repaired, profile smoke**" in page
+    rows = tables.over_seeds("five_seeds").set_index("model")
+    assert f"| C3D | {rows.accuracy['c3d']} | " in page
+    assert "Measured on **synthetic data**; `python -m ucf11lib study five_seeds" in page
     (tmp_path / "README.md").write_text("no marks")
     with pytest.raises(RunFailed, match="marks"):
-        update_readme(runs)
+        update_readme()

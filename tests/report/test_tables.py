@@ -1,5 +1,7 @@
 import pandas as pd
+import pytest
 
+from ucf11lib.evaluation.baselines import FLOW
 from ucf11lib.report import tables
 from ucf11lib.runs import list_runs
 
@@ -11,7 +13,7 @@ def test_pipe_table_formats_each_row():
         "| network | of all | holds |",
         "| :------- | :-------------- | :------ |",
         "| C3D | 50.0 % to 50 % | yes |",
-        "| VGG9 | none | **no** |",
+        "| VGG9 | - | **no** |",
     ]
     rows = pd.DataFrame({"95 % interval": ["70.1 to 81.2"], "n": [3]})
     assert tables.pipe_table(rows).splitlines()[-1] == "| 70.1 to 81.2 | 3 |"
@@ -44,3 +46,26 @@ def test_methods_are_means_over_seeds_the_best_first():
     tsm = table.set_index("model").loc["tsm"]
     assert tsm["accuracy_clip"] == rows["accuracy_clip"].mean()
     assert tsm["over_seeds"].endswith(f"to {100 * rows['accuracy_clip'].max():.1f})")
+
+
+def test_over_seeds_has_the_mean_its_range_and_its_interval():
+    rows = tables.study_rows("five_seeds")
+    for row in rows.itertuples():
+        right, sequences = map(sum, zip(*row.right_by_group, strict=True))
+        assert (right / sequences, sequences) == (pytest.approx(row.accuracy), row.n_val)
+    for row in tables.over_seeds("five_seeds").itertuples():
+        shares = rows[rows["model"] == row.model]["accuracy"]
+        assert row.accuracy.startswith(f"{100 * shares.mean():.1f} % ({100 * shares.min():.1f} to ")
+        assert row.low < shares.mean() < row.high
+
+
+def test_weizmann_has_ours_and_published_accuracies():
+    published = [{"method": "theirs", "left_out": "one clip", "unit": "clips", "accuracy": 0.5}]
+    table = tables.weizmann(published).set_index("method")
+    row = tables.study_rows("real_video", fold="all", model="vgg9").iloc[0]
+    assert table.loc["VGG9", "accuracy"] == row["accuracy_clip"]
+    assert table.loc["VGG9", "interval"].startswith(f"{100 * row['low']:.1f} % to ")
+    assert table.loc["theirs"].dropna().tolist() == ["one clip", "clips", 0.5]
+    flow = tables.study_rows("checks", data="Weizmann", baseline=FLOW)
+    assert len(flow) == 9
+    assert flow["accuracy"].min() < table["accuracy"].iloc[3] < flow["accuracy"].max()

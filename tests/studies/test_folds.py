@@ -1,12 +1,15 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 from ucf11lib import evaluation, paths
 from ucf11lib.errors import RunFailed, UserError
 from ucf11lib.runs import Run
 from ucf11lib.runs.parsing import read_json
+from ucf11lib.studies import folds
 from ucf11lib.studies.folds import crossval
 from ucf11lib.studies.results import Results
+from ucf11lib.studies.study import Study
 
 
 def test_crossval_holds_every_sequence_out_once(tiny):
@@ -34,6 +37,19 @@ def test_crossval_missing_fold_leaves_no_pooled_number(tiny, tmp_path, failing):
         crossval(tiny, workers=1, out=tmp_path)
     table = read_json(tmp_path / "summary.json", Results, "").table
     assert table["fold"].tolist() == ["01", "02", "03"]
+
+
+def test_nested_candidates_that_all_diverge_are_one_line(tiny):
+    study = Study("s", "what?", tiny, {"fold": folds.fold_axis(["01", "02"])}, seeds=())
+    outer = folds.nested(study, ["", "shift=8"]).then[0]
+    rows = pd.DataFrame({
+        "model": "cnn_lstm", "fold": ["01", "01", "02", "02"], "candidate": ["", "shift=8"] * 2,
+        "val_loss": [2.0, 1.0, 1.0, None],
+    })  # fmt: skip
+    shifts = {one.split.fold: one.recipe.shift for one in outer(rows).points()}
+    assert shifts == {"01": 8, "02": tiny.recipe.shift}
+    with pytest.raises(RunFailed, match="cnn_lstm, fold 02: no candidate has a finite loss"):
+        outer(rows.assign(val_loss=[2.0, 1.0, None, None]))
 
 
 def test_crossval_bad_candidates_are_one_line(tiny):

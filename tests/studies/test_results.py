@@ -49,7 +49,7 @@ def test_load_returns_what_was_written(fresh, own_results):
     assert loaded.source == ["synthetic data"]
     assert "trace" not in loaded.formatted()
     assert "0.500" in loaded.formatted()
-    assert loaded.note == f"synthetic data; python -m ucf11lib study s, {loaded.date}"
+    assert loaded.note == f"synthetic data; width 0.0625; python -m ucf11lib study s, {loaded.date}"
     old = replace(loaded, measured_before="the redesign")
     assert old.note.endswith(", measured before the redesign")
 
@@ -63,6 +63,9 @@ def test_stale_after_a_change(study, fresh):
     assert results.stale(study, old) == "measured before the redesign"
     failed = replace(fresh, rows=[{"status": "failed: no memory"}])
     assert results.stale(study, failed) == "some of its runs failed"
+    edited = replace(study, then=(lambda rows: replace(other, seeds=tuple(rows["seed"])),))
+    with pytest.raises(UserError, match=r"s\.json: damaged .*; run 'study s --force'"):
+        results.stale(edited, replace(fresh, rows=[]))
     (key,) = fresh.fingerprint
     losses = [loss + 0.01 for loss in fresh.fingerprint[key]]
     reason = results.stale(study, replace(fresh, fingerprint={key: losses}))

@@ -1,6 +1,9 @@
+import os
+
 import numpy as np
 import pytest
 
+from ucf11lib.errors import RunFailed
 from ucf11lib.runs.environment import fastest_precision
 from ucf11lib.studies import bench, load, speed
 
@@ -31,3 +34,5 @@ def test_time_interleaved_reverses_every_other_repeat():
 
 def test_run_in_process_returns_what_the_function_does():
     assert speed.run_in_process(max, 3, 4) == 4
+    with pytest.raises(RunFailed, match="bench: its process was killed; free some memory"):
+        speed.run_in_process(os._exit, 1)

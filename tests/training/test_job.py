@@ -76,6 +76,14 @@ def test_train_twice_has_the_same_bytes_also_without_health(trained, store, tmp_
     assert (again.path / "tensorboard").is_dir()
 
 
+def test_train_on_a_relative_store_is_evaluated_from_anywhere(store, tmp_path, monkeypatch):
+    monkeypatch.chdir(store.path.parent)
+    relative = ClipStore.open(store.path.name)
+    config = RunConfig.of(model="frame_cnn", profile="smoke", epochs=1, **store.flat())
+    run = train(config, tmp_path / "r", store=relative, log=silent)
+    assert run.data.store == str(store.path)
+
+
 def test_train_does_not_touch_an_existing_folder(trained, store, tmp_path):
     with pytest.raises(UserError, match="a finished run; choose another --run or delete it"):
         train(trained.config, trained.path, store=store)

@@ -37,7 +37,8 @@ def open_or_prepare(spec: DataSpec) -> ClipStore:
     if not path.exists() or lock.exists():  # of a process that was killed when it was complete
         with paths.lock(lock):
             if not path.exists():
-                if earlier := [one for one in _same_spec(path) if one != path]:
+                earlier = [one for one in _same_spec(path) if one != path]
+                if spec.folder and earlier:
                     changed = f"{spec.folder} changed since {paths.display(earlier[-1])}"
                     print(f"{changed} was made; preparing it anew", file=sys.stderr)
                 return prepare(spec, path)

@@ -90,6 +90,9 @@ class ClipStore:
             raise UserError(f"{path}/index.csv: label {wrong[0]!r} is no class; {REMEDY}")
         if len(set(info.classes)) < len(info.classes):
             raise UserError(f"{path}/store.json: two classes have one name; {REMEDY}")
+        starts = index["first_frame"]
+        if starts.dtype != np.int64 or starts.min() < 0:
+            raise UserError(f"{path}/index.csv: a first_frame is no number of a frame; {REMEDY}")
         return cls(path, frames, index.astype({"label": np.int64}), info)
 
     def __len__(self) -> int:
@@ -139,6 +142,9 @@ class ClipStore:
             flat["stride"] = info.stride
         if info.fps:
             flat["fps"] = info.fps
+        rule, _, pattern = str(info.origin.get("groups")).partition(" ")
+        if rule == "--group-pattern":
+            flat["group_pattern"] = pattern
         if info.source == "synthetic":
             flat |= {name: info.origin[name] for name in SYNTHETIC if name in info.origin}
         return flat

@@ -1,6 +1,7 @@
 """A video with a network's answers burnt in."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import av
@@ -34,16 +35,27 @@ def write_annotated(result: Prediction, out: Path, draw: Callable[..., np.ndarra
         target.metadata["title"] = headline
         encoder = target.add_stream("libx264", rate, options={"crf": "20"})
         encoder.pix_fmt = "yuv420p"
-        frames = (frame for frame in pictures(source, stream) if frame[0] is not None)
+        frames = _readable(source, stream)
         bar = tqdm(frames, "annotate", result.frames, leave=False, disable=None, unit="frame")
-        for number, (image, seconds) in enumerate(bar):
-            seconds = float(number / rate) if seconds is None else seconds
+        begin = 0.0  # the time of the first frame, which some files begin at a second or an hour
+        for number, (image, time) in enumerate(bar):
+            seconds = float(number / rate) if time is None else time - begin
+            if not number:
+                begin, seconds = seconds, 0.0
             ranking, heat = _answer(result, number, seconds)
             drawn = draw(image, headline, f"{seconds:.1f} s", ranking, heat)
             if not number:
                 encoder.height, encoder.width = drawn.shape[:2]
             target.mux(encoder.encode(av.VideoFrame.from_ndarray(drawn, "rgb24")))
         target.mux(encoder.encode())
+
+
+def _readable(container: av.container.InputContainer, stream: av.VideoStream) -> Iterator[tuple]:
+    """Yield `pictures` that are not damaged, until the file breaks off."""
+    with contextlib.suppress(av.FFmpegError, ValueError):
+        for image, seconds in pictures(container, stream):
+            if image is not None:
+                yield image, seconds
 
 
 def _answer(result: Prediction, number: int, seconds: float) -> tuple[list, np.ndarray | None]:

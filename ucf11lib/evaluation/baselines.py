@@ -123,10 +123,11 @@ def thumbnails(frames: np.ndarray) -> np.ndarray:
 
 
 COLOURS = "colour histogram, logistic regression"
+FLOW = "optical flow, logistic regression"
 BASELINES = {
     "majority class": majority,
     COLOURS: colour_histogram_regression,
-    "optical flow, logistic regression": optical_flow_regression,
+    FLOW: optical_flow_regression,
     "pixels, nearest neighbour": nearest_neighbour,
 }
 

@@ -107,6 +107,21 @@ def bootstrap_t(
     return np.clip(np.stack(ends, axis=1), *bounds)
 
 
+def seeds_interval(sums: np.ndarray, sizes: np.ndarray, *, seed: int = 0) -> list[float]:
+    """Return the 95 % interval of a mean of accuracies over seeds, each on held-out groups of its.
+
+    `sums` and `sizes`, both int (seeds, groups), are of a group's right answers and its sequences.
+    The bootstrap draws seeds, then groups of each seed drawn, with replacement (Saravanan et al.
+    2020, arXiv:2007.07797): the spread of the seeds and that within each are both in it.
+    """
+    seeds, groups = sums.shape
+    rng = np.random.default_rng(seed)
+    chosen = rng.integers(seeds, size=(RESAMPLES, seeds))
+    draws = rng.multinomial(groups, np.full(groups, 1 / groups), chosen.shape)
+    right, all_ = (draws * sums[chosen]).sum(axis=-1), (draws * sizes[chosen]).sum(axis=-1)
+    return np.quantile((right / all_).mean(axis=1), [TAIL, 1 - TAIL]).tolist()
+
+
 def _by_group(values: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return each group's sum and number of values, both (groups,)."""
     by_group = pd.Series(np.asarray(values, float)).groupby(np.asarray(groups))

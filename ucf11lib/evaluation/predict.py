@@ -117,7 +117,8 @@ def evaluate(
     y_prob = np.mean([shares_of(run, one) for one in outputs], axis=0)
     about = {"store": str(store.path), "n": len(index), "classes": list(store.classes)}
     clips, groups = store.clips[index], store.groups[index]
-    return about | measure_predictions(store.labels[index], y_prob, clips, groups)
+    batch_size = run.config.recipe.batch_size
+    return about | measure_predictions(store.labels[index], y_prob, clips, groups, batch_size)
 
 
 def formatted(result: dict) -> str:

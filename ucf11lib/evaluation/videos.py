@@ -123,7 +123,8 @@ def predict_folder(folder: Path | str, by: Classifier) -> pd.DataFrame:
     workers = min(len(files), os.cpu_count() or 1)
     videos = decode_all(files, workers, by.run.data.size, by.run.config.data.fps)
     bar = tqdm(videos, "videos", len(files), leave=False, disable=None)
-    unread = [(path, reason) for path, reason in listed if reason]
+    # A folder without clips, as UCF-11's annotations, is no file that failed; a link is one.
+    unread = [(p, reason) for p, reason in listed if reason and (p.is_symlink() or not p.is_dir())]
     rows: list[tuple] = []
     rows += [(str(path.relative_to(folder)), None, None, 0, reason) for path, reason in unread]
     for file, decoded in zip(files, bar, strict=True):

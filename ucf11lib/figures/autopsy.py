@@ -60,16 +60,17 @@ def gradients(gaps: pd.DataFrame, cells: Sequence[Mapping], *, note: str) -> Fig
             left.plot(gaps["gap"], gaps[name].where(gaps[name] > 0), color=colour, label=text)
         gone = gaps["gap"][gaps["twice"] == 0].min()
         left.axvline(gone, color=GREY, linestyle=":", linewidth=1)
-        left.text(gone, 1e-18, f" from {gone:.0f} on\n exactly 0", fontsize=SMALL, color=GREY)
-        left.set(title="largest entry of the gradient", xlim=(0, gaps["gap"].max()))
+        left.text(gone + 2, 1e-18, f"from {gone:.0f} on\nexactly 0", fontsize=SMALL, color=GREY)
+        left.set(ylabel="largest entry of the gradient", xlim=(0, gaps["gap"].max()))
         left.set(xlabel="lead of a wrong class (logits)", yscale="log")
         log_labels(left.yaxis)
         left.legend(loc="lower left")
         for cell, colour in zip(cells, itertools.cycle(CELLS), strict=False):
+            line = "--" if cell["init"] == "he" else "-"
             norms = np.maximum(cell["trace"]["gradient_norm"], ZERO)
             look = {"color": colour, "label": f"{cell['head']}, {INITS[cell['init']]}"}
-            right.plot(cell["trace"]["step"], norms, linewidth=1.2, alpha=0.8, **look)
-        right.set(title="gradient norm of C3D's first steps", xlabel="step", yscale="log")
+            right.plot(cell["trace"]["step"], norms, line, linewidth=1.2, **look)
+        right.set(ylabel="gradient norm of C3D", xlabel="step", yscale="log")
         right.set_yticks([ZERO, 1e-15, 1e-5, 1, 1e5], ["0", "1e-15", "1e-5", "1", "1e5"])
         right.yaxis.set_minor_locator(NullLocator())
         right.legend(loc="center right")

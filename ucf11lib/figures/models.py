@@ -32,7 +32,7 @@ def history(runs: Mapping[str, pd.DataFrame], *, chance_loss: float, note: str) 
     """Loss (left) and accuracy (right) over the epochs, as figure 4 of the report.
 
     `runs` has for each name the columns `epoch, loss, accuracy, val_loss, val_accuracy`; training
-    is thin and dashed, validation solid. Lines mark the report's 75 %, and `chance_loss`, that of a
+    is thin and dashed, held-out solid. Lines mark the report's 75 %, and `chance_loss`, that of a
     guess: ln(classes).
     """
     dashed: dict[str, Any] = {"linestyle": "--", "linewidth": 0.9}
@@ -58,8 +58,8 @@ def history(runs: Mapping[str, pd.DataFrame], *, chance_loss: float, note: str) 
         percent_axis(accuracy.yaxis)
         mark(accuracy, 0.75, "75 %")
         training = Line2D([], [], color=GREY, label="training", **dashed)
-        validation = Line2D([], [], color=GREY, label="validation")
-        legend(figure, 6, training, validation)
+        held_out = Line2D([], [], color=GREY, label="held-out")
+        legend(figure, 6, training, held_out)
     return figure
 
 

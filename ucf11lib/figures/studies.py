@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import ScaledTranslation
 
 from ucf11lib.figures import style
 from ucf11lib.figures.style import (
@@ -28,6 +29,8 @@ from ucf11lib.text import display_name, percent
 
 TITLE_CHARACTERS = 10  # an inch
 SAME_COST = 0.03  # relative difference below which two marks would hide each other
+ASIDE = 6  # points, by which such a mark is moved to the right
+MOST_MARKS = 40  # of a line; more would be a band
 LABELS = {"accuracy": "held-out accuracy", "accuracy_clip": "held-out accuracy by clip"}
 
 
@@ -93,7 +96,8 @@ def lines(
                 for key, rows in part.groupby(keys, sort=False):
                     look: dict[str, Any] = {"color": colour_of[key[0]], "markersize": 2}
                     known = rows.dropna(subset=values)
-                    axes.plot(known[x], known[values], "o-", linewidth=1, **look)
+                    few = len(known) <= MOST_MARKS
+                    axes.plot(known[x], known[values], "o-" if few else "-", linewidth=1, **look)
                 if values == log:
                     axes.set_yscale("log")
                     log_labels(axes.yaxis)
@@ -147,10 +151,11 @@ def scatter(
             means = part.groupby(label, sort=False)[[x, y, "low", "high"]].mean()
             for number, (name, mean) in enumerate(means.iterrows()):
                 same = np.isclose(means[x].iloc[:number], mean[x], rtol=SAME_COST).sum()
-                mean[x] *= (1 + 2 * SAME_COST) ** same
+                aside = ScaledTranslation(same * ASIDE / 72, 0, figure.dpi_scale_trans)
                 marker, colour = look_of[name]
-                axes.plot([mean[x]] * 2, mean[["low", "high"]], color=colour, linewidth=0.6)
-                axes.plot(mean[x], mean[y], marker, color=colour, label=display_name(name))
+                look: dict[str, Any] = {"color": colour, "transform": axes.transData + aside}
+                axes.plot([mean[x]] * 2, mean[["low", "high"]], linewidth=0.6, **look)
+                axes.plot(mean[x], mean[y], marker, label=display_name(name), **look)
             axes.set(xscale="log", xlabel=x.replace("_", " "))
             log_labels(axes.xaxis)
             axes.grid(axis="y")

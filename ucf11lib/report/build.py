@@ -19,7 +19,7 @@ import pypandoc
 import typst
 from PIL import Image
 
-from ucf11lib import evaluation, paths, text
+from ucf11lib import paths, text
 from ucf11lib.errors import RunFailed, UserError
 from ucf11lib.report import cards, tables
 from ucf11lib.report.captions import Captions
@@ -75,7 +75,7 @@ def build(
             with paths.atomic_file(target / file.name) as copy:
                 shutil.copyfile(file, copy)
     if to is None:
-        update_readme(runs)
+        update_readme()
     return [target / file.name for file in files]
 
 
@@ -148,7 +148,7 @@ def _context(runs: Mapping[str, Run], captions: Captions, html: bool) -> dict:
         "kind": text.plain(first.data.data_kind),
         "synthetic": first.config.data.source == "synthetic",
         "metrics": metrics_table(runs).reset_index(names="model"),
-        "pairs": lambda: evaluation.pairs_table({name: run.held_out for name, run in runs.items()}),
+        "pairs": lambda: tables.pairs(runs),
         "claims": lambda: tables.claims(fill("claims.md", {"tables": tables, "text": text})),
         "date": max(load(file.stem).date for file in paths.RESULTS.glob("*.json"))[-10:],
         "figure": captions.figure, "table": captions.table, "caption": captions.caption,
@@ -176,30 +176,22 @@ def _as_text(value: object) -> str:
     return value if isinstance(value, Markdown) else text.plain(value, MAX_TEXT)
 
 
-def update_readme(runs: Mapping[str, Run]) -> None:
-    """Put the results table between the README's marks."""
+def update_readme() -> None:
+    """Put the table of five seeds between the README's marks."""
     path = paths.ROOT / "README.md"
     begin, end = README_MARKS
-    note = text.plain(runs[REPORTED[0]].note.split(", width")[0])
-    rows = metrics_table(runs).reset_index(names="model")
-    block = f"{begin}\n{tables.pipe_table(rows, tables.RESULTS)}\n\n"
-    block += f"Measured on **{note}**, one seed: no ranking follows. {_over_seeds()}\n{end}"
+    results, reason = load("five_seeds"), stale(STUDIES["five_seeds"], load("five_seeds"))
+    table = tables.pipe_table(tables.over_seeds("five_seeds"), tables.OVER_SEEDS)
+    note = f"{', '.join(results.source)}**; `{results.command}`, {results.date}"
+    block = (
+        f"{begin}\n{table}\n\nMeasured on **{note}{f'; stale: {reason}' if reason else ''}.\n{end}"
+    )
     pattern = re.compile(re.escape(begin) + ".*" + re.escape(end), re.DOTALL)
     page, places = pattern.subn(lambda _: block, path.read_text())
     if not places:
         raise RunFailed(f"README.md: the marks {begin} and {end} are missing; put them back")
     with paths.atomic_file(path) as temporary:
         temporary.write_text(page)
-
-
-def _over_seeds() -> str:
-    """Return a line on the study `five_seeds`; empty if its results are not those of today."""
-    results = load("five_seeds")
-    if stale(STUDIES["five_seeds"], results):
-        return ""
-    table = summary_table(results.table, ["model"])
-    values = [f"{text.display_name(one.model)} {one.accuracy}" for one in table.itertuples()]
-    return f"Over five seeds: {', '.join(values)} (`study five_seeds`, {results.date})."
 
 
 def _html(report: str, work: Path, embed: bool) -> Path:

@@ -87,8 +87,9 @@ def measured(name: str) -> Markdown:
     results = load(name)
     one = results.machine
     where = one.get("description") or f"{one['processor']}, {one['cores']} cores"
+    commit = results.commit[:7] + (" with uncommitted changes" if results.dirty else "")
     file = f"[results](results/{name}.json)"
-    note = f"`{results.command}`, {results.date}, {where}, commit {results.commit[:7]}, {file}"
+    note = f"`{results.command}`, {results.date}, {where}, commit {commit}, {file}"
     if reason := stale(STUDIES[name], results):
         note += f"; **{reason if results.measured_before else f'stale: {reason}'}**"
     return Markdown(note)

@@ -1,15 +1,19 @@
 """The report's tables: rows and format strings in, Markdown out."""
 
 import string
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
+from ucf11lib.evaluation import pairs_table
+from ucf11lib.evaluation.baselines import FLOW
+from ucf11lib.evaluation.intervals import seeds_interval
 from ucf11lib.runs import Run, named_recipe, recipe_changes
-from ucf11lib.studies import load
-from ucf11lib.text import display_name, mean_and_range
+from ucf11lib.studies import load, summary_table
+from ucf11lib.text import display_name, mean_and_range, percent
 
-# Of the README and of the report, over the columns of `runs.metrics_table`.
+# Over the columns of `runs.metrics_table`.
 RESULTS = {
     "model": "{model}",
     "held-out accuracy": "{accuracy:.1%}",
@@ -20,6 +24,14 @@ RESULTS = {
 }
 
 
+# Of the README and of the report, over the columns of `over_seeds`.
+OVER_SEEDS = {
+    "network": "{model}",
+    "held-out accuracy, five seeds": "{accuracy}",
+    "95 % interval of the mean": "{low:.1%} to {high:.1%}",
+    "training": "{seconds:.0f} s",
+    "parameters": "{parameters:,.0f}",
+}
 MIN_WIDTH, MAX_WIDTH = 6, 60  # of a column that wraps, in characters: pandoc shares out the line
 
 
@@ -41,7 +53,7 @@ class _Cells(string.Formatter):
 
 
 def pipe_table(rows: pd.DataFrame, columns: Mapping[str, str] | None = None) -> Markdown:
-    """Return rows as a Markdown table; a cell with a missing value is "none".
+    """Return rows as a Markdown table; a cell with a missing value is "-".
 
     `columns` has title -> format string over a row's values, such as "{low:.1%} to {high:.1%}"; by
     default each column is under its own name.
@@ -54,7 +66,7 @@ def pipe_table(rows: pd.DataFrame, columns: Mapping[str, str] | None = None) -> 
         for template in columns.values():
             names = [name for _, name, _, _ in cells.parse(template) if name]
             missing = any(pd.isna(row[name]) for name in names)
-            line.append("none" if missing else cells.format(template, **row))
+            line.append("-" if missing else cells.format(template, **row))
         lines.append(line)
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     lines.insert(1, [":" + "-" * min(max(width, MIN_WIDTH), MAX_WIDTH) for width in widths])
@@ -82,9 +94,54 @@ def changes(runs: Mapping[str, Run]) -> pd.DataFrame:
     for model, run in runs.items():
         changed = recipe_changes(named_recipe("2019", model), run.config.recipe)
         for setting, before, after in changed.itertuples(index=False):
-            rows.setdefault(setting, {})[display_name(model)] = f"{before} → {after}"
+            rows.setdefault(setting, {})[display_name(model)] = f"{_word(before)} → {_word(after)}"
     table = pd.DataFrame.from_dict(rows, orient="index").fillna("as in 2019")
     return table.reset_index(names="setting")
+
+
+def over_seeds(name: str) -> pd.DataFrame:
+    """Return mean and range of each model's accuracy over seeds, and the interval of the mean.
+
+    The columns are model, accuracy (a text), low, high, runs and, as means, seconds and parameters.
+    """
+    rows = study_rows(name)
+    table = summary_table(rows, ["model"])
+    groups = rows.groupby("model", sort=False)
+    counts = [np.array(list(one)) for _, one in groups["right_by_group"]]
+    ends = [seeds_interval(one[..., 0], one[..., 1]) for one in counts]
+    table[["low", "high"]] = ends
+    return table.merge(groups[["seconds", "parameters"]].mean(), on="model")
+
+
+def weizmann(published: Sequence[Mapping]) -> pd.DataFrame:
+    """Return accuracies on Weizmann, ours and then `published` ones, which have no interval.
+
+    The columns are method, left_out, unit, accuracy and interval (a text).
+    """
+    ours = study_rows("real_video", fold="all")
+    unit = ours["clips"].map("{:.0f} clips".format)
+    interval = [f"{percent(one.low, 1)} to {percent(one.high, 1)}" for one in ours.itertuples()]
+    ours = ours.assign(method=ours["model"].map(display_name), unit=unit, interval=interval)
+    ours["accuracy"] = ours["accuracy_clip"]
+    flow = study_rows("checks", data="Weizmann", baseline=FLOW)
+    right, all_ = (flow["accuracy"] * flow["sequences"]).sum(), flow["sequences"].sum()
+    without = {"method": FLOW, "unit": f"{all_:.0f} sequences", "accuracy": right / all_}
+    table = pd.concat([ours, pd.DataFrame([without])]).assign(left_out="one subject")
+    table = pd.concat([table, pd.DataFrame(published)])
+    return table[["method", "left_out", "unit", "accuracy", "interval"]]
+
+
+def pairs(runs: Mapping[str, Run]) -> pd.DataFrame:
+    """Return `pairs_table` of runs by model, with p values as text: `p`."""
+    table = pairs_table({name: run.held_out for name, run in runs.items()})
+    shown = [f"{p:.3f}" if p >= 5e-4 else "< 0.001" for p in table["p_value"]]
+    return table.assign(p=shown)
+
+
+def _word(value: object) -> str:
+    """Return a setting's value as a reader calls it."""
+    words = {"None": "none", "normal": "N(0, s²)", "he": "He"}
+    return words.get(str(value), str(value))
 
 
 def times_to_75(rows: pd.DataFrame) -> pd.DataFrame:

@@ -8,10 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from ucf11lib import paths
+from ucf11lib import paths, text
 from ucf11lib.errors import UserError
 from ucf11lib.runs.folder import Run, lock_file
-from ucf11lib.text import duration
 
 
 def list_runs(folder: Path | str | None = None) -> list[Run]:
@@ -61,12 +60,20 @@ def formatted(table: pd.DataFrame) -> str:
     """Return a `runs_table` as text."""
     if table.empty:
         return "no runs"
-    text = table.drop(columns=["epochs", "profile"])
-    text["epoch"] = table["epoch"].astype(str) + "/" + table["epochs"].astype(str)
-    text["epoch"] = text["epoch"].where(table["epochs"].notna())
-    text["accuracy"] = table["accuracy"].map("{:.1%}".format, na_action="ignore")
-    text["age"] = table["age"].map(duration, na_action="ignore")
-    return text.fillna("-").to_string(index=False)
+    shown = table.drop(columns=["epochs", "profile"])
+    shown["epoch"] = table["epoch"].astype(str) + "/" + table["epochs"].astype(str)
+    shown["epoch"] = shown["epoch"].where(table["epochs"].notna())
+    shown["accuracy"] = table["accuracy"].map("{:.1%}".format, na_action="ignore")
+    shown["age"] = table["age"].map(text.duration, na_action="ignore")
+    return shown.fillna("-").to_string(index=False)
+
+
+def common_note(runs: Mapping[str, Run]) -> str:
+    """Return the note of a figure of several runs, by model, that differ in nothing else."""
+    profiles = {model: run.config.profile for model, run in runs.items()}
+    first = next(iter(runs))
+    widths = text.widths((model, profile.width) for model, profile in profiles.items())
+    return runs[first].note.replace(f"width {profiles[first].width:g}", widths)
 
 
 def metrics_table(runs: Mapping[str, Run]) -> pd.DataFrame:

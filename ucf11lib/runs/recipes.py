@@ -41,7 +41,7 @@ class Recipe:
     optimizer: Literal["adam", "rmsprop", "momentum", "sgd"] = "adam"  # `momentum`: SGD with 0.9
     learning_rate: Positive = 1e-3  # at its highest
     schedule: Literal["constant", "cosine"] = "constant"  # `cosine` ends at zero
-    warmup: Share = 0.0  # share of all steps over which the learning rate rises from zero
+    warmup: Share = 0.0  # with `cosine`: share of steps over which the rate rises from zero
     batch_size: Annotated[int, Meta(ge=1, le=65536)] = 16  # sequences a step, over all replicas
     flip: bool = False  # mirror half of the training sequences
     shift: Annotated[int, Meta(ge=0, le=64)] = 0  # move each by up to this many pixels

@@ -14,7 +14,7 @@ import pandas as pd
 from ucf11lib import paths
 from ucf11lib.data import open_or_prepare
 from ucf11lib.data.splits import list_folds
-from ucf11lib.errors import UserError
+from ucf11lib.errors import RunFailed, UserError
 from ucf11lib.evaluation.metrics import measure_predictions, one_a_clip
 from ucf11lib.runs import Run, RunConfig
 from ucf11lib.runs.config import NAMED, parse_settings
@@ -42,8 +42,12 @@ def nested(study: Study, candidates: Sequence[str]) -> Study:
 
     def outer(rows: pd.DataFrame) -> Study:
         tried = rows[rows["candidate"].isin(inner)]
-        losses = tried.pivot_table("val_loss", ["model", "fold"], "candidate", sort=False)
-        best = losses.idxmin(axis=1)
+        finite = tried.dropna(subset=["val_loss"])
+        best = finite.loc[finite.groupby(["model", "fold"])["val_loss"].idxmin()]
+        best = best.set_index(["model", "fold"])["candidate"]
+        for model, fold in set(tried.set_index(["model", "fold"]).index) - set(best.index):
+            diverged = "no candidate has a finite loss on its inner split"
+            raise RunFailed(f"{model}, fold {fold}: {diverged}; give others with --choose")
 
         def selected(config: RunConfig, _: Path) -> dict:
             return changes[best[config.model, config.split.fold]]

@@ -18,6 +18,7 @@ import os
 import time
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
@@ -26,7 +27,7 @@ from pathlib import Path
 from ucf11lib import figures, paths
 from ucf11lib.backend import keras
 from ucf11lib.data import open_or_prepare, split
-from ucf11lib.errors import UserError
+from ucf11lib.errors import RunFailed, UserError
 from ucf11lib.runs import REPORTED, RunConfig
 from ucf11lib.runs.parsing import read_json
 from ucf11lib.studies.study import Changes, Study, over
@@ -72,8 +73,12 @@ def train(minutes: float, workers: int | None = None, log=print) -> None:
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context) as pool:
         statuses = pool.map(partial(run, deadline=deadline), left)
-        for config, status in zip(left, statuses, strict=True):
-            log(f"{config.name}: {status}")
+        try:
+            for config, status in zip(left, statuses, strict=True):
+                log(f"{config.name}: {status}")
+        except BrokenProcessPool:
+            remedy = "free some memory or give fewer --workers; finished trainings are kept"
+            raise RunFailed(f"full_width: a worker was killed; {remedy}") from None
     finished = sum(record.status == "ok" for record in map(_record, configs) if record)
     log(f"{finished} of {len(configs)} trainings are finished")
 

@@ -14,9 +14,9 @@ from ucf11lib import paths
 from ucf11lib.data import open_or_prepare
 from ucf11lib.runs import RunConfig
 from ucf11lib.runs.environment import describe
-from ucf11lib.runs.parsing import read_json
+from ucf11lib.runs.parsing import damage_in_one_line, read_json
 from ucf11lib.studies.study import Study, new_trainer
-from ucf11lib.text import mean_and_range
+from ucf11lib.text import mean_and_range, widths
 
 TOLERANCE = 1e-3  # of a fingerprint's losses, absolute below 1, else relative
 FINGERPRINT_STEPS = 3
@@ -50,9 +50,12 @@ class Results:
 
     @property
     def note(self) -> str:
-        """One line for a figure: data, command, date, and whether the code changed since."""
+        """One line for a figure: data, widths, command, date, and if the code changed since."""
         before = f", measured before {self.measured_before}" if self.measured_before else ""
-        return f"{', '.join(self.source)}; {self.command}, {self.date}{before}"
+        configs = self.configs.values()
+        shown = widths((one["model"], one["profile"]["width"]) for one in configs) + "; "
+        what = f"{', '.join(self.source)}; {shown if configs else ''}"
+        return f"{what}{self.command}, {self.date}{before}"
 
     def formatted(self) -> str:
         """Return the rows as text, without columns of lists."""
@@ -101,7 +104,8 @@ def stale(study: Study, results: Results) -> str:
         return f"measured before {results.measured_before}"
     if any(str(row.get("status")).startswith("failed") for row in results.rows):
         return "some of its runs failed"
-    configs = [config for stage in study.stages(results.rows) for config in stage.points()]
+    with damage_in_one_line(results_file(results.study), f"run 'study {results.study} --force'"):
+        configs = [config for stage in study.stages(results.rows) for config in stage.points()]
     if changed := set(_by_digest(configs)) ^ set(results.configs):
         return f"{len(changed)} of its configurations have changed"
     for key, losses in fingerprint(configs).items():

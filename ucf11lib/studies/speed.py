@@ -16,6 +16,7 @@ import threading
 import timeit
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +25,7 @@ import pandas as pd
 
 from ucf11lib import figures
 from ucf11lib.backend import tf
+from ucf11lib.errors import RunFailed
 from ucf11lib.models.flops import step_flops
 from ucf11lib.runs import REPORTED, RunConfig
 from ucf11lib.studies.runner import run_rows
@@ -138,7 +140,11 @@ def run_in_process(function: Callable, *arguments: object) -> dict:
     """Call a function in a process of its own, which ends with this one; return what it returns."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, context, initializer=_end_with_parent) as pool:
-        return pool.submit(function, *arguments).result()
+        try:
+            return pool.submit(function, *arguments).result()
+        except BrokenProcessPool:
+            remedy = "free some memory, or choose a narrower profile"
+            raise RunFailed(f"bench: its process was killed; {remedy}") from None
 
 
 def _end_with_parent() -> None:

@@ -25,7 +25,8 @@ CHECKS = {  # what a finding usually means, and what to change
     "one_class": "ReLUs that died under too high a learning rate, or inputs without information; "
     "change: a lower learning_rate, or the input after a look at notebooks/00_data.ipynb",
     "non_finite": "too high a learning rate, or numbers that half precision cannot hold; "
-    "change: a lower learning_rate, warmup=0.05, init=he, or precision=float32",
+    "change: a lower learning_rate, schedule=cosine with warmup=0.05, init=he, "
+    "or precision=float32",
 }
 STOPPING = ("double_softmax", "lattice", "dead_gradient", "non_finite")  # no training recovers
 

@@ -27,10 +27,13 @@ LOADING_THREADS = 3  # no number depends on it
 
 @dataclass(frozen=True)
 class Part:
-    """A part of an epoch. Held-out numbers are None after a part that was not validated."""
+    """A part of an epoch.
+
+    Held-out numbers are None after a part that was not validated, and losses that are not finite.
+    """
 
     step: int  # the last one, from 1
-    loss: float  # mean over the part's training sequences, while the weights were changing
+    loss: float | None  # mean over the part's training sequences, while the weights were changing
     accuracy: float  # likewise, 0..1
     val_loss: float | None  # both of the complete validation part
     val_accuracy: float | None

@@ -31,7 +31,11 @@ def begin(path: Path, trainer: Trainer) -> None:
     for torn in path.glob(f"{paths.PARTIAL}*"):
         shutil.rmtree(torn) if torn.is_dir() else torn.unlink()
     window, size = store.frames.shape[1:3]
-    data = {"store": str(store.path), "store_sha256": store.info.sha256, "data_kind": store.kind}
+    data = {
+        "store": str(store.path.resolve()),
+        "store_sha256": store.info.sha256,
+        "data_kind": store.kind,
+    }
     data |= {"classes": store.classes, "window": window, "size": size}
     data |= workers.description(trainer.strategy)
     paths.write_json(path / "config.json", trainer.config.as_dict() | data)

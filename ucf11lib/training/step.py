@@ -75,13 +75,13 @@ def make_step(
             # the optimiser adds up the replicas' gradients, so each divides by the global size
             loss = optimizer.scale_loss(tf.reduce_sum(smoothed) / recipe.batch_size)
         gradients = tape.gradient(loss, model.trainable_variables)
+        scale = optimizer.scale_loss(tf.ones([]))  # `apply` may change it
         optimizer.apply(gradients, model.trainable_variables)
         predicted = tf.argmax(logits, axis=-1, output_type=tf.int32)
         right = tf.reduce_sum(tf.cast(predicted == labels, tf.float32))
         sums = tf.stack([tf.reduce_sum(loss_of(labels, logits)), right])
         if not watched:
             return sums
-        scale = optimizer.scale_loss(tf.ones([]))
         return tf.concat([sums, _signals(gradients, scale, logits, predicted)], axis=0)
 
     @tf.function(autograph=False, reduce_retracing=True)

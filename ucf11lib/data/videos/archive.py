@@ -36,9 +36,10 @@ def ensure(url: str) -> Path:
     """
     digits = hashlib.sha256(url.encode()).hexdigest()[:8]
     downloads = paths.data_dir() / "downloads" / digits
-    archive = fetch(url, downloads)
-    folder = downloads / archive.stem
-    return folder if folder.exists() else unpack(archive, folder)
+    with paths.lock(downloads / ".lock"):
+        archive = fetch(url, downloads)
+        folder = downloads / archive.stem
+        return folder if folder.exists() else unpack(archive, folder)
 
 
 def fetch(url: str, folder: Path) -> Path:
