@@ -30,7 +30,8 @@ WORDS = {
     "Dropout": "dropout {layer.rate:g}",
 }
 PER_ROW = 6  # stages at most, for their texts to fit
-WIDE, ROW, BOX = style.WIDTH, 1.62, 0.68  # inches: a row's width and height, the highest box
+WIDE, ROW, BOX = style.WIDTH, 1.26, 0.42  # inches: a row's width and height, the highest box
+MIDDLE = 0.43  # inches: of the boxes, above the foot of their row
 Ends = tuple[float, float, float]  # a box's left, right and middle
 
 
@@ -88,7 +89,7 @@ def structure(model: Any, *, note: str) -> Figure:
     per_row = math.ceil(len(boxes) / n_rows)
     slot, last = WIDE / per_row, -ROW * (n_rows - 1)
     _, frames, size, *_ = model.input.shape
-    with page(WIDE, 0.75 + ROW * n_rows, note) as figure:
+    with page(WIDE, 0.65 + ROW * n_rows, note) as figure:
         axes = figure.subplots()
         axes.set(xlim=(0, WIDE), ylim=(last - 0.15, ROW))
         axes.set_axis_off()
@@ -107,7 +108,7 @@ def structure(model: Any, *, note: str) -> Figure:
                 look["boxstyle"] = "round,pad=0,rounding_size=0.06"
                 axes.add_patch(FancyBboxPatch((x, -ROW * row), width, ROW - 0.08, **look))
                 each = f"each of {frames} frames"
-                axes.text(x + 0.06, 1.43 - ROW * row, each, style="italic", fontsize=SMALL)
+                axes.text(x + 0.06, ROW * (1 - row) - 0.19, each, style="italic", fontsize=SMALL)
         name, parameters = display_name(model.name), model.count_params()
         axes.set_title(f"{name}: {parameters:,} parameters", loc="left")
         hint = "height: pixels or units; width: channels; depth: frames; not to scale"
@@ -122,7 +123,7 @@ def _draw_stage(axes: Axes, stage: Stage, centre: float, bottom: float, size: in
     width, height = 0.1, BOX * min(1.0, math.log2(shape[-1]) / 14)
     if len(shape) >= 3:
         width, height = 0.055 * math.log2(shape[-1] + 1), BOX * math.sqrt(shape[-3] / size)
-    left, middle = centre - (width + depth) / 2, bottom + 0.59
+    left, middle = centre - (width + depth) / 2, bottom + MIDDLE
     right, foot, top = left + width, middle - height / 2, middle + height / 2
     colour = KINDS[stage.kind]
     edge: dict[str, Any] = {"edgecolor": "#333333", "linewidth": 0.6, "joinstyle": "round"}
@@ -135,8 +136,8 @@ def _draw_stage(axes: Axes, stage: Stage, centre: float, bottom: float, size: in
         axes.add_patch(Polygon(roof, facecolor=dark + 0.3, **edge))
         axes.add_patch(Polygon(side, facecolor=dark, **edge))
     text: dict[str, Any] = {"x": centre, "ha": "center"}
-    axes.text(s=stage.title, y=bottom + 1.26, fontsize=SMALL, **text)
-    axes.text(s=", ".join(stage.words), y=bottom + 1.13, fontsize=SMALL, color=GREY, **text)
+    axes.text(s=stage.title, y=bottom + ROW - 0.34, fontsize=SMALL, **text)
+    axes.text(s=", ".join(stage.words), y=bottom + ROW - 0.47, fontsize=SMALL, color=GREY, **text)
     axes.text(s="x".join(map(str, shape)), y=bottom + 0.07, fontsize=SMALL, **text)
     return left, right + depth, middle
 
@@ -146,7 +147,7 @@ def _connect(axes: Axes, before: Ends, after: Ends) -> None:
     (_, start, y), (end, _, below) = before, after
     points = [(start + 0.04, y), (end - 0.04, below)]
     if below < y:
-        between = below + ROW - 0.63
+        between = below + ROW - MIDDLE - 0.04
         points[1:1] = [(WIDE - 0.02, y), (WIDE - 0.02, between), (0.02, between), (0.02, below)]
     style: dict[str, Any] = {"arrowstyle": "-|>", "mutation_scale": 7, "linewidth": 0.8}
     axes.add_patch(FancyArrowPatch(path=Path(points), color=GREY, **style))

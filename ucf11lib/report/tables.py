@@ -29,7 +29,6 @@ OVER_SEEDS = {
     "network": "{model}",
     "held-out accuracy, five seeds": "{accuracy}",
     "95 % interval of the mean": "{low:.1%} to {high:.1%}",
-    "training": "{seconds:.0f} s",
     "parameters": "{parameters:,.0f}",
 }
 MIN_WIDTH, MAX_WIDTH = 6, 60  # of a column that wraps, in characters: pandoc shares out the line
@@ -102,7 +101,7 @@ def changes(runs: Mapping[str, Run]) -> pd.DataFrame:
 def over_seeds(name: str) -> pd.DataFrame:
     """Return mean and range of each model's accuracy over seeds, and the interval of the mean.
 
-    The columns are model, accuracy (a text), low, high, runs and, as means, seconds and parameters.
+    The columns are model, accuracy (a text), low, high, runs and parameters.
     """
     rows = study_rows(name)
     table = summary_table(rows, ["model"])
@@ -110,7 +109,7 @@ def over_seeds(name: str) -> pd.DataFrame:
     counts = [np.array(list(one)) for _, one in groups["right_by_group"]]
     ends = [seeds_interval(one[..., 0], one[..., 1]) for one in counts]
     table[["low", "high"]] = ends
-    return table.merge(groups[["seconds", "parameters"]].mean(), on="model")
+    return table.merge(groups["parameters"].first(), on="model")
 
 
 def weizmann(published: Sequence[Mapping]) -> pd.DataFrame:
@@ -119,7 +118,7 @@ def weizmann(published: Sequence[Mapping]) -> pd.DataFrame:
     The columns are method, left_out, unit, accuracy and interval (a text).
     """
     ours = study_rows("real_video", fold="all")
-    unit = ours["clips"].map("{:.0f} clips".format)
+    unit = [f"{np.sum(confusion)} clips" for confusion in ours["confusion"]]
     interval = [f"{percent(one.low, 1)} to {percent(one.high, 1)}" for one in ours.itertuples()]
     ours = ours.assign(method=ours["model"].map(display_name), unit=unit, interval=interval)
     ours["accuracy"] = ours["accuracy_clip"]
