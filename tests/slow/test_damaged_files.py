@@ -52,7 +52,7 @@ def read_run(path):
     run = Run.open(path)
     _ = run.changed(), run.history, run.held_out, run.environment, run.note
     metrics_table({"r": run})
-    _ = run.confusion, run.class_accuracies
+    _ = run.confusion
     formatted(evaluate(run, models.load(run)))
 
 

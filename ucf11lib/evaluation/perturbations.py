@@ -32,12 +32,8 @@ def time_reversed(frames: np.ndarray, indices: np.ndarray) -> np.ndarray:
 
 def one_frame(frames: np.ndarray, indices: np.ndarray) -> np.ndarray:
     """Repeat each sequence's middle frame, the one that the one-frame baselines see."""
-    return _repeated(frames[:, frames.shape[1] // 2], frames)
-
-
-def mean_frame(frames: np.ndarray, indices: np.ndarray) -> np.ndarray:
-    """Repeat each sequence's mean frame, in which motion is a blur."""
-    return _repeated(np.rint(frames.mean(axis=1, dtype=np.float32)), frames)
+    middle = frames.shape[1] // 2
+    return np.repeat(frames[:, [middle]], frames.shape[1], axis=1)
 
 
 def grey(frames: np.ndarray, indices: np.ndarray) -> np.ndarray:
@@ -45,26 +41,15 @@ def grey(frames: np.ndarray, indices: np.ndarray) -> np.ndarray:
     return np.broadcast_to(np.rint(frames @ LUMA)[..., None], frames.shape).astype(np.uint8)
 
 
-def background_only(frames: np.ndarray, indices: np.ndarray) -> np.ndarray:
-    """Repeat each sequence's median frame: what is still for half of it, people included."""
-    return _repeated(_median(frames), frames)
-
-
 def background_removed(frames: np.ndarray, indices: np.ndarray) -> np.ndarray:
-    """Subtract each sequence's median frame, around mid-grey; differences are clipped to uint8."""
-    difference = frames.astype(np.int16) - _median(frames)[:, None]
-    return np.clip(difference + MID_GREY, 0, 255).astype(np.uint8)
+    """Subtract each sequence's median frame, around mid-grey; differences are clipped to uint8.
 
-
-def _median(frames: np.ndarray) -> np.ndarray:
-    """Return the median frames, uint8 (n, H, W, 3); the upper one of an even number of frames."""
+    It is what is still for half of the sequence, people included; of an even number of frames the
+    upper median.
+    """
     middle = frames.shape[1] // 2
-    return np.partition(frames, middle, axis=1)[:, middle]
-
-
-def _repeated(pictures: np.ndarray, frames: np.ndarray) -> np.ndarray:
-    """Repeat pictures, (n, H, W, 3), over the time of `frames`."""
-    return np.repeat(pictures[:, None], frames.shape[1], axis=1).astype(np.uint8)
+    difference = frames.astype(np.int16) - np.partition(frames, middle, axis=1)[:, [middle]]
+    return np.clip(difference + MID_GREY, 0, 255).astype(np.uint8)
 
 
 PERTURBATIONS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray] | None] = {
@@ -72,9 +57,7 @@ PERTURBATIONS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray] | None] 
     "frames shuffled": shuffled,
     "time reversed": time_reversed,
     "one frame repeated": one_frame,
-    "mean frame only": mean_frame,
     "grey": grey,
-    "background only": background_only,
     "background removed": background_removed,
 }
 

@@ -148,12 +148,6 @@ class Run:
         """Counts, int (classes, classes), rows are true classes."""
         return np.asarray(self.metrics["confusion"])
 
-    @property
-    def class_accuracies(self) -> list[float]:
-        """Accuracy of each class, NaN for one that does not occur in the validation part."""
-        values = self.metrics["per_class_accuracy"]
-        return [np.nan if value is None else value for value in values]
-
 
 def lock_file(path: Path) -> Path:
     """Return the lock file of a run folder, held by the process that trains in it."""

@@ -22,7 +22,6 @@ class Overfit:
     accuracy: float
     steps: int
     memorised: bool  # the loss is below `MEMORISED_LOSS`
-    findings: list[str]  # lines of the health checks
 
 
 def overfit(
@@ -48,8 +47,7 @@ def overfit(
         log(f"step {steps:4d}  loss {epoch.val_loss:.4f}")
         if memorised := epoch.val_loss < MEMORISED_LOSS:
             break
-    findings = [one.line for one in trainer.monitor.findings] if trainer.monitor else []
-    return Overfit(epoch.val_loss, epoch.val_accuracy, steps, memorised, findings)
+    return Overfit(epoch.val_loss, epoch.val_accuracy, steps, memorised)
 
 
 def check_overfit(config: RunConfig, count: int, *, store: ClipStore | None = None) -> None:
