@@ -5,7 +5,7 @@ import pytest
 from ucf11lib.figures import style
 
 
-def test_history_draws_training_dashed_validation_solid_and_marks(inputs, texts):
+def test_history_draws_training_dashed_held_out_solid_and_marks(inputs, texts):
     figure = inputs.draw("history")
     loss, accuracy = figure.axes
     table = inputs.INPUTS["history"]["runs"]["cnn_lstm"]
@@ -18,7 +18,7 @@ def test_history_draws_training_dashed_validation_solid_and_marks(inputs, texts)
     assert (texts(loss.texts), texts(accuracy.texts)) == (["chance\n2.40"], ["75 %"])
     assert list(accuracy.get_lines()[-1].get_ydata()) == [0.75, 0.75]
     legend = texts(figure.legends[0].get_texts())
-    assert legend == ["C3D", "CNN+LSTM", "training", "validation"]
+    assert legend == ["C3D", "CNN+LSTM", "training", "held-out"]
 
 
 @pytest.mark.parametrize(

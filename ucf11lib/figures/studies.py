@@ -51,10 +51,11 @@ def dots(
     several = table.groupby([condition, panel])[group].nunique().max() > 1
     highest = max(1.0, 1.05 * float(table[value].max()))
     most = table.groupby(panel)[condition].nunique().max()
+    conditions, narrow = list(table[condition].unique()), table[panel].nunique() > 2
+    alike = most == len(conditions)  # a panel has them all: each has a place for each
     with page(WIDTH if table[panel].nunique() > 1 else 5, 1.2 + 0.22 * most, note) as figure:
-        alike = table.groupby(panel)[condition].unique().map(tuple).nunique() == 1
         for (axes,), part in panels(figure, table, panel, sharey=alike):
-            names = list(part[condition].unique())
+            names = conditions if alike else list(part[condition].unique())
             for (name, one), rows in part.groupby([condition, group], sort=False):
                 y: float = names.index(name)
                 if several:
@@ -64,11 +65,12 @@ def dots(
                 axes.plot(rows[value].mean(), y, "|", markersize=11, color="black")
             if target is not None:
                 axes.axvline(target, color=GREY, linestyle=":", linewidth=1)
-            ticks = np.linspace(0, 1, 3 if table[panel].nunique() > 2 else 5)
-            axes.set(xlim=(0, highest), xticks=ticks, xlabel=LABELS.get(value, value))
+            label = LABELS.get(value, value) + (" (%)" if narrow else "")
+            ticks = np.linspace(0, 1, 3 if narrow else 5)
+            axes.set(xlim=(0, highest), xticks=ticks, xlabel=label)
             axes.set_yticks(range(len(names)), map(display_name, names))
             axes.set_ylim(len(names) - 0.5, -0.5)
-            percent_axis(axes.xaxis)
+            percent_axis(axes.xaxis, "" if narrow else " %")
             axes.grid(axis="x")
         if group not in (panel, condition):
             _legend(figure, colour_of)
@@ -101,7 +103,8 @@ def lines(
                 if values == log:
                     axes.set_yscale("log")
                     log_labels(axes.yaxis)
-                axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+                ticks = 5 if len(figure.axes) <= 4 * len(heights) else 2
+                axes.xaxis.set_major_locator(MaxNLocator(ticks, integer=True))
                 axes.grid(axis="y")
             if target is not None:
                 mark(axes, target)
@@ -153,9 +156,11 @@ def scatter(
                 same = np.isclose(means[x].iloc[:number], mean[x], rtol=SAME_COST).sum()
                 aside = ScaledTranslation(same * ASIDE / 72, 0, figure.dpi_scale_trans)
                 marker, colour = look_of[name]
-                look: dict[str, Any] = {"color": colour, "transform": axes.transData + aside}
-                axes.plot([mean[x]] * 2, mean[["low", "high"]], linewidth=0.6, **look)
-                axes.plot(mean[x], mean[y], marker, label=display_name(name), **look)
+                look: dict[str, Any] = {"color": colour, "linewidth": 0.6}
+                marks = axes.plot([mean[x]] * 2, mean[["low", "high"]], **look)
+                marks += axes.plot(mean[x], mean[y], marker, label=display_name(name), **look)
+                for one in marks:
+                    one.set_transform(axes.transData + aside)
             axes.set(xscale="log", xlabel=x.replace("_", " "))
             log_labels(axes.xaxis)
             axes.grid(axis="y")

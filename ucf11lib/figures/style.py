@@ -63,9 +63,9 @@ def colours(names: Iterable[Any]) -> dict[Any, str]:
     return {name: own.pop(str(name).partition(" ")[0], "") or next(spare) for name in names}
 
 
-def percent_axis(axis) -> None:
+def percent_axis(axis, symbol: str = " %") -> None:
     """Label an axis of shares, 0..1, as 0 % to 100 %."""
-    axis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
+    axis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=symbol))
 
 
 class _OneLine(LogFormatter):

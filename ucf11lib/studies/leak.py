@@ -39,8 +39,9 @@ def share_with_clip(run: Run) -> float:
 def draw(table, note):
     """Draw the model and the nearest neighbour side by side."""
     names = {"accuracy": "CNN+LSTM", "nearest": "nearest neighbour in pixels"}
-    long = table.rename(columns=names).melt(["data", "split"], names.values(), "answer", "share")
-    columns = {"condition": "split", "group": "answer", "panel": "data", "value": "share"}
+    renamed = table.rename(columns=names)
+    long = renamed.melt(["data", "split"], names.values(), "answer", "accuracy")
+    columns = {"condition": "split", "group": "answer", "panel": "data"}
     return figures.dots(long, **columns, note=note)
 
 
