@@ -220,9 +220,10 @@ def _pdf(report: str, work: Path) -> Path:
 def _pandoc(report: str, form: str, path: Path, options: list[str]) -> Path:
     references = f"--bibliography={paths.REPORT / 'references.bib'}"
     options = ["--standalone", "--citeproc", references, *options]
+    sandbox = "--embed-resources" not in options  # else only named files are read
     arguments = {"format": "markdown-smart", "outputfile": str(path), "extra_args": options}
     try:
-        pypandoc.convert_text(report, form, **arguments)
+        pypandoc.convert_text(report, form, sandbox=sandbox, **arguments)
     except (RuntimeError, UnicodeError) as error:
         raise RunFailed(f"report/report.md: pandoc: {_one_line(error)}") from None
     return path
