@@ -141,6 +141,8 @@ def lock(file: Path, *, wait: bool = True) -> Iterator[None]:
     Raises `Locked` if another process holds it and `wait` is False.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
+    if not os.path.lexists(file):  # filelock would try for ever where no file can be made
+        os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o644))
     try:
         with filelock.FileLock(file, timeout=-1 if wait else 0.5):  # `is_locked` takes a moment
             try:

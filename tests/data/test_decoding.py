@@ -115,6 +115,58 @@ def test_decode_resamples_files_without_times_and_joined_ones(tmp_path):
         assert np.array_equal(decode(path, fps=25).frames, full)
 
 
+def test_decode_no_sequence_goes_over_a_jump_in_time(tmp_path):
+    """Files that were joined, frames that are missing, and a pause, in which a player waits."""
+    for offset, name in ((0, "a.ts"), (600, "b.ts")):
+        _ffmpeg("-frames:v", "34", "-c:v", "libx264", "-output_ts_offset", offset, tmp_path / name)
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes((tmp_path / "a.ts").read_bytes() + (tmp_path / "b.ts").read_bytes())
+    for fps, length in ((None, 68), (50, 136)):
+        decoded = decode(joined, fps=fps)
+        assert (len(decoded.frames), decoded.gaps) == (length, [length // 2])
+        assert decoded.trouble.startswith("its times jump by 599 s")
+    _ffmpeg("-frames:v", "100", "-c:v", "wmv2", hole := tmp_path / "hole.wmv")
+    content = bytearray(hole.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + len(content) // 20] = bytes(len(content) // 20)
+    hole.write_bytes(content)
+    assert len(decode(hole).gaps) == 1
+    wait = ["-vf", "select='lt(n,40)+gt(n,60)'", "-vsync", "vfr", "-frames:v", "90"]
+    _ffmpeg(*wait, "-c:v", "libvpx", pause := tmp_path / "pause.webm")
+    assert (decode(pause).gaps, decode(pause).lost) == ([40], 0)
+    assert decode(pause, fps=25).gaps == []
+
+
+def test_decode_variable_rates_are_no_damage(tmp_path):
+    some = ["-vf", "select='not(mod(n,3))+not(mod(n,7))'", "-vsync", "vfr", "-frames:v", "90"]
+    _ffmpeg(*some, "-c:v", "libx264", path := tmp_path / "x.mkv")
+    decoded = decode(path)
+    assert (len(decoded.frames), decoded.gaps, decoded.trouble) == (90, [], "")
+
+
+def test_decode_cut_flash_file_is_known_as_cut(tmp_path):
+    _ffmpeg("-frames:v", "100", "-c:v", "flv1", path := tmp_path / "x.flv")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    cut = decode(path)
+    assert cut.lost == 100 - len(cut.frames) > 30
+
+
+def test_decode_gigabytes_of_zeros_behind_a_video_are_not_searched(tmp_path, monkeypatch):
+    _ffmpeg("-frames:v", "50", "-c:v", "mpeg1video", path := tmp_path / "x.mpg")
+    os.truncate(path, 20 << 30)
+    monkeypatch.setattr(decoding, "READ_SECONDS", 1)
+    decoded = decode(path)
+    assert len(decoded.frames) == 49
+    assert decoded.trouble.endswith("FFmpeg finds nothing more in it, and was stopped")
+
+
+def test_decode_refuses_pictures_of_gigabytes(tmp_path):
+    film = ["-f", "lavfi", "-i", "color=size=8192x8192", "-map", "1", "-frames:v", "1"]
+    _ffmpeg(*film, "-c:v", "libx264", "-preset", "ultrafast", tmp_path / "x.mp4")
+    with pytest.raises(UserError, match="pictures of 8192x8192 pixels, more than 40 million"):
+        decode(tmp_path / "x.mp4")
+
+
 def test_decode_lost_share_is_of_the_files_frames(tmp_path):
     path = tmp_path / "x.mp4"
     _ffmpeg("-t", "3", "-c:v", "libx264", "-movflags", "faststart", path)

@@ -7,6 +7,7 @@ prepared; the old one stays until `store prune`.
 import contextlib
 import hashlib
 import json
+import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
@@ -69,7 +70,7 @@ def prune(folder: Path | str | None = None) -> list[Path]:
 def _named_here(file: Path) -> bool:
     """Return whether a store, given by its store.json, has a name from `store_path`."""
     info = read_json(file, StoreInfo, REMEDY)
-    stem = f"{info.source}-{Path(str(info.origin.get('folder'))).name}"
+    stem = f"{info.source}-{_short(Path(str(info.origin.get('folder'))).name)}"
     return bool(re.fullmatch(re.escape(stem) + 2 * FINGERPRINT, file.parent.name))
 
 
@@ -133,11 +134,16 @@ def store_path(spec: DataSpec) -> Path:
     relevant = {key: value for key, value in asdict(spec).items() if key not in SYNTHETIC}
     defaults = asdict(DataSpec())
     changed = {key: value for key, value in relevant.items() if value != defaults[key]}
-    path = paths.data_dir() / f"{spec.source}-{Path(spec.folder).name}-{_hash(changed)}-{'0' * 8}"
     folder = Path(spec.folder)
+    path = paths.data_dir() / f"{spec.source}-{_short(folder.name)}-{_hash(changed)}-{'0' * 8}"
     if not folder.exists() and (earlier := _same_spec(path)):
         return earlier[-1]
     return path.with_name(path.name[:-8] + _digits_of(spec.source, folder))
+
+
+def _short(name: str) -> str:
+    """Return a name of at most 120 bytes: a file system allows 255, with what is added."""
+    return os.fsencode(name)[:120].decode(errors="ignore")
 
 
 def _digits_of(source: str, folder: Path) -> str:

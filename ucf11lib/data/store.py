@@ -10,10 +10,11 @@ A store is a folder, which appears complete or not at all (`ucf11lib.data.writer
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TypedDict
+from typing import Annotated, TypedDict
 
 import numpy as np
 import pandas as pd
+from msgspec import Meta
 
 from ucf11lib import paths
 from ucf11lib.errors import UserError
@@ -33,6 +34,13 @@ class LeftOut(TypedDict):
     damaged: bool  # too much of it cannot be decoded
 
 
+class Note(TypedDict):
+    """A file that is no clip, or of which a part is used."""
+
+    file: str
+    reason: str
+
+
 @dataclass(frozen=True)
 class StoreInfo:
     """The contents of `store.json`."""
@@ -41,16 +49,15 @@ class StoreInfo:
     source: str  # `synthetic`, `course`, `ucf11` or `videos`
     classes: tuple[str, ...]  # folder names in label order, such as "soccer_juggling"
     window: int  # frames a sequence
-    stride: int  # frames from one sequence's start to the next's
+    stride: Annotated[int, Meta(ge=1)]  # frames from one sequence's start to the next's
     size: int  # pixels a side
     sequences: int
     frames_read: int  # frames decoded for them
     origin: dict  # what is needed to prepare the same store again
     left_out: list[LeftOut]
     sha256: dict[str, str]  # of the `frames` and the `index`
-    fps: float | None = None  # frames a second that clips were resampled to
-    # `file` and `reason` of what is no clip, and of clips that are used in part.
-    notes: list[dict[str, str]] = field(default_factory=list)
+    fps: Annotated[float, Meta(gt=0)] | None = None  # frames a second that clips were resampled to
+    notes: list[Note] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -204,5 +211,6 @@ class ClipStore:
         """Return the summary, the classes, the clips left out and the notes, as text."""
         left_out = [f"left out: {item['clip']}: {item['reason']}" for item in self.info.left_out]
         left_out += [f"note: {item['file']}: {item['reason']}" for item in self.info.notes]
+        left_out = [line.replace("\n", "\\n") for line in left_out]  # of a name
         table = self.describe().to_string(index=False)
         return "\n".join([self.summary(), table, *left_out, f"store: {paths.display(self.path)}"])

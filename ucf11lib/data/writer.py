@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -88,7 +89,7 @@ def create(
     """
     path = Path(path)
     exists = f"{path}: exists already; choose another --store or delete it first"
-    if path.exists():
+    if os.path.lexists(path):
         raise UserError(exists)
     cut = (window, stride or window, size)
     info = StoreInfo(FORMAT, source, tuple(classes), *cut, 0, 0, origin, [], {}, fps)

@@ -14,6 +14,7 @@ from ucf11lib.errors import RunFailed, UserError
 from ucf11lib.evaluation.looks import Windows, mirrored
 from ucf11lib.evaluation.metrics import measure_predictions
 from ucf11lib.runs import Run
+from ucf11lib.runs.folder import are_probabilities
 from ucf11lib.runs.parsing import damage_in_one_line
 from ucf11lib.text import percent
 
@@ -58,7 +59,7 @@ def failure_in_one_line(run: Run) -> Iterator[None]:
 def shares_of(run: Run, outputs: np.ndarray) -> np.ndarray:
     """Return the outputs of a run's network as probabilities; a `UserError` if they are none."""
     shares = probabilities(outputs, run.config.recipe.head)
-    if not (np.all(shares >= -1e-3) and np.allclose(shares.sum(axis=1), 1, atol=0.05)):
+    if not are_probabilities(shares):
         raise UserError(
             f"{run.path / 'model.keras'}: its answers are no probabilities; train again"
         )

@@ -45,6 +45,12 @@ def run_notebook(path: Path, folder: Path, parameters: dict[str, str]) -> None:
     Raises `RunFailed` if a cell raised (its executed copy is then in runs/) or the kernel died.
     """
     executed = folder / path.name
+    with paths.temporary_files(folder / f"{path.stem}-files"):
+        _execute(path, executed, folder, parameters)
+    write_page(executed, folder / "notebooks" / f"{path.stem}.html")
+
+
+def _execute(path: Path, executed: Path, folder: Path, parameters: dict[str, str]) -> None:
     try:
         papermill.execute_notebook(
             path,
@@ -72,7 +78,6 @@ def run_notebook(path: Path, folder: Path, parameters: dict[str, str]) -> None:
         killed = f"{path.name}: its kernel was killed or did not start, most often for memory"
         remedy = "try --profile smoke, or raise the limits of 'ulimit -a'"
         raise RunFailed(f"{killed}; {remedy}") from None
-    write_page(executed, folder / "notebooks" / f"{path.stem}.html")
 
 
 def write_page(executed: Path, page: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ucf11lib.errors import UserError
 
+MAX_BYTES = 1 << 28  # no page of ours is larger
 MARKS = {  # by which the files of an earlier report are known
     "report.html": '<meta name="author" content="The ucf11 project" />',
     "report.pdf": "Author(The ucf11 project)",
@@ -15,8 +16,8 @@ MARKS = {  # by which the files of an earlier report are known
 def check_own(path: Path, mark: str, remedy: str = "say with --out where it goes") -> None:
     """Raise a `UserError` if something is at `path` that is no file with our mark in it."""
     if os.path.lexists(path):
-        ordinary = path.is_file() and not path.is_symlink()
-        if not ordinary or mark.encode() not in path.read_bytes():
+        ours = path.is_file() and not path.is_symlink() and path.stat().st_size < MAX_BYTES
+        if not ours or mark.encode() not in path.read_bytes():
             problem = "exists, and is no page that may be replaced"
             raise UserError(f"{path}: {problem}; {remedy}")
 

@@ -30,6 +30,11 @@ REMEDY = "train again"
 MAX_BYTES = 8 << 30  # no file of a run is larger
 
 
+def are_probabilities(shares: np.ndarray) -> bool:
+    """Return whether each row of (n, classes) is a distribution, but for rounding."""
+    return bool(np.all(shares >= -1e-3) and np.allclose(shares.sum(axis=1), 1, atol=0.05))
+
+
 @dataclass(frozen=True)
 class Run:
     """A finished run folder, read on access; a damaged file raises a one-line `UserError`."""
@@ -51,7 +56,13 @@ class Run:
     @cached_property
     def config(self) -> RunConfig:
         """What the run was asked to be."""
-        return read_json(self.path / "config.json", RunConfig, REMEDY)
+        path = self.path / "config.json"
+        config = read_json(path, RunConfig, REMEDY)
+        try:
+            config.flat()  # its parts may contradict each other
+        except UserError as error:
+            raise UserError(f"{path}: {error}") from None
+        return config
 
     @cached_property
     def data(self) -> StoreRecord:
@@ -106,6 +117,9 @@ class Run:
                 raise ValueError("an index that is negative or occurs twice")
             if not np.isin(arrays["y_true"], np.arange(classes)).all():
                 raise ValueError("a label that is no class")
+            shares = arrays["y_prob"]
+            if not np.isnan(shares).any() and not are_probabilities(shares):
+                raise ValueError("answers that are no probabilities")
         return arrays
 
     @cached_property

@@ -68,8 +68,10 @@ def read_table(
     Raises a `UserError` if it has no such `columns`, or is damaged.
     """
     with damage_in_one_line(path, remedy, MAX_TABLE_BYTES):
-        with path.open() as file:
-            header = file.readline(MAX_HEADER).rstrip().split(",")
+        with path.open(newline="\n") as file:
+            header = file.readline(MAX_HEADER).rstrip("\n").split(",")
+        if header[-1].endswith("\r"):
+            raise ValueError("its lines end in CR LF, as some editors write them")
         if missing := [name for name in columns if name not in header]:
             raise ValueError(f"no column {missing[0]!r}")
         options: dict[str, Any] = {"keep_default_na": False, "na_values": {}} if texts else {}

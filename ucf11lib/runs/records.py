@@ -7,6 +7,7 @@ from msgspec import Meta
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 Seconds = Annotated[float, Meta(ge=0, le=1e10)]
+Text = Annotated[str, Meta(max_length=10_000)]
 Count = Annotated[int, Meta(ge=0, le=10**15)]
 
 
@@ -16,8 +17,8 @@ class StoreRecord:
 
     store: str  # folder
     store_sha256: dict[str, str]  # of `frames` and `index`
-    data_kind: str  # "synthetic data" or which real video, to be beside every number
-    classes: tuple[str, ...]  # display names in label order
+    data_kind: Text  # "synthetic data" or which real video, to be beside every number
+    classes: tuple[Text, ...]  # display names in label order
     window: int  # frames a sequence
     size: int  # pixels a side
     strategy: str = "one"  # or `mirrored`, `multiworker`

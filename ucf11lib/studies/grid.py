@@ -28,6 +28,7 @@ from ucf11lib.studies.study import Axis, Study, over
 
 MAX_BYTES = 1 << 20
 MAX_RUNS = 10_000
+MAX_KEYS = 100  # a configuration has fewer fields
 REMEDY = "write 'base:' with field: value, and 'grid:' with field: [value, value]"
 
 
@@ -42,7 +43,9 @@ class _Loader(yaml.BaseLoader):
     """Leaves values text, and refuses repeated keys."""
 
     def construct_mapping(self, node, deep=False):
-        keys = [key.value for key, _ in node.value]
+        keys = [str(key.value) for key, _ in node.value]
+        if len(keys) > MAX_KEYS:
+            raise UserError(f"{len(keys)} keys, more than {MAX_KEYS}; leave some out")
         if repeated := [key for i, key in enumerate(keys) if key in keys[:i]]:
             raise UserError(f"key {repeated[0]!r} is repeated; leave one out")
         return super().construct_mapping(node, deep)

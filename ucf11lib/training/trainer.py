@@ -25,6 +25,8 @@ from ucf11lib.training import workers
 from ucf11lib.training.health import Finding, Monitor
 from ucf11lib.training.step import make_optimizer, make_step, score
 
+MAX_REPEATS = 4  # of the training part in one batch
+
 
 @dataclass(frozen=True)
 class Epoch:
@@ -92,6 +94,9 @@ class Trainer:
         strategy = strategy or tf.distribute.get_strategy()
         classes = classes or len(store.classes)
         _check_workers(config, strategy)
+        if recipe.batch_size > MAX_REPEATS * len(split.train):
+            sizes = f"batch_size={recipe.batch_size} of {len(split.train)} training sequences"
+            raise UserError(f"{sizes}; choose at most as many")
         if config.precision == "bfloat16" and fastest_precision() == "float32":
             log("bfloat16 will be slow: this processor has no instructions for it")
         with strategy.scope():

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -21,7 +22,10 @@ from ucf11lib.errors import UserError
 
 TIMEOUT_SECONDS = 60  # and for each `BYTES_A_SECOND` one more: a decoder that takes longer hangs
 BYTES_A_SECOND = 1e5
-MAX_BYTES = 1 << 30  # of one file's frames: a small file may hold, or promise, any number of them
+MAX_BYTES = 1 << 29  # of one file's frames: a small file may hold, or promise, any number of them
+READ_SECONDS = 10  # for the next packet: FFmpeg would search gigabytes of zeros for one
+MAX_PAUSE = 1.0  # seconds between two frames that one sequence may have
+DURATION_IN_HEADER = ("matroska", "flv", "asf", "rm", "nut")  # formats
 TOO_MANY = f"more than {MAX_BYTES >> 20} MiB of frames; cut it into clips"
 
 
@@ -64,6 +68,7 @@ class _Reading:
     times: list[float | None] = field(default_factory=list)  # of the images, seconds
     rate: float = 0.0  # frames a second that the file tells; 0 for none
     promised: int = 0  # frames that the file tells, where that can be relied on
+    seconds: float = 0.0  # when its last frame ends, likewise
     damaged: list[int] = field(default_factory=list)  # how many images were before each damage
     trouble: str = ""  # what ended the reading
 
@@ -90,14 +95,13 @@ def decode_file(file: Path, size: int, fps: float | None = None) -> Decoded:
     reading = _Reading()
     try:
         # An absolute name is never mistaken for a URL; a title in odd bytes is no reason to refuse.
-        with av.open(str(file.absolute()), metadata_errors="replace") as container:
+        options: dict[str, Any] = {"metadata_errors": "replace", "timeout": READ_SECONDS}
+        with av.open(str(file.absolute()), **options) as container:
             stream = video_stream(container)
             reading.rate = float(stream.average_rate or stream.base_rate or 0)
-            reading.promised, is_exact = _promised(container, stream)
+            reading.promised, reading.seconds = stream.frames, _seconds(container, stream)
             _read(container, stream, size, reading)
-            too_few = len(reading.images) < 0.9 * reading.promised
-            if is_exact and too_few and not reading.damaged:
-                reading.damaged.append(len(reading.images))
+            _check_end(reading, container.format.name == "avi")
     except (av.FFmpegError, ValueError) as error:
         reading.trouble = f"cannot be opened: {reason(error)}"
     return _result(reading, fps)
@@ -113,19 +117,28 @@ def is_video(file: Path) -> bool:
         return False
 
 
-def _promised(container: av.container.InputContainer, stream: av.VideoStream) -> tuple[int, bool]:
-    """Return how many frames the header tells, and whether fewer mean that the file was cut.
+def _seconds(container: av.container.InputContainer, stream: av.VideoStream) -> float:
+    """Return when the header says that the last frame ends; 0 if it does not, or may be wrong.
 
-    To be cut is no error in AVI and Matroska. In MP4, an edit list may hide frames.
+    To be cut is no error in these formats.
     """
-    kind, seconds = container.format.name, 0.0
-    if kind == "avi" or not kind.startswith("matroska"):
-        return stream.frames, kind == "avi"
+    if not container.format.name.startswith(DURATION_IN_HEADER):
+        return 0.0
     if told := re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d*)?)", stream.metadata.get("DURATION", "")):
-        seconds = 3600 * int(told[1]) + 60 * int(told[2]) + float(told[3])
-    elif len(container.streams) == 1:  # else it may be that of the sound
-        seconds = (container.duration or 0) / av.time_base
-    return round(seconds * float(stream.average_rate or 0)), True
+        return 3600 * int(told[1]) + 60 * int(told[2]) + float(told[3])
+    alone = len(container.streams) == 1  # else it may be that of the sound
+    return (container.duration or 0) / av.time_base if alone else 0.0
+
+
+def _check_end(reading: _Reading, frames_are_told: bool) -> None:
+    """Note that the end of a file is missing, if its header tells of at least a tenth more."""
+    n, times = len(reading.images), [time for time in reading.times if time is not None]
+    if reading.seconds and n > 1 and len(times) == n:
+        step = float(np.median(np.diff(times)))
+        missing = round((reading.seconds - times[-1]) / step) - 1 if step > 0 else 0
+        reading.promised, frames_are_told = n + max(0, missing), True
+    if frames_are_told and n < 0.9 * reading.promised and not reading.damaged:
+        reading.damaged.append(n)
 
 
 def _read(
@@ -152,26 +165,49 @@ def _result(reading: _Reading, fps: float | None) -> Decoded:
         return _nothing(reading.trouble or "no frame decodes")
     times = np.array([seconds for seconds in reading.times if seconds is not None])
     known = len(times) == n
-    shown = np.arange(n)
-    if fps:
-        if not known and not reading.rate:
+    if known:
+        times = _steady(times)
+    elif fps:
+        if not reading.rate:
             return _nothing("its frames have no times, so they cannot be resampled")
-        times = _steady(times) if known else shown / reading.rate
-        if (times[-1] - times[0]) * fps * reading.images[0].nbytes > MAX_BYTES:
+        times = np.arange(n) / reading.rate
+    steps = np.diff(times) if len(times) == n else np.zeros(n - 1)
+    jumps = 1 + np.flatnonzero(steps > _jump(steps, fps, bool(reading.damaged)))
+    places = jumps if known else np.array(reading.damaged, int)  # decoders are behind the packets
+    shown, frames = np.arange(n), np.stack(reading.images)
+    reading.images.clear()
+    if fps:
+        parts = np.split(shown, jumps)
+        if (
+            sum(times[part[-1]] - times[part[0]] for part in parts) * fps * frames[0].nbytes
+            > MAX_BYTES
+        ):
             return _nothing(TOO_MANY)
-        shown = _resampled(times, fps)
-    frames = np.stack(reading.images)[shown]
+        shown = np.concatenate([part[_resampled(times[part], fps)] for part in parts])
+        frames = frames[shown]
+    inside = np.searchsorted(shown, places)
+    gaps = sorted({int(place) for place in inside if 0 < place < len(frames)})
     if not reading.damaged:
-        return Decoded(frames, read=n)
+        trouble = ""
+        if gaps:
+            trouble = f"its times jump by {steps.max():.3g} s, which no sequence goes over"
+        return Decoded(frames, gaps, n, 0, trouble)
     lost = max(len(reading.damaged), reading.promised - n)
-    places = np.array(reading.damaged)
-    if known and n > 1:  # decoders give frames later than their packets
-        steps = np.diff(times)
-        places = 1 + np.flatnonzero(steps > 1.5 * np.median(steps))
-    places = np.searchsorted(shown, places)
-    gaps = sorted({int(place) for place in places if 0 < place < len(frames)})
     trouble = reading.trouble or f"{lost} of {n + lost} frames are damaged or missing"
     return Decoded(frames, gaps, n, lost, trouble)
+
+
+def _jump(steps: np.ndarray, fps: float | None, damaged: bool) -> float:
+    """Return above how many seconds the next frame is no continuation of the one before.
+
+    Steps of one length leave no doubt that frames are missing. Others are a pause, in which a
+    player shows one picture, as `fps` does.
+    """
+    usual = float(np.median(steps)) if len(steps) else 0.0
+    if damaged:
+        return 1.5 * usual
+    alike = (np.abs(steps - usual) < 0.2 * usual).mean() > 0.9 if usual else False
+    return 2.5 * usual if alike and not fps else max(MAX_PAUSE, 5 * usual)
 
 
 def _steady(times: np.ndarray) -> np.ndarray:

@@ -7,11 +7,11 @@ import regex
 from ucf11lib.errors import UserError
 
 # What is searched in <class>/[<folder>/]<clip>.<suffix>, and the group as its template.
-UCF11 = r"^([^/]+)/(?:([^/]+)/.+|(v_[^/]+_\d+)_\d+\.\w+)$"
+UCF11 = r"(?s)^([^/]+)/(?:([^/]+)/.+|(v_[^/]+_\d+)_\d+\.\w+)$"
 RULES = {
-    "UCF-101 names": (r"(?i)^([^/]+)/(?:.+/)?v_[^/]+_(g\d+)_c\d+\.\w+$", r"\1/\2"),
+    "UCF-101 names": (r"(?is)^([^/]+)/(?:.+/)?v_[^/]+_(g\d+)_c\d+\.\w+$", r"\1/\2"),
     "group folders or UCF-11 names": (UCF11, r"\1/\2\3"),
-    "Weizmann names": (r"(?i)^([^/]+)/(?:.+/)?([^/]+)_\1\d?\.\w+$", r"\2"),
+    "Weizmann names": (r"(?is)^([^/]+)/(?:.+/)?([^/]+)_\1\d?\.\w+$", r"\2"),
 }
 OWN = "each clip its own"
 MAX_SECONDS = 1.0  # for one name: some patterns take forever (https://en.wikipedia.org/wiki/ReDoS)
@@ -45,6 +45,12 @@ def find_groups(names: list[str], pattern: str = "") -> tuple[list[str], str]:
             first = names[groups.index("")]
             raise UserError(f"{rule}: matches no group in {missed}, the first: {first}")
     return [_without_suffix(name) for name in names], OWN
+
+
+def group_of(name: str) -> str:
+    """Return the group that the first rule finds in a name; empty if none does."""
+    matches = ((regex.search(rule, name), template) for rule, template in RULES.values())
+    return next((match.expand(template) for match, template in matches if match), "")
 
 
 def clip_names(names: list[str]) -> list[str]:

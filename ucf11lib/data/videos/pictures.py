@@ -19,6 +19,7 @@ AREA = (
     | Interpolation.FULL_CHR_H_INT
     | Interpolation.BITEXACT
 )
+MAX_PIXELS = 40_000_000  # of a picture, as 8K has; decoders keep up to 17 of them
 # What FFmpeg shows as moving pictures: text as on a terminal, and lists of other files.
 NO_VIDEO = ("tty", "concat", "hls", "dash", "imf")
 
@@ -33,6 +34,9 @@ def video_stream(container: av.container.InputContainer) -> av.VideoStream:
         or container.format.name in NO_VIDEO
     ):
         raise ValueError("no video stream that FFmpeg knows")
+    if stream.width * stream.height > MAX_PIXELS:
+        size = f"pictures of {stream.width}x{stream.height} pixels"
+        raise ValueError(f"{size}, more than {MAX_PIXELS / 1e6:.0f} million")
     stream.codec_context.thread_count = 1  # clips run in parallel instead
     return stream
 
@@ -77,4 +81,6 @@ def _upright(image: np.ndarray, frame: av.VideoFrame) -> np.ndarray:
 
 def reason(error: Exception) -> str:
     """Return what FFmpeg says, without its number and the file's name."""
+    if isinstance(error, av.error.ExitError):  # see `READ_SECONDS`
+        return "FFmpeg finds nothing more in it, and was stopped"
     return str(getattr(error, "strerror", None) or error)

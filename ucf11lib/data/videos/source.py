@@ -22,7 +22,7 @@ from tqdm import tqdm
 from ucf11lib import paths
 from ucf11lib.data.store import ClipStore, LeftOut
 from ucf11lib.data.videos.decoding import Decoded, decode_all
-from ucf11lib.data.videos.groups import OWN, clip_names, find_groups
+from ucf11lib.data.videos.groups import OWN, clip_names, find_groups, group_of
 from ucf11lib.data.videos.tree import Tree
 from ucf11lib.data.writer import StoreWriter, create
 from ucf11lib.errors import UserError
@@ -59,7 +59,7 @@ def prepare(
     try:
         with paths.lock(_lock(path), wait=False):
             try:
-                if path.exists():
+                if os.path.lexists(path):
                     remedy = "choose another --store or delete it first"
                     raise UserError(f"{path}: exists already; {remedy}")
                 if not decoded.exists():
@@ -117,8 +117,9 @@ def _clips(tree: Tree, classes: dict, pattern: str) -> tuple[list[tuple[str, str
     names = [file.relative_to(tree.root).as_posix() for file in files]
     groups, rule = find_groups(names, pattern)
     if rule == OWN:
-        warning = "no groups in the names: each clip is its own; see --group-pattern"
-        print(f"warning: {warning}", file=sys.stderr)
+        first = next((name for name in names if not group_of(name)), names[0])
+        warning = f"no groups in the names, as in {first}: each clip is its own"
+        print(f"warning: {warning}; see --group-pattern", file=sys.stderr)
     return list(zip(clip_names(names), groups, files, strict=True)), rule
 
 
@@ -175,5 +176,5 @@ def _check_broken(root: Path, left_out: list[LeftOut], n: int, share: float) -> 
         first = f"{broken[0]['clip']} ({broken[0]['reason']})"
         problem = f"{len(broken)} of {n} clips cannot be decoded, the first: {first}"
         enough = math.ceil(100 * len(broken) / n) / 100
-        more = f"allow more, which decodes nothing again, with --broken {enough:g}"
+        more = f"allow more, which decodes nothing again, with prepare --broken {enough:g}"
         raise UserError(f"{root}: {problem}; repair or remove them, or {more}")

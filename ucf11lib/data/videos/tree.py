@@ -14,12 +14,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ucf11lib.data.store import Note
 from ucf11lib.data.synthetic.motions import MOTIONS
 from ucf11lib.data.videos.decoding import which_are_videos
 from ucf11lib.errors import UserError
 
-PARTS = "train(ing)?|test(ing)?|val(id|idation)?|dev(elopment)?|eval(uation)?|holdout"
-PART = re.compile(rf"({PARTS})[\W_]*(set|split|data|videos|clips)?[\W_\d]*", re.IGNORECASE)
+PARTS = "train(ing)?|test(ing)?|val(id|idate|idation)?|dev(elopment)?|eval(uation)?|holdout"
+WORDS = r"(set|split|data|dataset|videos|clips)?[\W_\d]*"
+PART = re.compile(rf"{WORDS}({PARTS})[\W_]*{WORDS}|(fold|split|part)[\W_]*\d+", re.IGNORECASE)
 UCF11 = "UCF11_updated_mpg"  # the archive's only folder
 ANNOTATION = "annotation"  # a folder in each class folder of UCF-11, whose files are no clips
 MAX_NAMED = 3  # unused files of one folder and reason; more are told by their number
@@ -38,6 +40,8 @@ class Tree:
         """List a folder without opening a file; raises `UserError` if there is none."""
         if not folder.is_dir():
             raise UserError(f"{folder}: no folder there; give --data the one of the class folders")
+        if _readable(name := str(folder.resolve())) != name:
+            raise UserError(f"{name!a}: not a name in UTF-8; rename the folder")
         root = _classes_folder(folder)
         unused = []
         if root not in (folder, folder / UCF11):
@@ -55,7 +59,7 @@ class Tree:
                 unused.append((path, reason))
         return cls(root, sorted(files.values()), unused)
 
-    def classes(self, source: str, workers: int) -> tuple[dict[str, list[Path]], list[dict]]:
+    def classes(self, source: str, workers: int) -> tuple[dict[str, list[Path]], list[Note]]:
         """Return the clips of each class in label order, and of the other files name and reason.
 
         Raises `UserError` for no clip, parts of a split instead of classes, or, with source
@@ -111,15 +115,22 @@ def walk(root: Path) -> Iterator[tuple[Path, str]]:
         elif folder != root and root.resolve().is_relative_to(folder.resolve()):
             yield folder, "a link to a folder that holds this one"
         else:
-            for path in sorted(folder.iterdir()):
-                if path.is_dir() and _is_clip_folder(path):
+            try:
+                names = sorted(folder.iterdir())
+            except PermissionError:
+                yield folder, "not readable"
+                continue
+            if not names and folder != root:
+                yield folder, "an empty folder"
+            for path in names:
+                if os.path.isdir(path) and _is_clip_folder(path):
                     (folders.append if path.is_symlink() else folders.appendleft)(path)
                 else:
                     yield path, _why_not(path)
 
 
 def _is_clip_folder(path: Path) -> bool:
-    ours = (path / "store.json").exists()  # or each store in the folder would make it another
+    ours = os.path.exists(path / "store.json")  # or each store in the folder would make it another
     return path.name[0] != "." and path.name.lower() != ANNOTATION and not ours
 
 
@@ -134,6 +145,11 @@ def _why_not(path: Path) -> str:
     if not path.is_file():
         return "not an ordinary file"
     return "" if os.access(path, os.R_OK) else "not readable"
+
+
+def _readable(name: str) -> str:
+    """Return a name with what is not UTF-8 as backslashes and numbers."""
+    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 def _identity(path: Path) -> tuple[int, int]:
@@ -160,15 +176,15 @@ def _check_classes(root: Path, tree: dict[str, list[Path]], source: str) -> None
         raise UserError(f"{root}: not classes of UCF-11: {unknown}; try --source videos")
 
 
-def _account(root: Path, unused: list[tuple[Path, str]]) -> list[dict]:
+def _account(root: Path, unused: list[tuple[Path, str]]) -> list[Note]:
     """Return name and reason of unused files; many of one folder and reason are one row."""
     names: dict[tuple[Path, str], list[str]] = {}
     for path, reason in unused:
-        name = "." if path == root else os.path.relpath(path, root)
+        name = "." if path == root else _readable(os.path.relpath(path, root))
         names.setdefault((path.parent, reason), []).append(name)
-    rows = []
+    rows: list[Note] = []
     for (folder, reason), some in names.items():
         if len(some) > MAX_NAMED:
-            some = [f"{os.path.relpath(folder / '*', root)} ({len(some)} files)"]
+            some = [f"{_readable(os.path.relpath(folder / '*', root))} ({len(some)} files)"]
         rows += [{"file": name, "reason": reason} for name in some]
     return rows
