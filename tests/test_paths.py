@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -90,6 +91,11 @@ def test_lock_is_held_by_one_process(tmp_path):
     with paths.lock(file, wait=False):
         assert paths.is_locked(file)
     assert not file.exists()
+
+
+def test_lock_where_no_file_can_be_made_fails():
+    with pytest.raises(FileNotFoundError), paths.lock(Path("/proc/x.lock")):
+        pass
 
 
 def test_data_dir_relative_is_in_the_checkout(monkeypatch, tmp_path):

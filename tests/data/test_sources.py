@@ -131,6 +131,18 @@ def test_open_or_prepare_other_synthetic_data_are_no_change(tmp_path, monkeypatc
     assert len(list(tmp_path.iterdir())) == 2
 
 
+def test_open_or_prepare_a_long_name_of_the_folder(tmp_path, monkeypatch, write_video, capsys):
+    monkeypatch.setenv("UCF11_DATA", str(tmp_path / "data"))
+    folder = tmp_path / ("é" * 120)
+    for name in ("a/1.mpg", "b/2.mpg"):
+        write_video(folder / name)
+    spec = RunConfig.of(model="c3d", source="videos", data=str(folder)).data
+    store = sources.open_or_prepare(spec)
+    write_video(folder / "b" / "3.mpg")
+    assert len(sources.open_or_prepare(spec)) == len(store) + 1
+    assert sources.prune() == [store.path]
+
+
 def test_store_commands_take_one_store(store):
     with pytest.raises(UserError, match="store verify other: one store at a time"):
         list(sources.store_lines("verify", str(store.path), "other"))

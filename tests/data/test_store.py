@@ -118,6 +118,9 @@ def test_open_damaged_store_is_one_line(path, name, damage):
             ("index.csv", "a/1,12", f"a/1,{start}", "no number of a frame")
             for start in ("-1", "0.5", "x", "", "1e30")
         ],
+        ("index.csv", "first_frame\n", "first_frame\r\n", "its lines end in CR LF"),
+        ("store.json", '"notes": []', '"notes": [{"file": "a"}]', "missing required field reason"),
+        ("store.json", '"stride": 4', '"stride": 0', "Expected int >= 1 - at stride"),
         ("store.json", '"clip": "b/2",', "", "missing required field clip - at left_out"),
         ("store.json", '"biking"', '"soccer_juggling"', "two classes have one name"),
     ],

@@ -1,5 +1,7 @@
 """Which folders are classes."""
 
+from pathlib import Path
+
 import pytest
 
 from ucf11lib.errors import UserError
@@ -17,13 +19,44 @@ def test_prepare_parts_of_a_split_are_no_classes(tmp_path, write_video, prepare_
     assert (store.classes, store.info.notes) == (("a", "b"), [])
 
 
-@pytest.mark.parametrize("names", ["train dev", "Train eval_set", "training-videos holdout 1"])
+@pytest.mark.parametrize("names", [
+    "train dev", "Train eval_set", "training-videos holdout 1", "train validate",
+    "data_train data_test", "fold1 fold2",
+])  # fmt: skip
 def test_prepare_knows_other_names_of_parts(names, tmp_path, write_video, prepare_videos):
     parts = names.split(" ", 1)
     for part in parts:
         write_video(tmp_path / "in" / part / "walk/1.mpg")
     with pytest.raises(UserError, match="are parts of a split, not classes; give one of them"):
         prepare_videos(tmp_path / "s", tmp_path / "in")
+
+
+def test_prepare_lists_empty_and_unreadable_folders_and_names_that_are_no_utf8(
+    tmp_path, write_video, prepare_videos, monkeypatch
+):
+    for name in ("a/1.mpg", "b/2.mpg"):
+        write_video(tmp_path / "in" / name)
+    (tmp_path / "in" / "c" / "1").mkdir(parents=True)
+    (tmp_path / "in" / "a" / "caf\udce9.txt").touch()
+    closed = tmp_path / "in" / "d"
+    closed.mkdir()
+    listed = Path.iterdir
+
+    def refused(path):  # the user "root" may read all
+        if path == closed:
+            raise PermissionError(13, "Permission denied", str(path))
+        return listed(path)
+
+    monkeypatch.setattr(Path, "iterdir", refused)
+    store = prepare_videos(tmp_path / "s", tmp_path / "in")
+    notes = {note["file"]: note["reason"] for note in store.info.notes}
+    assert notes == {
+        "c/1": "an empty folder", "d": "not readable", "a/caf\\xe9.txt": "not a video",
+    }  # fmt: skip
+    odd = tmp_path / "caf\udce9"
+    (tmp_path / "in").rename(odd)
+    with pytest.raises(UserError, match=r"caf\\udce9': not a name in UTF-8; rename the folder"):
+        prepare_videos(tmp_path / "t", odd)
 
 
 def test_prepare_is_not_changed_by_stores_in_the_folder(tmp_path, write_video, prepare_videos):

@@ -149,6 +149,34 @@ def test_predictions_index_names_each_sequence_once(trained, tmp_path, change):
         _ = Run(run.path).predictions
 
 
+def test_predictions_are_probabilities(trained, tmp_path):
+    run = Run(shutil.copytree(trained.path, tmp_path / "r"))
+    saved = dict(trained.predictions)
+    np.savez(run.path / "predictions.npz", **saved | {"y_prob": -saved["y_prob"]})
+    with pytest.raises(UserError, match=r"predictions\.npz: damaged \(answers that are no prob"):
+        _ = run.predictions
+
+
+@pytest.mark.parametrize(
+    ("part", "field", "value", "message"),
+    [
+        ("split", "kind", "logo", "config.json: split logo holds one group index out"),
+        ("recipe", "name", "zz", "config.json: unknown recipe 'zz'; choose one of"),
+        (None, "data_kind", "x" * 10_001, "config.json: unreadable .*at data_kind"),
+    ],
+)
+def test_config_whose_parts_do_not_fit_names_the_file(
+    trained, tmp_path, part, field, value, message
+):
+    run = Run(shutil.copytree(trained.path, tmp_path / "r"))
+    config = json.loads((run.path / "config.json").read_text())
+    (config[part] if part else config)[field] = value
+    (run.path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(UserError, match=message):
+        _ = run.note
+    assert runs_table(tmp_path)["status"].tolist() == ["unreadable"]
+
+
 @pytest.mark.parametrize("name", sorted({*FILES} - {"metrics.json"}))
 def test_changed_names_what_was_changed_after_it_was_measured(trained, tmp_path, name):
     run = Run(shutil.copytree(trained.path, tmp_path / "r"))

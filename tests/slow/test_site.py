@@ -1,5 +1,6 @@
 """The site in a real browser: every page, picture, video and link, without a network."""
 
+import os
 import shutil
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -8,6 +9,7 @@ import nbformat
 import pytest
 
 from ucf11lib import models, paths
+from ucf11lib.errors import RunFailed, UserError
 from ucf11lib.report import build_site, explore
 from ucf11lib.report.notebooks import write_page
 
@@ -29,7 +31,8 @@ look(100);
 @pytest.fixture(scope="module")
 def site(tmp_path_factory, trained):
     """The site of this checkout's report, a small explorer, and a notebook with outputs."""
-    source = tmp_path_factory.mktemp("report")
+    source = tmp_path_factory.mktemp("site") / "source"
+    source.mkdir()
     for name in ("report.html", "report.pdf", "models.md"):
         shutil.copy(paths.REPORT / name, source)
     explore([trained], models.load, source / "explorer.html")
@@ -38,7 +41,29 @@ def site(tmp_path_factory, trained):
     cells = [nbformat.v4.new_markdown_cell(text), nbformat.v4.new_code_cell("1", outputs=[picture])]
     nbformat.write(nbformat.v4.new_notebook(cells=cells), source / "01_c3d.ipynb")
     write_page(source / "01_c3d.ipynb", source / "notebooks" / "01_c3d.html")
-    return build_site(source, tmp_path_factory.mktemp("site")).parent
+    return build_site(source, source.parent / "site").parent
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("report.html", b"<html><body>\xe9", r"report\.html: damaged \('utf-8' codec"),
+        ("models.md", b"\xe9", r"models\.md: damaged \('utf-8' codec"),
+        ("models.md", b"---\ntitle: *x\n---\n", r"models\.md: pandoc: .*; make it with"),
+        ("notebooks/01_c3d.html", b"<h1>\xe9</h1>", r"01_c3d\.html: damaged \('utf-8' codec"),
+        ("notebooks/02_vgg9.html", None, r"02_vgg9\.html: not an ordinary file; make it with"),
+    ],
+)
+def test_build_site_of_a_damaged_report_is_one_line(site, tmp_path, name, content, message):
+    source = shutil.copytree(site.parent / "source", tmp_path / "source")
+    if content is None:
+        os.mkfifo(source / name)
+    else:
+        (source / name).write_bytes(content)
+    with pytest.raises((UserError, RunFailed), match=message) as raised:
+        build_site(source, tmp_path / "site")
+    assert "\n" not in str(raised.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["source"]
 
 
 def test_build_site_every_page_works_without_a_network(browser, site):

@@ -17,10 +17,13 @@ from ucf11lib import paths
 from ucf11lib.errors import RunFailed, UserError
 from ucf11lib.report.explorer import TEMPLATES
 from ucf11lib.report.targets import check_own
+from ucf11lib.runs.parsing import damage_in_one_line
 
+REMEDY = "make it with 'make report'"
 MARK = "<!-- written by python -m ucf11lib site -->"
 FILES = ("report.html", "report.pdf", "explorer.html", "models.md")  # of a report's folder
 PICTURES = ("motion.webp",)
+NO_HTML = "markdown-smart-raw_html-raw_attribute"  # a report may be a stranger's
 BAR = {
     "Start": "index.html",
     "Report": "report.html",
@@ -52,20 +55,23 @@ def build_site(source: Path | None = None, out: Path | None = None) -> Path:
     missing = [file for file in needed if not file.is_file()]
     if missing or not notebooks:
         name = paths.display([*missing, source / "notebooks"][0])
-        raise UserError(f"{name}: no such page; make it with 'make report'")
+        raise UserError(f"{name}: no such page; {REMEDY}")
     with paths.temporary_dir(out) as work:
         (work / "notebooks").mkdir()
         for file in needed:
             shutil.copy(file, work)
         for file in notebooks:
-            shutil.copy(file, work / "notebooks")
+            shutil.copyfile(_ordinary(file), work / "notebooks" / file.name)
         shutil.copytree(paths.RESULTS, work / "results")
-        shutil.copytree(figures, work / "figures")
+        (work / "figures").mkdir()
+        for file in figures.iterdir():
+            shutil.copyfile(_ordinary(file), work / "figures" / file.name)
         shutil.copy(paths.REPORT / "report.css", work)
-        _write_own_pages(work, notebooks)
+        _write_own_pages(work, source, notebooks)
         pages = {file.name: file for file in work.rglob("*") if file.is_file()}
         for page in work.rglob("*.html"):
-            page.write_text(_linked(page, pages))
+            with damage_in_one_line(source / page.relative_to(work), REMEDY):
+                page.write_text(_linked(page, pages))
         _write_api(work)
         for page in work.rglob("*.html"):
             page.write_text(_with_bar(page.read_text(), os.path.relpath(work, page.parent)))
@@ -85,21 +91,36 @@ def _move_all(work: Path, out: Path) -> None:
             shutil.move(work / file, copy)
 
 
-def _write_own_pages(work: Path, notebooks: list[Path]) -> None:
+def _ordinary(file: Path) -> Path:
+    """Return a file of a report; raise a `UserError` if it is a pipe, a device or a folder."""
+    if not file.is_file():
+        raise UserError(f"{file}: not an ordinary file; {REMEDY}")
+    return file
+
+
+def _write_own_pages(work: Path, source: Path, notebooks: list[Path]) -> None:
     """Write `index.html`, `models.html` and the pages of docs/."""
-    titles = [(TITLE.search(file.read_text()) or ["", file.stem])[1].strip() for file in notebooks]
+    titles = []
+    for file in notebooks:
+        with damage_in_one_line(file, REMEDY):
+            titles.append((TITLE.search(file.read_text()) or ["", file.stem])[1].strip())
     rows = [f"| [{file.stem}](notebooks/{file.name}) | {title} |"
             for file, title in zip(notebooks, titles, strict=True)]  # fmt: skip
     text = (TEMPLATES / "index.md").read_text().replace("{{notebooks}}", "\n".join(rows))
     options = ["--standalone", "--embed-resources", f"--css={paths.REPORT / 'report.css'}"]
     options += [f"--resource-path={work}"]
     sources = {"index": (text, "Three action recognisers on UCF-11")}
-    sources["models"] = ((work / "models.md").read_text(), "Model cards")
+    with damage_in_one_line(source / "models.md", REMEDY):
+        sources["models"] = ((work / "models.md").read_text(), "Model cards")
     for file in sorted((paths.ROOT / "docs").glob("*.md")):
         sources[file.stem] = (file.read_text(), file.stem.replace("_", " "))
     for name, (markdown, title) in sources.items():
         extra = [*options, f"--metadata=pagetitle:{title}"]
-        page = pypandoc.convert_text(markdown, "html5", "markdown-smart", extra)
+        try:
+            page = pypandoc.convert_text(markdown, "html5", NO_HTML, extra)
+        except RuntimeError as error:
+            reason = " ".join(str(error).split())[:300]
+            raise RunFailed(f"{name}.md: pandoc: {reason}; {REMEDY}") from None
         (work / f"{name}.html").write_text(page)
     for name in ("models.md", *PICTURES):
         (work / name).unlink()
