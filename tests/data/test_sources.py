@@ -65,7 +65,8 @@ def test_prune_deletes_what_a_later_store_replaces(tmp_path, write_video, monkey
     write_video(tmp_path / "v/jump/c.mpg")
     new = sources.open_or_prepare(spec)
     assert (new.path.parent, len(new.classes)) == (old.parent, 3)
-    assert f"{spec.folder} changed since {old} was made; preparing" in capsys.readouterr().err
+    changed = f"{spec.folder} changed since {old} was made (new: jump/c); preparing it anew"
+    assert changed in capsys.readouterr().err
     link = old.with_name(old.name[:-8] + "0" * 8)  # to a store that is elsewhere
     link.symlink_to(shutil.copytree(old, tmp_path / "elsewhere"))
     before = set(old.parent.iterdir())
@@ -127,7 +128,7 @@ def test_open_or_prepare_other_synthetic_data_are_no_change(tmp_path, monkeypatc
     for seed in (0, 1):
         small = {"groups": 2, "clips": 1, "sequences": 1, "render_seed": seed}
         sources.open_or_prepare(RunConfig.of(model="c3d", **small).data)
-    assert "changed since" not in capsys.readouterr().err
+    assert "changed" not in capsys.readouterr().err
     assert len(list(tmp_path.iterdir())) == 2
 
 

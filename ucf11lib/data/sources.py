@@ -19,7 +19,7 @@ from ucf11lib.data.course import source as course
 from ucf11lib.data.store import REMEDY, SYNTHETIC, ClipStore, StoreInfo
 from ucf11lib.data.synthetic import render
 from ucf11lib.data.videos import source as videos
-from ucf11lib.data.videos.tree import Tree
+from ucf11lib.data.videos.tree import Tree, named_video
 from ucf11lib.errors import UserError
 from ucf11lib.runs.parsing import read_json
 from ucf11lib.runs.specs import DataSpec
@@ -40,11 +40,32 @@ def open_or_prepare(spec: DataSpec) -> ClipStore:
             if not path.exists():
                 earlier = [one for one in _same_spec(path) if one != path]
                 if spec.folder and earlier:
-                    changed = f"{spec.folder} changed since {paths.display(earlier[-1])}"
-                    print(f"{changed} was made; preparing it anew", file=sys.stderr)
+                    what = f"{paths.display(earlier[-1])} was made ({_changes(earlier[-1], spec)})"
+                    print(f"{spec.folder} changed since {what}; preparing it anew", file=sys.stderr)
                 return prepare(spec, path)
             videos.tidy(path)
     return ClipStore.open(path)
+
+
+def _changes(path: Path, spec: DataSpec) -> str:
+    """Return which clips came and went since a store was made."""
+    try:
+        store = ClipStore.open(path)
+    except UserError:
+        return "it is damaged"
+    if spec.source == "course":
+        return "files were replaced"
+    tree = Tree.scan(Path(spec.folder))
+    names = {str(file.relative_to(tree.root).with_suffix("")): file for file in tree.files}
+    before = {*store.clips, *(one["clip"] for one in store.info.left_out)}
+    new = sorted(name for name in names.keys() - before if named_video(names[name]))
+    gone = sorted(before - names.keys())
+    said = [
+        f"{word}: {', '.join(some[:3])}{f' and {len(some) - 3} more' if len(some) > 3 else ''}"
+        for word, some in (("new", new), ("gone", gone))
+        if some
+    ]
+    return "; ".join(said) or "files were replaced"
 
 
 def prune(folder: Path | str | None = None) -> list[Path]:

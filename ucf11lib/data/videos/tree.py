@@ -65,7 +65,7 @@ class Tree:
         Raises `UserError` for no clip, parts of a split instead of classes, or, with source
         `ucf11`, other classes than UCF-11's.
         """
-        named = [path for path in self.files if not _named_video(path)]
+        named = [path for path in self.files if not named_video(path)]
         videos = dict(zip(named, which_are_videos(named, workers), strict=True))
         tree: dict[str, list[Path]] = {}
         unused = list(self.unused)
@@ -90,7 +90,7 @@ def _classes_folder(folder: Path) -> Path:
         folders = [path for path in inner if path.is_dir() and _is_clip_folder(path)]
         deeper = _classes_folder(below[0])
         wraps = len(folders) > 1 or deeper != below[0]
-        if below[0].name == UCF11 or (wraps and not any(map(_named_video, inner))):
+        if below[0].name == UCF11 or (wraps and not any(map(named_video, inner))):
             return deeper
     return folder
 
@@ -157,7 +157,7 @@ def _identity(path: Path) -> tuple[int, int]:
     return stat.st_dev, stat.st_ino
 
 
-def _named_video(path: Path) -> bool:
+def named_video(path: Path) -> bool:
     """Return whether the file's suffix is that of videos; if it cannot be read, it is damaged."""
     return (mimetypes.guess_type(path.name)[0] or "").startswith("video/")
 
