@@ -60,12 +60,12 @@ def _changes(path: Path, spec: DataSpec) -> str:
     before = {*store.clips, *(one["clip"] for one in store.info.left_out)}
     new = sorted(name for name in names.keys() - before if named_video(names[name]))
     gone = sorted(before - names.keys())
-    said = [
+    parts = [
         f"{word}: {', '.join(some[:3])}{f' and {len(some) - 3} more' if len(some) > 3 else ''}"
         for word, some in (("new", new), ("gone", gone))
         if some
     ]
-    return "; ".join(said) or "files were replaced"
+    return "; ".join(parts) or "files were replaced"
 
 
 def prune(folder: Path | str | None = None) -> list[Path]:

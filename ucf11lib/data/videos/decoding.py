@@ -126,8 +126,8 @@ def _seconds(container: av.container.InputContainer, stream: av.VideoStream) -> 
         return 0.0
     if told := re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d*)?)", stream.metadata.get("DURATION", "")):
         return 3600 * int(told[1]) + 60 * int(told[2]) + float(told[3])
-    alone = len(container.streams) == 1  # else it may be that of the sound
-    return (container.duration or 0) / av.time_base if alone else 0.0
+    only_stream = len(container.streams) == 1  # else it may be that of the sound
+    return (container.duration or 0) / av.time_base if only_stream else 0.0
 
 
 def _check_end(reading: _Reading, frames_are_told: bool) -> None:
