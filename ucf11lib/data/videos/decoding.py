@@ -178,10 +178,8 @@ def _result(reading: _Reading, fps: float | None) -> Decoded:
     reading.images.clear()
     if fps:
         parts = np.split(shown, jumps)
-        if (
-            sum(times[part[-1]] - times[part[0]] for part in parts) * fps * frames[0].nbytes
-            > MAX_BYTES
-        ):
+        seconds = sum(times[part[-1]] - times[part[0]] for part in parts)
+        if seconds * fps * frames[0].nbytes > MAX_BYTES:
             return _nothing(TOO_MANY)
         shown = np.concatenate([part[_resampled(times[part], fps)] for part in parts])
         frames = frames[shown]
