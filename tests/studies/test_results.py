@@ -50,8 +50,6 @@ def test_load_returns_what_was_written(fresh, own_results):
     assert "trace" not in loaded.formatted()
     assert "0.500" in loaded.formatted()
     assert loaded.note == f"synthetic data; width 0.0625; python -m ucf11lib study s, {loaded.date}"
-    old = replace(loaded, measured_before="the redesign")
-    assert old.note.endswith(", measured before the redesign")
 
 
 def test_stale_after_a_change(study, fresh):
@@ -59,8 +57,6 @@ def test_stale_after_a_change(study, fresh):
     assert results.stale(study, fresh) == ""
     other = replace(study, axes={"rate": {"0.1": {"learning_rate": 0.2}}})
     assert results.stale(other, fresh) == "2 of its configurations have changed"
-    old = replace(fresh, measured_before="the redesign")
-    assert results.stale(study, old) == "measured before the redesign"
     failed = replace(fresh, rows=[{"status": "failed: no memory"}])
     assert results.stale(study, failed) == "some of its runs failed"
     edited = replace(study, then=(lambda rows: replace(other, seeds=tuple(rows["seed"])),))

@@ -21,7 +21,7 @@ def test_bench_times_each_model_and_profile(monkeypatch):
     assert len(numbers) >= 12
     assert np.isfinite(numbers).all()
     assert row["sequences_per_second"] == pytest.approx(16 / row["store_seconds"])
-    assert load("speed").table["part"].value_counts()["step"] == 6
+    assert load("speed").table["part"].value_counts()["step"] == 12
 
 
 def test_time_interleaved_reverses_every_other_repeat():

@@ -91,7 +91,7 @@ def measured(name: str) -> Markdown:
     file = f"[results](results/{name}.json)"
     note = f"`{results.command}`, {results.date}, {where}, commit {commit}, {file}"
     if reason := stale(STUDIES[name], results):
-        note += f"; **{reason if results.measured_before else f'stale: {reason}'}**"
+        note += f"; **stale: {reason}**"
     return Markdown(note)
 
 

@@ -41,7 +41,6 @@ class Results:
     dirty: bool = False  # with uncommitted changes
     configs: dict[str, dict] = field(default_factory=dict)  # of each run, by digest
     fingerprint: dict[str, list[float]] = field(default_factory=dict)  # see `fingerprint`
-    measured_before: str = ""  # the change of the code before which it was measured, if any
 
     @property
     def table(self) -> pd.DataFrame:
@@ -50,12 +49,11 @@ class Results:
 
     @property
     def note(self) -> str:
-        """One line for a figure: data, widths, command, date, and if the code changed since."""
-        before = f", measured before {self.measured_before}" if self.measured_before else ""
+        """One line for a figure: data, widths, command and date."""
         configs = self.configs.values()
         shown = widths((one["model"], one["profile"]["width"]) for one in configs) + "; "
         what = f"{', '.join(self.source)}; {shown if configs else ''}"
-        return f"{what}{self.command}, {self.date}{before}"
+        return f"{what}{self.command}, {self.date}"
 
     def formatted(self) -> str:
         """Return the rows as text, without columns of lists."""
@@ -100,8 +98,6 @@ def collect(
 
 def stale(study: Study, results: Results) -> str:
     """Return why results are not those of today's code; empty if they are."""
-    if results.measured_before:
-        return f"measured before {results.measured_before}"
     if any(str(row.get("status")).startswith("failed") for row in results.rows):
         return "some of its runs failed"
     with damage_in_one_line(results_file(results.study), f"run 'study {results.study} --force'"):
