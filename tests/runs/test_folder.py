@@ -149,6 +149,14 @@ def test_predictions_index_names_each_sequence_once(trained, tmp_path, change):
         _ = Run(run.path).predictions
 
 
+def test_formatted_cuts_what_a_stranger_wrote(trained, tmp_path):
+    for name in ("r", "s"):
+        shutil.copytree(trained.path, tmp_path / name)
+    config = json.loads((tmp_path / "r" / "config.json").read_text())
+    (tmp_path / "r" / "config.json").write_text(json.dumps(config | {"data_kind": "x" * 999_999}))
+    assert max(map(len, formatted(runs_table(tmp_path)).splitlines())) < 1000
+
+
 def test_predictions_are_probabilities(trained, tmp_path):
     run = Run(shutil.copytree(trained.path, tmp_path / "r"))
     saved = dict(trained.predictions)
@@ -162,7 +170,7 @@ def test_predictions_are_probabilities(trained, tmp_path):
     [
         ("split", "kind", "logo", "config.json: split logo holds one group index out"),
         ("recipe", "name", "zz", "config.json: unknown recipe 'zz'; choose one of"),
-        (None, "data_kind", "x" * 10_001, "config.json: unreadable .*at data_kind"),
+        (None, "data_kind", "x" * (2 << 20), "config.json: unreadable .*at data_kind"),
     ],
 )
 def test_config_whose_parts_do_not_fit_names_the_file(
