@@ -19,10 +19,17 @@ def test_prepare_parts_of_a_split_are_no_classes(tmp_path, write_video, prepare_
     assert (store.classes, store.info.notes) == (("a", "b"), [])
 
 
-@pytest.mark.parametrize("names", [
-    "train dev", "Train eval_set", "training-videos holdout 1", "train validate",
-    "data_train data_test", "fold1 fold2",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "names",
+    [
+        "train dev",
+        "Train eval_set",
+        "training-videos holdout 1",
+        "train validate",
+        "data_train data_test",
+        "fold1 fold2",
+    ],
+)
 def test_prepare_knows_other_names_of_parts(names, tmp_path, write_video, prepare_videos):
     parts = names.split(" ", 1)
     for part in parts:
@@ -50,9 +57,8 @@ def test_prepare_lists_empty_and_unreadable_folders_and_names_that_are_no_utf8(
     monkeypatch.setattr(Path, "iterdir", refused)
     store = prepare_videos(tmp_path / "s", tmp_path / "in")
     notes = {note["file"]: note["reason"] for note in store.info.notes}
-    assert notes == {
-        "c/1": "an empty folder", "d": "not readable", "a/caf\\xe9.txt": "not a video",
-    }  # fmt: skip
+    assert notes.pop("a/caf\\xe9.txt") == "not a video"
+    assert notes == {"c/1": "an empty folder", "d": "not readable"}
     odd = tmp_path / "caf\udce9"
     (tmp_path / "in").rename(odd)
     with pytest.raises(UserError, match=r"caf\\udce9': not a name in UTF-8; rename the folder"):

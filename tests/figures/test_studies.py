@@ -29,6 +29,13 @@ def test_dots_of_groups_are_apart_and_in_the_legend(inputs, texts):
     assert texts(figure.legends[0].get_texts()) == ["C3D", "VGG9", "resnet"]
 
 
+def test_dots_share_rows_where_one_panel_has_them_all(inputs, texts):
+    table = inputs.STUDY[(inputs.STUDY["model"] == "c3d") | (inputs.STUDY["change"] != "2019")]
+    figure = inputs.draw("dots", table=table)
+    assert texts(figure.axes[0].get_yticklabels()) == ["2019", "He"]
+    assert {y for dot in dots_of(figure.axes[1]) for y in dot.get_ydata()} == {1}
+
+
 def test_lines_have_a_line_a_run_in_the_colour_of_its_kind(inputs, texts):
     figure = inputs.draw("lines", target=0.75)
     assert [axes.get_title() for axes in figure.axes] == ["2019", "He"]
@@ -82,7 +89,17 @@ def test_scatter_has_a_mark_a_label_and_its_interval(inputs, texts):
     assert mark.get_xydata().tolist() == [[1e9, pytest.approx(mean["c3d"])]]
     assert interval.get_ydata() == pytest.approx([mean["c3d"] - 0.1, mean["c3d"] + 0.1])
     assert first.get_xscale() == "log"
+    assert first.get_xlim()[0] < 1e9 < first.get_xlim()[1]
+    assert first.get_ylim()[0] < mean.min() < mean.max() < first.get_ylim()[1]
     assert texts(figure.legends[0].get_texts()) == ["C3D", "VGG9", "resnet"]
+
+
+def test_scatter_moves_marks_of_the_same_cost_apart(inputs):
+    figure = inputs.draw("scatter", table=inputs.COSTS.assign(flops=1e9))
+    marks = figure.axes[0].lines[1:6:2]
+    assert {mark.get_xdata()[0] for mark in marks} == {1e9}
+    places = [mark.get_transform().transform(mark.get_xydata())[0, 0] for mark in marks]
+    assert np.diff(places) == pytest.approx(6 * figure.dpi / 72)
 
 
 def test_numbers_are_labels_too(inputs, texts):

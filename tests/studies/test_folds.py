@@ -42,10 +42,8 @@ def test_crossval_missing_fold_leaves_no_pooled_number(tiny, tmp_path, failing):
 def test_nested_candidates_that_all_diverge_are_one_line(tiny):
     study = Study("s", "what?", tiny, {"fold": folds.fold_axis(["01", "02"])}, seeds=())
     outer = folds.nested(study, ["", "shift=8"]).then[0]
-    rows = pd.DataFrame({
-        "model": "cnn_lstm", "fold": ["01", "01", "02", "02"], "candidate": ["", "shift=8"] * 2,
-        "val_loss": [2.0, 1.0, 1.0, None],
-    })  # fmt: skip
+    tried = {"fold": ["01", "01", "02", "02"], "candidate": ["", "shift=8"] * 2}
+    rows = pd.DataFrame({"model": "cnn_lstm", "val_loss": [2.0, 1.0, 1.0, None]} | tried)
     shifts = {one.split.fold: one.recipe.shift for one in outer(rows).points()}
     assert shifts == {"01": 8, "02": tiny.recipe.shift}
     with pytest.raises(RunFailed, match="cnn_lstm, fold 02: no candidate has a finite loss"):

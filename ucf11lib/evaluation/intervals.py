@@ -108,7 +108,7 @@ def bootstrap_t(
 
 
 def seeds_interval(sums: np.ndarray, sizes: np.ndarray, *, seed: int = 0) -> list[float]:
-    """Return the 95 % interval of a mean of accuracies over seeds, each on held-out groups of its.
+    """Return the 95 % interval of a mean of accuracies over seeds, each with groups of its own.
 
     `sums` and `sizes`, both int (seeds, groups), are of a group's right answers and its sequences.
     The bootstrap draws seeds, then groups of each seed drawn, with replacement (Saravanan et al.

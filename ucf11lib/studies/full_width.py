@@ -77,7 +77,7 @@ def train(minutes: float, workers: int | None = None, log=print) -> None:
             for config, status in zip(left, statuses, strict=True):
                 log(f"{config.name}: {status}")
         except BrokenProcessPool:
-            remedy = "free some memory or give fewer --workers; finished trainings are kept"
+            remedy = "free some memory or give fewer --workers; finished trainings stay"
             raise RunFailed(f"full_width: a worker was killed; {remedy}") from None
     finished = sum(record.status == "ok" for record in map(_record, configs) if record)
     log(f"{finished} of {len(configs)} trainings are finished")

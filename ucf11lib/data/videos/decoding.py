@@ -188,7 +188,7 @@ def _result(reading: _Reading, fps: float | None) -> Decoded:
     if not reading.damaged:
         trouble = ""
         if gaps:
-            trouble = f"its times jump by {steps.max():.3g} s, which no sequence goes over"
+            trouble = f"its times jump by {steps.max():.3g} s, and no sequence crosses a jump"
         return Decoded(frames, gaps, n, 0, trouble)
     lost = max(len(reading.damaged), reading.promised - n)
     trouble = reading.trouble or f"{lost} of {n + lost} frames are damaged or missing"
