@@ -4,6 +4,7 @@ const data = JSON.parse(document.getElementById("data").textContent);
 const $ = (id) => document.getElementById(id);
 const form = $("controls"), grid = $("grid"), zoom = $("zoom");
 const stage = zoom.querySelector(".stage");
+const DWELL_MS = 120;
 const columns = ["positions", "predicted", "loss", "probabilities"];
 const runs = data.runs.map((run) => {
   const answers = new Map(run.positions.map((position, row) => [position,
@@ -86,11 +87,17 @@ function setPlaying(value) {
   for (const one of grid.querySelectorAll("video")) playing ? one.play() : one.pause();
 }
 
+function load(screen, i) {
+  if (screen.isConnected && !screen.firstChild) screen.append(video(data.videos[i]));
+}
+
+const timers = new WeakMap();  // a card that only passes by gets no video: scrolling stays smooth
 const observer = new IntersectionObserver((entries) => {
   for (const {target, isIntersecting} of entries) {
     const screen = target.querySelector(".screen");
-    if (!isIntersecting) unload(screen);
-    else if (!screen.firstChild) screen.append(video(data.videos[target.dataset.i]));
+    clearTimeout(timers.get(target));
+    if (isIntersecting) timers.set(target, setTimeout(load, DWELL_MS, screen, target.dataset.i));
+    else unload(screen);
   }
 }, {rootMargin: "250px"});
 
