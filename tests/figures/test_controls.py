@@ -33,6 +33,16 @@ def test_picker_plays_the_sequence_beside_the_models_answer(inputs, drawn):
     assert re.findall(r'<meter value="([\d.]+)"', other)[0] == "0.100"
 
 
+def test_epoch_slider_shows_each_models_epoch_or_its_nearest(drawn, texts):
+    counts = {epoch: np.diag([epoch, 2, 3]) for epoch in (1, 2, 3)}
+    models = {"c3d": counts, "vgg9": {3: counts[3]}}
+    draw, choices = figures.epoch_slider(models, CLASSES, note="n")
+    assert choices["epoch"] == [1, 2, 3]
+    left, right = draw(1).axes
+    assert [left.get_title(), right.get_title()] == ["C3D after epoch 1", "VGG9 after epoch 3"]
+    assert [texts(axes.texts)[0] for axes in (left, right)] == ["1", "3"]
+
+
 def test_confidence_slider_counts_right_wrong_and_unanswered(drawn, texts):
     draw, choices = figures.confidence_slider({"c3d": ANSWERS}, note="n")
     assert {0.0, 0.6} <= set(choices["threshold"])

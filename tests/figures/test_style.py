@@ -11,7 +11,8 @@ import pytest
 from ucf11lib import figures
 from ucf11lib.figures import style
 
-OTHERS = {"save", "saver", "play", "overlay", "source", "picker", "confidence_slider", "gap_slider"}
+OTHERS = {"save", "saver", "play", "overlay", "source", "picker"}
+OTHERS |= {"confidence_slider", "epoch_slider", "gap_slider"}
 NAMES = sorted(
     name for name, value in vars(figures).items() if callable(value) and name not in OTHERS
 )

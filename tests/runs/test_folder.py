@@ -1,9 +1,7 @@
 import errno
-import io
 import json
 import os
 import shutil
-import zipfile
 from dataclasses import asdict
 from pathlib import Path
 
@@ -105,19 +103,6 @@ def test_run_opens_ordinary_files_only(trained, tmp_path, name, kind):
         _ = run.config, run.metrics, run.history, run.held_out
 
 
-@pytest.mark.parametrize("packed", [False, True])
-def test_predictions_that_promise_more_than_the_file_holds(trained, tmp_path, packed):
-    run = Run(shutil.copytree(trained.path, tmp_path / "r"))
-    header = io.BytesIO()
-    about = {"descr": "<f8", "fortran_order": False, "shape": (1 << 37,)}
-    np.lib.format.write_array_header_1_0(header, about)
-    method = zipfile.ZIP_DEFLATED if packed else zipfile.ZIP_STORED
-    with zipfile.ZipFile(run.path / "predictions.npz", "w", method) as archive:
-        archive.writestr("index.npy", header.getvalue() + bytes(50_000_000 * packed))
-    with pytest.raises(UserError, match=r"predictions.npz: damaged \(.*\); train again"):
-        _ = run.predictions
-
-
 def test_environment_names_the_versions_that_a_report_shows(trained, tmp_path):
     run = Run(shutil.copytree(trained.path, tmp_path / "r"))
     changed = trained.environment | {"packages": {"keras": "3"}}
@@ -140,29 +125,12 @@ def test_json_too_large_is_said(trained, tmp_path):
         _ = run.config
 
 
-@pytest.mark.parametrize("change", ["negative", "twice"])
-def test_predictions_index_names_each_sequence_once(trained, tmp_path, change):
-    run = Run(shutil.copytree(trained.path, tmp_path / "r"))
-    index = run.predictions["index"] * (-1 if change == "negative" else 0)
-    np.savez(run.path / "predictions.npz", **trained.predictions | {"index": index})
-    with pytest.raises(UserError, match="an index that is negative or occurs twice"):
-        _ = Run(run.path).predictions
-
-
 def test_formatted_cuts_what_a_stranger_wrote(trained, tmp_path):
     for name in ("r", "s"):
         shutil.copytree(trained.path, tmp_path / name)
     config = json.loads((tmp_path / "r" / "config.json").read_text())
     (tmp_path / "r" / "config.json").write_text(json.dumps(config | {"data_kind": "x" * 999_999}))
     assert max(map(len, formatted(runs_table(tmp_path)).splitlines())) < 1000
-
-
-def test_predictions_are_probabilities(trained, tmp_path):
-    run = Run(shutil.copytree(trained.path, tmp_path / "r"))
-    saved = dict(trained.predictions)
-    np.savez(run.path / "predictions.npz", **saved | {"y_prob": -saved["y_prob"]})
-    with pytest.raises(UserError, match=r"predictions\.npz: damaged \(answers that are no prob"):
-        _ = run.predictions
 
 
 @pytest.mark.parametrize(

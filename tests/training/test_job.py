@@ -42,6 +42,9 @@ def test_train_leaves_numbers_that_fit_each_other(trained, store):
     assert p["y_prob"].sum(axis=1) == pytest.approx(1)
     assert m["accuracy"] == (p["y_prob"].argmax(axis=1) == p["y_true"]).mean()
     assert np.array(m["confusion"]).sum() == m["n_val"] == len(p["index"])
+    right = (p["y_pred"] == p["y_true"]).mean(axis=1)
+    assert right == pytest.approx(trained.history["val_accuracy"].to_numpy())
+    assert np.array_equal(p["y_pred"][-1], p["y_prob"].argmax(axis=1))
     assert m["accuracy"] == pytest.approx(trained.history["val_accuracy"].iloc[-1])
     assert np.array_equal(store.labels[p["index"]], p["y_true"])
     assert 0 <= m["interval"][0] <= m["accuracy"] <= m["interval"][1] <= 1

@@ -5,7 +5,7 @@ Each takes arrays and tables, and a `note` on the data, which it draws, so that 
 # ruff: noqa: F401
 
 from ucf11lib.figures.autopsy import gradients, lattice, signal
-from ucf11lib.figures.controls import confidence_slider, gap_slider, picker
+from ucf11lib.figures.controls import confidence_slider, epoch_slider, gap_slider, picker
 from ucf11lib.figures.frames import examples, film_strips, saliency
 from ucf11lib.figures.models import conditions, confusion, history, reliability
 from ucf11lib.figures.motion import play

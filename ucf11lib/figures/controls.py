@@ -1,4 +1,4 @@
-"""Figures with controls: a picker of sequences, a slider of confidence, one of a logit gap."""
+"""Figures with controls: a picker of sequences; sliders of epochs, confidence and a logit gap."""
 
 import html
 from collections.abc import Mapping, Sequence
@@ -13,6 +13,7 @@ from scipy.special import softmax
 
 from ucf11lib.figures import style
 from ucf11lib.figures.autopsy import HEADS
+from ucf11lib.figures.models import confusion
 from ucf11lib.figures.motion import play
 from ucf11lib.figures.style import SMALL, colours, legend, page, percent_axis
 from ucf11lib.figures.widgets import Widget, explore
@@ -57,6 +58,24 @@ def _answer(shares: np.ndarray, classes: Sequence[str], true: str) -> str:
         bar = f'<meter value="{share:.3f}" style="width: 12em"></meter>'
         lines.append(f"<tr><td>{text}</td><td>{bar}</td><td>{percent(share)}</td></tr>")
     return f"<table>{''.join(lines)}</table>"
+
+
+def epoch_slider(
+    confusions: Mapping[str, Mapping[int, np.ndarray]], classes: Sequence[str], *, note: str
+) -> Widget:
+    """Confusion matrices, as `confusion` draws them, after the slider's number of epochs.
+
+    `confusions` is `Run.confusions` of each model; one without that epoch shows its nearest.
+    """
+
+    def draw(epoch: int) -> Figure:
+        counts = {}
+        for name, matrices in confusions.items():
+            nearest = min(matrices, key=lambda own: abs(own - epoch))
+            counts[f"{name} after epoch {nearest}"] = matrices[nearest]
+        return confusion(counts, classes, note=note)
+
+    return explore(draw, epoch=sorted(set().union(*confusions.values())))
 
 
 def confidence_slider(predictions: Predictions, *, note: str) -> Widget:

@@ -4,7 +4,7 @@ config.json        the configuration, and the store that it was trained on
 environment.json   versions, devices, processor, git commit
 history.csv        one line an epoch: epoch, loss, accuracy, val_loss, val_accuracy, seconds
 model.keras        the last weights: no epoch is chosen by the accuracy that is reported
-predictions.npz    index, y_true, y_prob of the validation part
+predictions.npz    index, y_true, y_prob of the validation part; y_pred, its labels each epoch
 split.csv          one line a sequence of the store: index, clip, group, side (train or held out)
 metrics.json       written last: a folder without it is a run that did not finish
 checkpoint.npz     of such a run, and checkpoint-previous.npz: what `train --resume` starts from
@@ -26,6 +26,7 @@ from ucf11lib.runs.records import Environment, Metrics, StoreRecord
 HISTORY = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds"]
 # Whose digests are in metrics.json
 MEASURED = {"config.json", "history.csv", "model.keras", "predictions.npz", "split.csv"}
+LABELS = ("y_true", "y_pred")  # of predictions.npz
 REMEDY = "train again"
 MAX_BYTES = 8 << 30  # no file of a run is larger
 
@@ -104,18 +105,23 @@ class Run:
 
     @cached_property
     def predictions(self) -> dict[str, np.ndarray]:
-        """Arrays `index`, `y_true` (n,) and `y_prob` (n, classes) of the validation part."""
+        """Arrays `index`, `y_true` (n,) and `y_prob` (n, classes) of the validation part.
+
+        And `y_pred` (epochs, n), the label after each epoch, of which older runs have no row.
+        """
         path = self.path / "predictions.npz"
         saved, classes = read_arrays(path, REMEDY), len(self.data.classes)
         with damage_in_one_line(path, REMEDY):
-            arrays = {key: saved[key] for key in ("index", "y_true", "y_prob")}
+            saved.setdefault("y_pred", np.empty((0, len(saved["index"])), np.int16))
+            arrays = {key: saved[key] for key in ("index", "y_true", "y_prob", "y_pred")}
             n, kinds = len(arrays["index"]), "".join(one.dtype.kind for one in arrays.values())
             shapes = [one.shape for one in arrays.values()]
-            if not n or shapes != [(n,), (n,), (n, classes)] or kinds != "iif":
+            expected = [(n,), (n,), (n, classes), (len(arrays["y_pred"]), n)]
+            if not n or shapes != expected or kinds != "iifi":
                 raise ValueError("arrays that do not fit each other")
             if arrays["index"].min() < 0 or len(set(arrays["index"].tolist())) < n:
                 raise ValueError("an index that is negative or occurs twice")
-            if not np.isin(arrays["y_true"], np.arange(classes)).all():
+            if not all(np.isin(arrays[key], np.arange(classes)).all() for key in LABELS):
                 raise ValueError("a label that is no class")
             shares = arrays["y_prob"]
             if not np.isnan(shares).any() and not are_probabilities(shares):
@@ -161,6 +167,14 @@ class Run:
     def confusion(self) -> np.ndarray:
         """Counts, int (classes, classes), rows are true classes."""
         return np.asarray(self.metrics["confusion"])
+
+    @property
+    def confusions(self) -> dict[int, np.ndarray]:
+        """The confusion after each epoch; of older runs, after the last one only."""
+        (y_true, y_pred), last = (self.predictions[key] for key in LABELS), self.metrics["epochs"]
+        counts = np.zeros((len(y_pred), *self.confusion.shape), int)
+        np.add.at(counts, (np.arange(len(y_pred))[:, None], y_true, y_pred), 1)
+        return dict(enumerate(counts, last - len(counts) + 1)) | {last: self.confusion}
 
 
 def lock_file(path: Path) -> Path:

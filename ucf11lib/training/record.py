@@ -62,8 +62,9 @@ def finish(path: Path, trainer: Trainer) -> None:
     if outputs is None:  # resumed after the last epoch
         outputs = trainer.predict(store, index)
     y_true, y_prob = store.labels[index], probabilities(outputs, trainer.config.recipe.head)
+    y_pred = np.array(trainer.progress.answers, np.int16).reshape(-1, len(index))
     with paths.atomic_file(path / "predictions.npz") as temporary:
-        np.savez(temporary, index=index, y_true=y_true, y_prob=y_prob)
+        np.savez(temporary, index=index, y_true=y_true, y_prob=y_prob, y_pred=y_pred)
     with paths.atomic_file(path / "split.csv") as temporary:
         split_table(store, trainer.split).to_csv(temporary, index=False)
     digests = {name: paths.sha256(path / name) for name in sorted(MEASURED)}

@@ -18,7 +18,7 @@ from ucf11lib.data import ClipStore
 from ucf11lib.data.batches import Stream, training_batches
 from ucf11lib.data.splits import Split
 from ucf11lib.errors import UserError
-from ucf11lib.evaluation.predict import EVALUATION_BATCH, make_predict
+from ucf11lib.evaluation.predict import EVALUATION_BATCH, make_predict, probabilities
 from ucf11lib.runs import RunConfig
 from ucf11lib.runs.environment import fastest_precision
 from ucf11lib.training import workers
@@ -48,9 +48,10 @@ class Epoch:
 
 @dataclass
 class Progress:
-    """Finished epochs, health findings, and steps with their seconds."""
+    """Finished epochs with their answers, health findings, and steps with their seconds."""
 
     epochs: list[Epoch] = field(default_factory=list)
+    answers: list[list[int]] = field(default_factory=list)  # labels, of the validation part
     findings: list[Finding] = field(default_factory=list)
     steps: int = 0
     step_seconds: float = 0.0
@@ -141,6 +142,8 @@ class Trainer:
             validation = score(self.outputs, self.store.labels[self.split.validation])
             number, seconds = len(progress.epochs) + 1, time.perf_counter() - start
             progress.epochs.append(Epoch(number, loss, accuracy, *validation, seconds))
+            y_prob = probabilities(self.outputs, self.config.recipe.head)
+            progress.answers.append(y_prob.argmax(axis=1).tolist())
             yield progress.epochs[-1]
 
     def _finished(self) -> bool:
