@@ -34,7 +34,10 @@ y_prob = np.stack([np.linspace(0, 1, 6), np.linspace(1, 0, 6)], axis=1)
 answers = {"index": np.arange(6), "y_true": y_true, "y_prob": y_prob}"""
 PLAY = 'figures.play(frames[:2], ["walking", "diving"], note="drawn")'
 PICKER = 'figures.picker(frames, {"c3d": answers}, ("walking", "diving"), note="drawn")'
-SLIDER = 'figures.confidence_slider({"c3d": answers}, note="drawn")'
+SLIDER = """\
+counts = {epoch: np.diag([epoch, 2]) for epoch in (1, 2, 3)}
+figures.epoch_slider({"c3d": counts}, ("walking", "diving"), note="drawn")"""
+OPENED = "return Boolean(window.jupyterapp?.shell?.currentWidget?.sessionContext)"
 RUN_ALL = """
 const kernel = jupyterapp.shell.currentWidget.sessionContext;
 const run = () => jupyterapp.commands.execute("notebook:run-all-cells");
@@ -135,6 +138,8 @@ def test_controls_redraw_in_jupyterlab(browser, tmp_path):
     with jupyter_lab(tmp_path) as address:
         browser.get(f"{address}/tree/small.ipynb?token={TOKEN}")
         wait(browser, lambda: browser.find_elements(By.CSS_SELECTOR, "[data-status=idle]"))
+        browser.find_element(By.CSS_SELECTOR, ".jp-Notebook .jp-Cell").click()  # the focus
+        wait(browser, lambda: browser.execute_script(OPENED))
         browser.execute_async_script(RUN_ALL)
         wait(browser, lambda: first(browser, "video").get_property("currentTime") > 0)
         assert first(browser, "video").get_attribute("title").startswith("walking")
