@@ -1,6 +1,7 @@
 """The notebooks are thin, parametrised and stripped; that they run is nbval's business."""
 
 import ast
+import re
 
 import nbformat
 import pytest
@@ -55,6 +56,13 @@ def test_notebook_saves_only_the_outputs_that_are_compared(cells):
         assert ("keep_output" in tags(cell)) == ("nbval-check-output" in tags(cell))
         assert bool(cell.outputs) == ("keep_output" in tags(cell))
     assert any(cell.outputs for cell in cells)
+
+
+def test_notebooks_have_500_to_900_words_of_prose():
+    for path in select_notebooks():
+        cells = nbformat.read(path, as_version=4).cells
+        prose = " ".join(cell.source for cell in cells if cell.cell_type == "markdown")
+        assert 500 <= len(re.findall(r"[A-Za-z][\w'+-]*", prose)) <= 900, path
 
 
 def test_select_notebooks_in_order_and_by_name():
