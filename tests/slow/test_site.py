@@ -38,7 +38,9 @@ def site(tmp_path_factory, trained):
     explore([trained], models.load, source / "explorer.html")
     text = "# C3D\n\nThe loss is $-\\ln p$; see [the report](../report/report.html#data)."
     picture = nbformat.v4.new_output("display_data", {"text/html": "<b>table</b>"})
-    cells = [nbformat.v4.new_markdown_cell(text), nbformat.v4.new_code_cell("1", outputs=[picture])]
+    code = nbformat.v4.new_output("display_data", {"text/markdown": "```python\ndef f():\n```"})
+    outputs = nbformat.v4.new_code_cell("1", outputs=[picture, code])
+    cells = [nbformat.v4.new_markdown_cell(text), outputs]
     nbformat.write(nbformat.v4.new_notebook(cells=cells), source / "01_c3d.ipynb")
     write_page(source / "01_c3d.ipynb", source / "notebooks" / "01_c3d.html")
     return build_site(source, source.parent / "site").parent
@@ -90,5 +92,7 @@ def test_build_site_notebooks_lead_to_the_report(browser, site):
     browser.get((site / "index.html").as_uri())
     browser.find_element("link text", "01_c3d").click()
     assert "The loss is $-\\ln p$" in browser.find_element("tag name", "main").text
+    code = browser.find_element("css selector", ".jp-OutputArea-output pre")
+    assert code.value_of_css_property("font-family") == "monospace"
     browser.find_element("link text", "the report").click()
     assert browser.current_url == f"{(site / 'report.html').as_uri()}#data"

@@ -17,6 +17,9 @@ from ucf11lib.errors import RunFailed, UserError
 LOADED = ("html_head_js", "html_head_js_mathjax", "html_head_js_mermaidjs", "jupyter_widgets")
 OFFLINE = "{% extends 'index.html.j2' %}"
 OFFLINE += "".join(f"{{% block {name} %}}{{% endblock %}}" for name in LOADED)
+# That page has code in outputs, as of `figures.source`, in the font of its prose.
+CODE = ".jp-RenderedMarkdown.jp-OutputArea-output pre { font: 13px/1.4 monospace; }"
+OFFLINE += f"{{% block html_head_css %}}{{{{ super() }}}}<style>{CODE}</style>{{% endblock %}}"
 
 
 def select_notebooks(only: Sequence[str] = ()) -> list[Path]:
