@@ -9,6 +9,7 @@ import av
 import numpy as np
 import pytest
 
+from ucf11lib import __main__ as command_line
 from ucf11lib import paths
 from ucf11lib.data.synthetic import render
 from ucf11lib.runs import RunConfig
@@ -79,6 +80,22 @@ def cli():
         command = [sys.executable, "-m", "ucf11lib", *map(str, arguments)]
         options = {"capture_output": True, "text": True, "timeout": timeout, "check": False}
         return subprocess.run(command, env=os.environ | environment, **options)
+
+    return call
+
+
+@pytest.fixture
+def main(capfd, monkeypatch):
+    """Run the command line in this process, which has loaded TensorFlow already."""
+    monkeypatch.setattr(command_line, "raise_on_sigterm", lambda: None)
+
+    def call(*arguments: object) -> subprocess.CompletedProcess:
+        capfd.readouterr()
+        try:
+            code = command_line.main(list(map(str, arguments)))
+        except SystemExit as error:
+            code = error.code
+        return subprocess.CompletedProcess(arguments, code, *capfd.readouterr())
 
     return call
 

@@ -6,26 +6,9 @@ import sys
 
 import pytest
 
-from ucf11lib import __main__ as command_line
 from ucf11lib.options import COMMANDS
 
 TRAIN = ["train", "c3d", "--profile", "smoke"]
-
-
-@pytest.fixture
-def main(capfd, monkeypatch):
-    """Run the command line in this process, which has loaded TensorFlow already."""
-    monkeypatch.setattr(command_line, "raise_on_sigterm", lambda: None)
-
-    def call(*arguments: object) -> subprocess.CompletedProcess:
-        capfd.readouterr()
-        try:
-            code = command_line.main(list(map(str, arguments)))
-        except SystemExit as error:
-            code = error.code
-        return subprocess.CompletedProcess(arguments, code, *capfd.readouterr())
-
-    return call
 
 
 def assert_refused(done, *words, code=2):
@@ -120,15 +103,15 @@ def test_train_finished_run_folder_is_left(main, trained):
     assert {path.name: path.read_bytes() for path in trained.path.iterdir()} == before
 
 
-def test_prepare_full_disk(cli, tiny_disk):
-    done = cli("prepare", "--source", "synthetic", "--profile", "smoke", "--store", tiny_disk / "s")
+def test_prepare_full_disk(main, tiny_disk):
+    done = main("prepare", "--profile", "smoke", "--store", tiny_disk / "s")
     assert_refused(done, "No space left on device", code=1)
     assert not (tiny_disk / "s").exists()
 
 
-def test_train_full_disk(cli, tiny_disk, store):
+def test_train_full_disk(main, tiny_disk, store):
     (tiny_disk / "filler").write_bytes(os.urandom(1_900_000))
-    done = cli(*TRAIN, "--store", store.path, "--run", tiny_disk / "r")
+    done = main(*TRAIN, "--store", store.path, "--run", tiny_disk / "r")
     assert_refused(done, "No space left on device", code=1)
     assert not (tiny_disk / "r" / "metrics.json").exists()
     assert not list((tiny_disk / "r").glob(".partial*"))

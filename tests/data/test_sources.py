@@ -22,6 +22,7 @@ def test_open_or_prepare_stride_of_a_run(tmp_path, write_video):
     assert [store.info.stride for store in stores] == [30, 10]
 
 
+@pytest.mark.slow
 def test_open_or_prepare_two_processes_prepare_once(tmp_path, monkeypatch):
     monkeypatch.setenv("UCF11_DATA", str(tmp_path))
     program = (

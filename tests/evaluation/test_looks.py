@@ -55,8 +55,8 @@ def test_evaluate_flip_is_the_mean_with_the_mirror_image(trained, store):
     assert result["accuracy"] == pytest.approx(right.mean())
 
 
-def test_evaluate_windows_cuts_more_sequences_of_the_held_out_clips(trained, cli):
-    done = cli("evaluate", "--run", trained.path, "--windows", 3, "--json")
+def test_evaluate_windows_cuts_more_sequences_of_the_held_out_clips(trained, main):
+    done = main("evaluate", "--run", trained.path, "--windows", 3, "--json")
     assert done.returncode == 0, done.stderr
     clips = len(set(trained.held_out["clips"]))
     assert json.loads(done.stdout)["n"] == 3 * clips  # 60 frames each

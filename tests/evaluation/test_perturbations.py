@@ -49,6 +49,7 @@ def test_perturbations_by_hand(name, left, right):
     assert result[0, :, 0].tolist() == [[left, pixel] for pixel in right]
 
 
+@pytest.mark.slow
 def test_conditions_table_every_condition_with_its_interval(store):
     recipe = replace(named_recipe("repaired", "cnn_lstm"), norm="group")
     model = models.build("cnn_lstm", recipe, width=0.0625, seed=3)

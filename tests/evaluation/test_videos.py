@@ -102,9 +102,9 @@ def test_predict_folder_has_a_row_a_file_and_the_reason_where_there_is_no_answer
         videos.predict_folder(tmp_path / "videos" / ".none", by)
 
 
-def test_predict_json_of_a_real_video(trained, videos, cli):
+def test_predict_json_of_a_real_video(trained, videos, main):
     video = videos / "ucf101_sample" / "Biking" / "v_Biking_g01_c01.avi"
-    done = cli("predict", video, "--run", trained.path, "--json")
+    done = main("predict", video, "--run", trained.path, "--json")
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert set(result["probabilities"]) == set(trained.data.classes)

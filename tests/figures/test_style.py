@@ -40,6 +40,7 @@ def test_every_figure_has_its_note_fits_its_page_and_leaves_no_trace(name, input
     assert files[0].read_bytes() == files[1].read_bytes()
 
 
+@pytest.mark.slow
 def test_save_in_another_process_writes_the_same_bytes(inputs, tmp_path):
     environment = os.environ | {"PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo"}
     environment |= {"PYTHONPATH": os.path.dirname(inputs.__file__)}

@@ -29,6 +29,7 @@ def change(path, **values):
     path.write_text(json.dumps(json.loads(path.read_text()) | values))
 
 
+@pytest.mark.slow
 def test_build_shows_and_numbers_everything_and_repeats_its_bytes(folder, figures_dir, tmp_path):
     files = report.build(folder, figures_dir=figures_dir, to=tmp_path / "a")
     assert [path.name for path in files] == ["report.html", "report.pdf", "models.md"]

@@ -55,17 +55,17 @@ def test_train_or_load_follows_a_folder_that_changes(make, tmp_path):
     assert finished_run(config(first.config.data.folder)) == second
 
 
-def test_train_and_reproduce_take_the_data_of_today(make, tmp_path, cli):
+def test_train_and_reproduce_take_the_data_of_today(make, tmp_path, main):
     folder = make(tmp_path / "v", "run", "walk")
     words = ["--profile", "smoke", "--source", "videos", "--data", folder]
-    assert cli("train", "c3d", *words).returncode == 0
+    assert main("train", "c3d", *words).returncode == 0
     (old,) = paths.runs_dir().iterdir()
     before = contents(old)
     make(folder, "jump")
-    done = cli("train", "c3d", *words)
+    done = main("train", "c3d", *words)
     assert done.returncode == 2
     assert done.stderr.startswith(f"error: {old}: a finished run on other data than videos-v-")
-    done = cli("train", "c3d", *words, "--resume")
+    done = main("train", "c3d", *words, "--resume")
     assert done.returncode == 2
     assert f"not the data that {old} was begun with" in done.stderr
     reproduce(profile="smoke", source="videos", data=str(folder), only=["01_c3d"])

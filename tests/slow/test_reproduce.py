@@ -85,7 +85,7 @@ def test_reproduce_interrupted_leaves_no_temporary_folder(number):
 
 
 def test_reproduce_killed_resumes_and_builds_the_report():
-    end_in("03_cnn_lstm", signal.SIGKILL)
+    end_in("03_cnn_lstm", signal.SIGKILL, "--only", "01_c3d", "03_cnn_lstm")
     name = RunConfig.of(model="c3d", profile="smoke").name
     finished = paths.runs_dir() / name / "model.keras"
     before = finished.stat().st_mtime_ns

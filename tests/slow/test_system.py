@@ -1,4 +1,4 @@
-"""Closed streams, poor encodings, long names and files for folders, in a process of its own."""
+"""Closed streams, poor encodings, long names and files for folders."""
 
 import subprocess
 import sys
@@ -42,10 +42,10 @@ def test_main_output_without_the_characters(store, tmp_path, cli):
         "report --runs {0} --out {0}", "prepare --source videos --data {}", "predict {} --run {}",
     ],
 )  # fmt: skip
-def test_main_long_names_and_files_for_folders(tmp_path, cli, words):
+def test_main_long_names_and_files_for_folders(tmp_path, main, words):
     (tmp_path / "file").touch()
     for place in (tmp_path / ("é" * 200), tmp_path / "file"):
-        done = cli(*words.format(place, place).split())
+        done = main(*words.format(place, place).split())
         assert done.returncode == 2
         assert done.stderr.startswith("error: ")
         assert done.stderr.count("\n") == 1

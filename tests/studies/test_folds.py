@@ -12,6 +12,7 @@ from ucf11lib.studies.results import Results
 from ucf11lib.studies.study import Study
 
 
+@pytest.mark.slow
 def test_crossval_holds_every_sequence_out_once(tiny):
     table = read_json(crossval(tiny.with_(sequences=2), workers=1), Results, "").table
     assert table["fold"].tolist() == ["01", "02", "03", "all"]
@@ -31,6 +32,7 @@ def test_crossval_holds_every_sequence_out_once(tiny):
     assert last["mean_accuracy"] == pytest.approx(table["accuracy"][:3].mean())
 
 
+@pytest.mark.slow
 def test_crossval_missing_fold_leaves_no_pooled_number(tiny, tmp_path, failing):
     failing(tiny.with_(split="logo", fold="01"))
     with pytest.raises(RunFailed, match="1 of 3 runs failed"):

@@ -25,6 +25,7 @@ def tiny(monkeypatch, tmp_path):
         folder.mkdir()
 
 
+@pytest.mark.slow
 def test_finished_trainings_are_found_again_and_collected(tiny, capsys):
     run_studies(["full_width"], minutes=5, workers=2)
     assert "2 of 2 trainings are finished" in capsys.readouterr().out
@@ -40,6 +41,7 @@ def test_finished_trainings_are_found_again_and_collected(tiny, capsys):
         assert row["accuracy"] == pytest.approx(row["val_accuracies"][-1], abs=1e-4)
 
 
+@pytest.mark.slow
 def test_a_training_out_of_time_is_no_row(tiny, monkeypatch):
     (config, *_) = TINY.points()
     assert full_width.run(config, deadline=0) == "not begun: out of time"

@@ -9,6 +9,7 @@ from ucf11lib.runs import REPORTED, RunConfig
 from ucf11lib.studies import load, signal
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", REPORTED)
 @pytest.mark.parametrize("init", ["normal", "he"])
 def test_layer_gains_are_as_predicted(model, init, monkeypatch):

@@ -8,6 +8,7 @@ from ucf11lib.runs.environment import fastest_precision
 from ucf11lib.studies import bench, load, speed
 
 
+@pytest.mark.slow
 def test_bench_times_each_model_and_profile(monkeypatch):
     monkeypatch.setattr(speed, "run_in_process", lambda function, config: function(config))
     monkeypatch.setattr(speed, "PRODUCT_SIDE", 64)
@@ -32,6 +33,7 @@ def test_time_interleaved_reverses_every_other_repeat():
     assert all(len(values) == 3 for values in seconds.values())
 
 
+@pytest.mark.slow
 def test_run_in_process_returns_what_the_function_does():
     assert speed.run_in_process(max, 3, 4) == 4
     with pytest.raises(RunFailed, match="bench: its process was killed; free some memory"):

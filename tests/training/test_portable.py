@@ -36,6 +36,7 @@ def trainer_of(store, **flat):
     return Trainer.of(config, store, split(store, config), log=lambda line: None)
 
 
+@pytest.mark.slow
 def test_first_losses_without_tensorflow_are_those_of_the_trainer(store, tmp_path):
     asked, expected = {}, []
     for model, recipe in (("c3d", "2019"), ("vgg9", "repaired"), ("cnn_lstm", "repaired")):
