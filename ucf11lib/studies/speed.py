@@ -7,6 +7,8 @@ Expect: at full width 75 to 100 % of the product's rate; the store costs less th
 checks less than 1 %.
 
     python -m ucf11lib study speed          # estimated 40 min on 2 cores that do nothing else
+
+Where PyTorch is installed, see `pytorch`, its step is timed in the same turns.
 """
 
 import itertools
@@ -28,6 +30,7 @@ from ucf11lib.backend import tf
 from ucf11lib.errors import RunFailed
 from ucf11lib.models.flops import step_flops
 from ucf11lib.runs import REPORTED, RunConfig
+from ucf11lib.studies import pytorch
 from ucf11lib.studies.runner import run_rows
 from ucf11lib.studies.study import Study, new_trainer, over
 from ucf11lib.training import Trainer
@@ -43,7 +46,8 @@ def step_row(config: RunConfig) -> dict:
     """Time one network's training step, from memory and from the store, and the matrix product.
 
     Times are seconds of a step, medians over repeats; ratios are of neighbours in time; `share` and
-    `memory_share` are of the product's rate in the same precision, `speedup` is over float32.
+    `memory_share` are of the product's rate in the same precision, `speedup` is over float32, and
+    `over_pytorch` over PyTorch in the same precision, from memory both.
     """
     trainer = new_trainer(config)
     size = config.recipe.batch_size
@@ -56,6 +60,10 @@ def step_row(config: RunConfig) -> dict:
     memory, store = seconds["memory"], seconds["store"]
     flops = step_flops(trainer.model, size)
     work = flops / (2 * PRODUCT_SIDE**3) * seconds["product"]  # seconds at the product's rate
+    compared: dict[str, object] = {}
+    if "pytorch" in seconds:
+        faster = float(np.median(seconds["pytorch"] / memory))
+        compared = {"pytorch": pytorch.version(), "over_pytorch": faster}
     return {
         "model": config.model,
         "profile": config.profile.name,
@@ -77,6 +85,7 @@ def step_row(config: RunConfig) -> dict:
         "peak_mb": peak_kb / 1024,
         "inference_1": _inference(trainer, 1),  # sequences a second
         "inference_32": _inference(trainer, 32),
+        **compared,
     }
 
 
@@ -89,7 +98,7 @@ def _step_seconds(trainer: Trainer, batch: tuple, steps: int) -> dict[str, np.nd
     a, b = (tf.random.stateless_normal(shape, (0, seed)) for seed in (1, 2))
     a, b = tf.cast(a, precision), tf.cast(b, precision)
     multiply = tf.function(lambda: tf.cast(tf.matmul(a, b)[0, 0], "float32"))
-    cases = {
+    cases: dict[str, Callable] = {
         "memory": lambda: _train(trainer, [batch] * steps),
         "store": lambda: _train(trainer, itertools.islice(stream, steps)),
         "unwatched": lambda: _train(bare, [batch] * steps),
@@ -97,11 +106,16 @@ def _step_seconds(trainer: Trainer, batch: tuple, steps: int) -> dict[str, np.nd
         "product": lambda: np.asarray(multiply()),
     }
 
+    if pytorch.version() and trainer.config.model in REPORTED:
+        frames, labels = trainer.store.take(trainer.stream.positions(0, len(batch[2]))), batch[2]
+        step = pytorch.training_step(trainer.config, trainer.model, frames, np.asarray(labels))
+        cases["pytorch"] = lambda: [step() for _ in range(steps)]
+
     def setup(name: str) -> None:  # as many batches are ready as in the middle of a training
         if name == "store":
             _train(trainer, list(itertools.islice(stream, READY_BATCHES + 1))[-1:])
 
-    for name in ("unwatched", "float32", "product"):
+    for name in cases.keys() - {"memory", "store"}:
         cases[name]()  # compiles
     seconds = time_interleaved(cases, REPEATS, setup)
     return {name: seconds[name] / (1 if name == "product" else steps) for name in cases}
