@@ -127,7 +127,9 @@ def jupyter_lab(folder):
         yield f"http://127.0.0.1:{port}/lab"
     finally:
         lab.terminate()
-        lab.wait(30)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            lab.wait(30)
+        lab.kill()
 
 
 def first(browser, selector):
