@@ -20,19 +20,28 @@ def test_tensorflow_starts_without_a_word_and_errors_are_heard_afterwards():
     assert (done.stdout, done.stderr) == ("4.0\n", "nativepython\n")
 
 
-WITHOUT_TENSORFLOW = """
-import sys
-sys.modules["tensorflow"] = None
+BROKEN_TENSORFLOW = """
+import importlib.machinery, sys, types
+part = types.ModuleType("tensorflow")
+part.__spec__ = importlib.machinery.ModuleSpec("tensorflow", None)
+sys.modules["tensorflow"] = {}
 from ucf11lib.__main__ import main
 sys.exit(main(["train", "c3d", "--profile", "smoke"]))
 """
 
 
-def test_a_command_that_needs_a_missing_tensorflow_says_so_in_one_line():
-    command = [sys.executable, "-c", WITHOUT_TENSORFLOW]
+@pytest.mark.parametrize(
+    ("module", "message"),
+    [
+        ("None", "TensorFlow is not installed; "),
+        ("part", "module 'tensorflow' has no attribute 'get_logger'; raise the limit of"),
+    ],
+)
+def test_a_command_that_needs_a_missing_tensorflow_says_so_in_one_line(module, message):
+    command = [sys.executable, "-c", BROKEN_TENSORFLOW.format(module)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 1
-    assert done.stderr.startswith("error: TensorFlow is not installed; ")
+    assert done.stderr.startswith(f"error: {message}")
     assert done.stderr.count("\n") == 1
 
 

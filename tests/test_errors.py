@@ -95,6 +95,14 @@ def test_one_line_is_one_line_and_raises_faults_of_ours():
         one_line(wrapped, "X")
 
 
+def test_names_are_utf8_in_any_locale():
+    command = [sys.executable, "-m", "ucf11lib", "store", "describe", "caf\u00e9"]
+    locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run(command, env=os.environ | locale, capture_output=True, check=False)
+    assert done.stderr.decode().startswith("error: caf\u00e9: not a clip store")
+    assert done.returncode == 2
+
+
 def test_what_commands_a_terminal_is_shown(capsys):
     title = "\x1b]0;mine\x07\u202e"
     shown = "\\x1b]0;mine\\x07\\u202e"

@@ -44,17 +44,21 @@ def _started() -> tuple[Any, Any]:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     # TensorFlow leaves oneDNN off on processors without AVX512-VNNI, where C3D is six times slower.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    with silent_stderr():
-        if not tf:
-            if os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow":
-                os.environ["KERAS_BACKEND"] = "jax"
-            return None, importlib.import_module("keras")
-        os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever other programs of the user need
-        tensorflow = importlib.import_module("tensorflow")
-        tensorflow.get_logger().setLevel("ERROR")  # it warns of compiled steps: a training has one
-        for gpu in tensorflow.config.list_physical_devices("GPU"):
-            tensorflow.config.experimental.set_memory_growth(gpu, True)
-        return tensorflow, importlib.import_module("keras")
+    try:
+        with silent_stderr():
+            if not tf:
+                if os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow":
+                    os.environ["KERAS_BACKEND"] = "jax"
+                return None, importlib.import_module("keras")
+            os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever other programs of the user need
+            tensorflow = importlib.import_module("tensorflow")
+            # It warns of compiled steps, of which a training has one.
+            tensorflow.get_logger().setLevel("ERROR")
+            for gpu in tensorflow.config.list_physical_devices("GPU"):
+                tensorflow.config.experimental.set_memory_growth(gpu, True)
+            return tensorflow, importlib.import_module("keras")
+    except AttributeError as error:  # of a package that was loaded in part, for lack of memory
+        raise ImportError(str(error)) from None
 
 
 class _TensorFlow:

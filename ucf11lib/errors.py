@@ -144,7 +144,12 @@ def open_streams() -> None:
 
     That is what its encoding lacks, and what would command a terminal: names of strangers' files
     are printed. Progress bars, on standard error, do command it.
+
+    In a locale of another encoding, which would misread names, the program begins again in UTF-8.
     """
+    if sys.getfilesystemencoding() != "utf-8" and os.environ.get("PYTHONUTF8") != "1":
+        os.environ["PYTHONUTF8"] = "1"
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(number)

@@ -98,5 +98,5 @@ def test_clip_names_differ_and_are_utf8():
     assert clip_names(["a/x.mpg", "a/\u00e9.y.avi"]) == ["a/x", "a/\u00e9.y"]
     with pytest.raises(UserError, match=r"a/x\.avi and a/x\.mpg: one clip"):
         clip_names(["a/x.avi", "a/x.mpg"])
-    with pytest.raises(UserError, match=r"'a/caf\\udce9\.mpg': not a name in UTF-8"):
+    with pytest.raises(UserError, match=r"'a/caf\\udce9\.mpg': not in UTF-8"):
         clip_names(["a/caf\udce9.mpg"])

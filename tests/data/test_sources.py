@@ -166,3 +166,13 @@ def test_prepare_refuses_options_of_another_source(tmp_path, source, changes, op
     if not options:  # the same in a training
         with pytest.raises(UserError, match=message):
             sources.open_or_prepare(spec)
+
+
+def test_a_store_has_a_name_that_a_run_can_tell(store, tmp_path):
+    odd = tmp_path / "caf\udce9"
+    with pytest.raises(UserError, match=r"caf\\udce9': not in UTF-8; choose another --store"):
+        sources.prepare(RunConfig.of(model="c3d", profile="smoke").data, odd)
+    odd.symlink_to(store.path)
+    ClipStore.open(odd)  # a link has another name
+    with pytest.raises(UserError, match=r"caf\\udce9': not in UTF-8; rename the folder"):
+        ClipStore.open(shutil.copytree(store.path, tmp_path / "\udce9/caf\udce9"))

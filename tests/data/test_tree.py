@@ -61,7 +61,7 @@ def test_prepare_lists_empty_and_unreadable_folders_and_names_that_are_no_utf8(
     assert notes == {"c/1": "an empty folder", "d": "not readable"}
     odd = tmp_path / "caf\udce9"
     (tmp_path / "in").rename(odd)
-    with pytest.raises(UserError, match=r"caf\\udce9': not a name in UTF-8; rename the folder"):
+    with pytest.raises(UserError, match=r"caf\\udce9': not in UTF-8; rename the folder"):
         prepare_videos(tmp_path / "t", odd)
 
 

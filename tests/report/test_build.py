@@ -99,6 +99,14 @@ def test_build_of_the_checkout_links_to_its_figures(folder, figures_dir, tmp_pat
     }
 
 
+@pytest.mark.parametrize("value", ["10 ** 400 / 3", "none.x.y", "[].pop()", "1 / 0"])
+def test_fill_with_what_cannot_be_computed_is_one_line(value, tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "REPORT", tmp_path)
+    (tmp_path / "a.md").write_text(f"<< {value} >>")
+    with pytest.raises(RunFailed, match=r"^report/a\.md: .+"):
+        fill("a.md", {})
+
+
 def test_claims_have_a_verdict_each():
     table = claims(fill("claims.md", {"tables": tables, "text": text}))
     assert len(table) >= 15

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from ucf11lib.errors import UserError
+from ucf11lib.errors import RunFailed, UserError
 from ucf11lib.report import site
 
 
@@ -41,3 +41,19 @@ def test_pages_of_a_killed_site_are_replaced(work, tmp_path, monkeypatch):
     site._move_all(again, tmp_path / "out")
     names = {str(file.relative_to(tmp_path / "out")) for file in (tmp_path / "out").rglob("*.html")}
     assert names == {"api/index.html", "data.html", "index.html"}
+
+
+def test_pages_of_a_strangers_report_hold_no_file_of_ours(tmp_path):
+    work, secret = tmp_path / "work", tmp_path / "secret.svg"
+    secret.write_text("<svg>secret</svg>")
+    work.mkdir()
+    page = tmp_path / "01.html"
+    page.write_text(f"<h1>![x]({secret})</h1>")
+    (work / "models.md").write_text(f"![x]({secret}) ![y](file://{secret})")
+    site._write_own_pages(work, tmp_path, [page])
+    for name in ("models.html", "index.html"):
+        assert "svg+xml" not in (work / name).read_text()
+        with pytest.raises(RunFailed, match=rf"{name}: links to .*, which the site does not have"):
+            site._linked(work / name, work, {"motion.webp": work / "figures/motion.webp"})
+    page.write_text(f'<img src="data:image/png;base64,{300 * "A"}"><a href="work">')
+    assert site._linked(page, tmp_path, {}) == page.read_text()

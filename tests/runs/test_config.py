@@ -72,6 +72,8 @@ def test_of_peers_is_what_they_published(model):
         ({"epochs": 0}, "epochs=0: Expected int >= 1"),
         ({"sequences": "-2"}, "sequences='-2'"),
         ({"seed": 2**32}, "seed=4294967296"),
+        ({"group_pattern": "\udcff(.)"}, r"'group_pattern=\udcff(.)': not in UTF-8; write it in"),
+        ({"source": "course", "data": "/\udcff"}, r"'/\udcff': not in UTF-8; rename the folder"),
     ],
 )
 def test_of_bad_parameter_is_one_line(parameters, message):

@@ -18,7 +18,13 @@ from msgspec import Meta
 
 from ucf11lib import paths
 from ucf11lib.errors import UserError
-from ucf11lib.runs.parsing import check_header, damage_in_one_line, read_json, read_table
+from ucf11lib.runs.parsing import (
+    check_header,
+    check_utf8,
+    damage_in_one_line,
+    read_json,
+    read_table,
+)
 
 FORMAT = 1
 REMEDY = "prepare the store again"
@@ -76,6 +82,7 @@ class ClipStore:
         Raises `UserError` for no store, another format, or files that do not fit each other.
         """
         path = Path(path)
+        check_utf8(str(path.resolve()), "rename the folder")  # a run tells its store
         if not (path / "store.json").is_file():
             remedy = "make one with 'python -m ucf11lib prepare'"
             raise UserError(f"{path}: not a clip store (no store.json); {remedy}")

@@ -15,6 +15,7 @@ import pandas as pd
 from ucf11lib import paths
 from ucf11lib.data.store import COLUMNS, FORMAT, StoreInfo
 from ucf11lib.errors import UserError
+from ucf11lib.runs.parsing import check_utf8
 
 
 @dataclass
@@ -88,6 +89,7 @@ def create(
     `UserError` if `path` exists or the block added no sequence.
     """
     path = Path(path)
+    check_utf8(str(path.resolve()), "choose another --store")
     exists = f"{path}: exists already; choose another --store or delete it first"
     if os.path.lexists(path):
         raise UserError(exists)

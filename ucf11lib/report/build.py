@@ -168,7 +168,9 @@ def fill(template: str, context: Mapping) -> str:
     )  # fmt: skip
     try:
         return environment.get_template(template).render(context)
-    except (jinja2.TemplateError, LookupError, TypeError, ValueError) as error:
+    except (UserError, RunFailed):
+        raise
+    except Exception as error:  # it computes with whatever the results hold
         raise RunFailed(f"report/{template}: {_one_line(error)}") from None
 
 

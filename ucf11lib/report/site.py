@@ -22,7 +22,7 @@ from ucf11lib.runs.parsing import damage_in_one_line
 REMEDY = "make it with 'make report'"
 MARK = "<!-- written by python -m ucf11lib site -->"
 FILES = ("report.html", "report.pdf", "explorer.html", "models.md")  # of a report's folder
-PICTURES = ("motion.webp",)
+PICTURE = "motion.webp"  # on the first page
 NO_HTML = "markdown-smart-raw_html-raw_attribute"  # a report may be a stranger's
 BAR = {
     "Start": "index.html",
@@ -51,15 +51,15 @@ def build_site(source: Path | None = None, out: Path | None = None) -> Path:
     check_own(out / "index.html", MARK)
     notebooks = sorted((source / "notebooks").glob("*.html"))
     figures = source / "figures" if (source / "figures").is_dir() else paths.FIGURES
-    needed = [*(source / name for name in FILES), *(figures / name for name in PICTURES)]
+    needed = [*(source / name for name in FILES), figures / PICTURE]
     missing = [file for file in needed if not file.is_file()]
     if missing or not notebooks:
         name = paths.display([*missing, source / "notebooks"][0])
         raise UserError(f"{name}: no such page; {REMEDY}")
     with paths.temporary_dir(out) as work:
         (work / "notebooks").mkdir()
-        for file in needed:
-            shutil.copy(file, work)
+        for name in FILES:
+            shutil.copy(source / name, work)
         for file in notebooks:
             shutil.copyfile(_ordinary(file), work / "notebooks" / file.name)
         shutil.copytree(paths.RESULTS, work / "results")
@@ -71,7 +71,7 @@ def build_site(source: Path | None = None, out: Path | None = None) -> Path:
         pages = {file.name: file for file in work.rglob("*") if file.is_file()}
         for page in work.rglob("*.html"):
             with damage_in_one_line(source / page.relative_to(work), REMEDY):
-                page.write_text(_linked(page, pages))
+                page.write_text(_linked(page, work, pages))
         _write_api(work)
         for page in work.rglob("*.html"):
             page.write_text(_with_bar(page.read_text(), os.path.relpath(work, page.parent)))
@@ -107,23 +107,20 @@ def _write_own_pages(work: Path, source: Path, notebooks: list[Path]) -> None:
     rows = [f"| [{file.stem}](notebooks/{file.name}) | {title} |"
             for file, title in zip(notebooks, titles, strict=True)]  # fmt: skip
     text = (TEMPLATES / "index.md").read_text().replace("{{notebooks}}", "\n".join(rows))
-    options = ["--standalone", "--embed-resources", f"--css={paths.REPORT / 'report.css'}"]
-    options += [f"--resource-path={work}"]
     sources = {"index": (text, "Three action recognisers on UCF-11")}
     with damage_in_one_line(source / "models.md", REMEDY):
         sources["models"] = ((work / "models.md").read_text(), "Model cards")
     for file in sorted((paths.ROOT / "docs").glob("*.md")):
         sources[file.stem] = (file.read_text(), file.stem.replace("_", " "))
     for name, (markdown, title) in sources.items():
-        extra = [*options, f"--metadata=pagetitle:{title}"]
-        try:
-            page = pypandoc.convert_text(markdown, "html5", NO_HTML, extra)
+        options = ["--standalone", "--css=report.css", f"--metadata=pagetitle:{title}"]
+        try:  # the sandbox reads no file and no address that the text names
+            page = pypandoc.convert_text(markdown, "html5", NO_HTML, options, sandbox=True)
         except RuntimeError as error:
             reason = " ".join(str(error).split())[:300]
             raise RunFailed(f"{name}.md: pandoc: {reason}; {REMEDY}") from None
         (work / f"{name}.html").write_text(page)
-    for name in ("models.md", *PICTURES):
-        (work / name).unlink()
+    (work / "models.md").unlink()
     first = work / "index.html"
     first.write_text(first.read_text().replace("<!DOCTYPE html>", f"<!DOCTYPE html>\n{MARK}", 1))
 
@@ -137,12 +134,15 @@ def _write_api(work: Path) -> None:
         raise RunFailed(f"pdoc: {reason}; install requirements-dev.txt")
 
 
-def _linked(page: Path, pages: dict[str, Path]) -> str:
+def _linked(page: Path, root: Path, pages: dict[str, Path]) -> str:
     """Return a page in which links to the repository's files lead to the site's own pages."""
 
     def target(match: re.Match) -> str:
         start, link = match.groups()
-        if re.match(r"[a-z]+:|api/", link) or (page.parent / unquote(link)).exists():
+        if re.match(r"(?!file:)[a-z]+:|api/", link):
+            return match[0]
+        file = (page.parent / unquote(link)).resolve()
+        if file.exists() and file.is_relative_to(root.resolve()):
             return match[0]
         name = re.sub(r"\.(ipynb|md)$", ".html", Path(link).name)
         if name not in pages:

@@ -109,11 +109,18 @@ def convert(value: object, kind: type[T], where: str, remedy: str) -> T:
         raise UserError(f"{where}: {_message(error)}; {remedy}") from None
 
 
+def check_utf8(text: str, remedy: str) -> None:
+    """Raise a `UserError` for text that is not UTF-8: a JSON file of it could not be read."""
+    if text.encode(errors="replace").decode() != text:
+        raise UserError(f"{text!a}: not in UTF-8; {remedy}")
+
+
 def read_text(name: str, value: object, kind: Any) -> object:
     """Return one flat parameter, which may be text such as "1e-3" or "none", as its field's `kind`.
 
     Raises `UserError` on a value that the field cannot have; the line says what it can.
     """
+    check_utf8(f"{name}={value}", "write it in UTF-8")
     optional = type(None) in typing.get_args(kind)
     if optional and isinstance(value, str) and value.lower() == "none":
         return None

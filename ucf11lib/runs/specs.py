@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from ucf11lib.errors import UserError
-from ucf11lib.runs.parsing import check_name
+from ucf11lib.runs.parsing import check_name, check_utf8
 from ucf11lib.runs.recipes import Count
 
 SOURCES = ("synthetic", "course", "ucf11", "videos")
@@ -55,7 +55,9 @@ def data_spec(profile: str, flat: Mapping[str, Any]) -> DataSpec:
     if source != "synthetic":
         if not folder:
             raise UserError(f"source {source} reads a folder: say which with --data DIR")
-        return DataSpec(source, str(Path(folder).resolve()))
+        path = str(Path(folder).resolve())
+        check_utf8(path, "rename the folder")
+        return DataSpec(source, path)
     if folder:
         raise UserError(f"source synthetic reads no folder; leave --data {folder} away")
     return DataSpec(source, "", *SYNTHETIC_SIZES[profile])

@@ -5,6 +5,7 @@ from pathlib import PurePosixPath
 import regex
 
 from ucf11lib.errors import UserError
+from ucf11lib.runs.parsing import check_utf8
 
 # What is searched in <class>/[<folder>/]<clip>.<suffix>, and the group as its template.
 UCF11 = r"(?s)^([^/]+)/(?:([^/]+)/.+|(v_[^/]+_\d+)_\d+\.\w+)$"
@@ -60,8 +61,7 @@ def clip_names(names: list[str]) -> list[str]:
     """
     clips: dict[str, str] = {}
     for name in names:
-        if name.encode(errors="replace").decode() != name:
-            raise UserError(f"{name!a}: not a name in UTF-8; rename the file")
+        check_utf8(name, "rename the file")
         first = clips.setdefault(_without_suffix(name), name)
         if first != name:
             raise UserError(f"{first} and {name}: one clip by their names; rename or remove one")

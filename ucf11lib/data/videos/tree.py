@@ -40,8 +40,6 @@ class Tree:
         """List a folder without opening a file; raises `UserError` if there is none."""
         if not folder.is_dir():
             raise UserError(f"{folder}: no folder there; give --data the one of the class folders")
-        if _readable(name := str(folder.resolve())) != name:
-            raise UserError(f"{name!a}: not a name in UTF-8; rename the folder")
         root = _classes_folder(folder)
         unused = []
         if root not in (folder, folder / UCF11):
