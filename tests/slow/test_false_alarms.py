@@ -13,7 +13,7 @@ HEALTHY = {
     "c3d, wider": {"model": "c3d", "width": 0.125},
     "c3d, dataset input": {"model": "c3d", "inputs": "dataset"},
     "vgg9": {"model": "vgg9"},
-    "cnn_lstm, float16": {"precision": "float16", "batch_size": 2},  # slow on processors
+    "cnn_lstm, float16": {"precision": "float16", "batch_size": 2},  # slow without a GPU
     "vgg9, batch normalisation": {"model": "vgg9", "norm": "batch"},
     "cnn_lstm": {},
     "r2plus1d": {"model": "r2plus1d"},

@@ -36,6 +36,8 @@ PREFERRED = ("quick", "synthetic", "", "group", 0)
 KEY = ("profile", "source", "data", "split", "seed", "precision")  # of runs that fit together
 JPEG_QUALITY = 64  # the PDF stays below 1 MiB
 MAX_TEXT = 2000  # characters of one value
+# What a template raises that computes with whatever the results hold.
+NOT_COMPUTED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
 def build(
@@ -168,9 +170,7 @@ def fill(template: str, context: Mapping) -> str:
     )  # fmt: skip
     try:
         return environment.get_template(template).render(context)
-    except (UserError, RunFailed):
-        raise
-    except Exception as error:  # it computes with whatever the results hold
+    except (jinja2.TemplateError, *NOT_COMPUTED) as error:
         raise RunFailed(f"report/{template}: {_one_line(error)}") from None
 
 
