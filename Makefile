@@ -62,6 +62,6 @@ lock: | $(BIN)/python ## requirements.lock after a change of requirements*.txt (
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes $(UPGRADE) \
 	  --annotation-style line --custom-compile-command 'make lock' -o requirements.lock requirements-dev.txt
 
-clean: ## remove what is made on demand: environment, data, runs
-	rm -rf $(VENV) data runs site report/notebooks report/explorer.html *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
+clean: ## remove the environment, the site and caches; runs/ and data/ stay
+	rm -rf $(VENV) site report/notebooks report/explorer.html *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
