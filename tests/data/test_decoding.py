@@ -137,9 +137,12 @@ def test_decode_no_sequence_goes_over_a_jump_in_time(tmp_path):
     assert decode(pause, fps=25).gaps == []
 
 
-def test_decode_variable_rates_are_no_damage(tmp_path):
+@pytest.mark.parametrize(
+    ("name", "codec"), [("x.mkv", "libx264"), ("x.avi", "libx264"), ("x.avi", "mpeg4")]
+)
+def test_decode_variable_rates_are_no_damage(tmp_path, name, codec):
     some = ["-vf", "select='not(mod(n,3))+not(mod(n,7))'", "-vsync", "vfr", "-frames:v", "90"]
-    _ffmpeg(*some, "-c:v", "libx264", path := tmp_path / "x.mkv")
+    _ffmpeg(*some, "-c:v", codec, path := tmp_path / name)
     decoded = decode(path)
     assert (len(decoded.frames), decoded.gaps, decoded.trouble) == (90, [], "")
 

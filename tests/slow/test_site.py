@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -11,6 +12,7 @@ import pytest
 from ucf11lib import models, paths
 from ucf11lib.errors import RunFailed, UserError
 from ucf11lib.report import build_site, explore
+from ucf11lib.report import site as site_pages
 from ucf11lib.report.notebooks import write_page
 
 LOOK = """
@@ -44,6 +46,22 @@ def site(tmp_path_factory, trained):
     nbformat.write(nbformat.v4.new_notebook(cells=cells), source / "01_c3d.ipynb")
     write_page(source / "01_c3d.ipynb", source / "notebooks" / "01_c3d.html")
     return build_site(source, source.parent / "site").parent
+
+
+def test_pdoc_of_a_killed_site_makes_no_folder_again(tmp_path, monkeypatch):
+    """The next command removes the folder while pdoc, which outlives its parent, still works."""
+    work = tmp_path / "work"
+    work.mkdir()
+
+    class Removed(subprocess.Popen):
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options)
+            work.rmdir()
+
+    monkeypatch.setattr(subprocess, "Popen", Removed)
+    with pytest.raises(RunFailed, match="pdoc: "):
+        site_pages._write_api(work)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

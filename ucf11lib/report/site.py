@@ -126,9 +126,16 @@ def _write_own_pages(work: Path, source: Path, notebooks: list[Path]) -> None:
 
 
 def _write_api(work: Path) -> None:
-    """Write the library's pages, in a process of their own: pdoc imports every module."""
-    command = [sys.executable, "-m", "pdoc", "ucf11lib", "--output-directory", str(work / "api")]
-    done = subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True, check=False)
+    """Write the library's pages, in a process of their own: pdoc imports every module.
+
+    It works in `work`: should this process be killed, pdoc cannot make that folder again after the
+    next one removed it.
+    """
+    command = [sys.executable, "-P", "-m", "pdoc", "ucf11lib", "--output-directory", "api"]
+    environment = os.environ | {"PYTHONPATH": str(paths.ROOT)}
+    done = subprocess.run(
+        command, cwd=work, env=environment, capture_output=True, text=True, check=False
+    )
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no reason"])[-1]
         raise RunFailed(f"pdoc: {reason}; install requirements-dev.txt")

@@ -120,8 +120,11 @@ def is_video(file: Path) -> bool:
 def _seconds(container: av.container.InputContainer, stream: av.VideoStream) -> float:
     """Return when the header says that the last frame ends; 0 if it does not, or may be wrong.
 
-    To be cut is no error in these formats.
+    To be cut is no error in these formats. AVI's number of frames counts empty ones, too: each
+    shows the picture before it for longer.
     """
+    if container.format.name == "avi" and stream.time_base:
+        return float(stream.frames * stream.time_base)
     if not container.format.name.startswith(DURATION_IN_HEADER):
         return 0.0
     if told := re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d*)?)", stream.metadata.get("DURATION", "")):
