@@ -132,7 +132,7 @@ def _write_api(work: Path) -> None:
     next one removed it.
     """
     command = [sys.executable, "-P", "-m", "pdoc", "ucf11lib", "--output-directory", "api"]
-    environment = os.environ | {"PYTHONPATH": str(paths.ROOT)}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(paths.ROOT), *sys.path])}
     done = subprocess.run(
         command, cwd=work, env=environment, capture_output=True, text=True, check=False
     )
