@@ -3,8 +3,8 @@
 Each case has a process of its own, and so its own memory and compilation. An absolute time says
 little on a shared machine: cases are timed alternately and compared within a repeat.
 
-Expect: at full width 75 to 100 % of the product's rate; the store costs less than 2 %, the health
-checks less than 1 %.
+Expect: at full width 75 to 100 % of the product's rate, with AMX up to 130 %: there the product is
+below the machine's limit. The store costs 0 to 7 %, the health checks less than the noise.
 
     python -m ucf11lib study speed          # estimated 40 min on 2 cores that do nothing else
 
