@@ -41,14 +41,14 @@ coverage: $(VENV)/.installed ## every test, and which share of the library's lin
 check: lint ## lint, levels and unit tests, in four minutes
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" --ignore tests/slow tests
 
-lint: $(VENV)/.installed ## ruff over .py and .ipynb, types, levels of imports, spelling, metadata
+lint: $(VENV)/.installed ## ruff over .py and .ipynb, types, levels of imports, spelling, workflows, metadata
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/codespell
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
-	@if command -v actionlint; then actionlint; else echo "actionlint is not installed: only the schema of workflows is checked"; fi
+	$(BIN)/actionlint
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.citation-file-format CITATION.cff
 
