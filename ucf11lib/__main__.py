@@ -53,8 +53,7 @@ def reproduce(args: argparse.Namespace) -> None:
 @command("prepare --source videos --data my_videos --store my_store", *opts.DATA, *opts.PREPARING)
 def prepare(args: argparse.Namespace) -> None:
     """Turn a source of clips into a store of sequences."""
-    from ucf11lib.data import sources
-    from ucf11lib.data.videos import archive
+    from ucf11lib.data import archive, sources
     from ucf11lib.runs import RunConfig
 
     if args.fetch is not None:

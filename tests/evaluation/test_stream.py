@@ -16,7 +16,7 @@ def by(trained):
 def test_predict_stream_ends_with_the_last_window(by, tmp_path, write_video, store):
     path = write_video(tmp_path / "v.mpg", np.concatenate(store.frames[:3])[:70])
     *_, last = stream.predict_stream(by, str(path))
-    expected = by.ranking(by(decode(path).frames[None, 40:])[0])
+    expected = by.ranking(by(decode(path)[None, 40:])[0])
     assert last["frames"] == 70
     assert last["probabilities"] == pytest.approx(dict(expected))
     assert (last["prediction"], last["test_flip"]) == (expected[0][0], False)
@@ -50,4 +50,4 @@ def test_reader_resamples(tmp_path, write_video, fps, shown):
     frames, seen, seconds = reader.newest
     shown = shown or [*np.arange(92, 122) // 2]
     assert (seen, seconds) == (61, pytest.approx(2))
-    assert np.array_equal(np.stack(frames), decode(path).frames[shown])
+    assert np.array_equal(np.stack(frames), decode(path)[shown])

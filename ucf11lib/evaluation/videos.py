@@ -131,12 +131,12 @@ def predict_folder(folder: Path | str, by: Classifier) -> pd.DataFrame:
         answer: tuple[str | None, float | None] = (None, None)
         note = decoded.trouble
         try:
-            if len(decoded.frames):
+            if decoded:
                 result = _prediction(file, decoded, by)
                 answer, note = result.ranking()[0], "; ".join(result.notes())
         except UserError as error:
             note = str(error).removeprefix(f"{file}: ")
-        rows.append((str(file.relative_to(folder)), *answer, len(decoded.frames), note))
+        rows.append((str(file.relative_to(folder)), *answer, len(decoded), note))
     columns = ["file", "prediction", "confidence", "frames", "note"]
     return pd.DataFrame(sorted(rows, key=lambda row: row[0]), columns=columns)
 
@@ -158,7 +158,7 @@ def _prediction(video: Path, decoded: Decoded, by: Classifier, explain: bool = F
     if not len(sequences):
         starts, sequences, padded = _one_window(video, decoded, by.run.data.window)
     maps = grad_cam(by.model, sequences) if explain else None
-    n, trouble = len(decoded.frames), decoded.trouble
+    n, trouble = len(decoded), decoded.trouble
     return Prediction(video, by, n, padded, trouble, starts, by(sequences), maps)
 
 
@@ -168,7 +168,7 @@ def _one_window(video: Path, decoded: Decoded, window: int) -> tuple[np.ndarray,
     The longest part without a gap is played forwards, backwards, forwards ... until it fills the
     window: unlike a held last frame it moves all the time, unlike a loop it has no jump.
     """
-    ends = [0, *decoded.gaps, len(decoded.frames)]
+    ends = [0, *decoded.gaps, len(decoded)]
     first, end = max(itertools.pairwise(ends), key=lambda part: part[1] - part[0])
     n, least = end - first, math.ceil(MIN_SHARE * window)
     if n < least:
@@ -176,5 +176,5 @@ def _one_window(video: Path, decoded: Decoded, window: int) -> tuple[np.ndarray,
         frames = f"{n} frames{damage}, but at least {least} in a row are needed"
         raise UserError(f"{video}: {frames}; give a longer video")
     margins = [(0, window - n), (0, 0), (0, 0), (0, 0)]
-    sequence = np.pad(decoded.frames[first:end], margins, mode="reflect")
+    sequence = np.pad(decoded[first:end], margins, mode="reflect")
     return np.array([first]), sequence[None], window - n

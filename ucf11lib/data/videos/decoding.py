@@ -31,13 +31,19 @@ TOO_MANY = f"more than {MAX_BYTES >> 20} MiB of frames; cut it into clips"
 
 @dataclass(frozen=True)
 class Decoded:
-    """What one video file gave."""
+    """What one video file gave: a sequence of frames."""
 
     frames: np.ndarray  # uint8 (n, size, size, 3), RGB, without damaged ones
     gaps: Sequence[int] = ()  # places in `frames` before which some are missing
     read: int = 0  # frames that were decoded, of which `frames` may repeat or leave out some
     lost: int = 0  # frames that are known to be missing
     trouble: str = ""  # what was wrong with the file; empty for nothing
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def __getitem__(self, which) -> np.ndarray:
+        return self.frames[which]
 
     @property
     def lost_share(self) -> float:
@@ -50,10 +56,10 @@ class Decoded:
         The stride is the window by default: no overlap. A rest shorter than a window is dropped.
         Returns the first frame of each, int (sequences,), and (sequences, window, size, size, 3).
         """
-        parts = itertools.pairwise([0, *self.gaps, len(self.frames)])
+        parts = itertools.pairwise([0, *self.gaps, len(self)])
         starts = [np.arange(begin, end - window + 1, stride or window) for begin, end in parts]
         first_frames = np.concatenate(starts)
-        return first_frames, self.frames[first_frames[:, None] + np.arange(window)]
+        return first_frames, self[first_frames[:, None] + np.arange(window)]
 
 
 def _nothing(trouble: str) -> Decoded:
@@ -84,7 +90,7 @@ def decode(path: Path | str, size: int = 64, fps: float | None = None) -> Decode
     if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
         raise UserError(f"{paths.display(path)}: not an ordinary file; give a video file")
     decoded = decode_file(Path(path), size, fps)
-    if not len(decoded.frames):
+    if not decoded:
         remedy = "give a video that FFmpeg decodes, such as .mpg"
         raise UserError(f"{paths.display(path)}: {decoded.trouble}; {remedy}")
     return decoded

@@ -130,7 +130,7 @@ def _decode(writer: StoreWriter, clips: list[tuple[str, str, Path]], workers: in
     bar = tqdm(results, total=len(clips), desc="decoding", unit="clip", disable=None)
     for (clip, group, _), decoded in zip(clips, bar, strict=True):
         starts, sequences = decoded.windows(info.window, info.stride)
-        n = len(decoded.frames)
+        n = len(decoded)
         if reason := _why_left_out(decoded, len(sequences), info.window):
             damaged = decoded.lost_share > MAX_LOST
             writer.leave_out(clip, reason, frames_read=n, damaged=damaged)
@@ -145,7 +145,7 @@ def _decode(writer: StoreWriter, clips: list[tuple[str, str, Path]], workers: in
 def _why_left_out(decoded: Decoded, sequences: int, window: int) -> str:
     """Return why a clip cannot be used; empty if it can."""
     if not sequences and not decoded.trouble:
-        return f"{len(decoded.frames)} frames, fewer than {window}"
+        return f"{len(decoded)} frames, fewer than {window}"
     if not sequences and decoded.lost_share <= MAX_LOST:
         return f"{decoded.trouble}; no {window} in a row are left"
     return decoded.trouble if decoded.lost_share > MAX_LOST else ""
