@@ -2,7 +2,8 @@
 
 import datetime
 import functools
-from collections.abc import Collection, Sequence
+import json
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -102,13 +103,24 @@ def stale(study: Study, results: Results) -> str:
         return "some of its runs failed"
     with damage_in_one_line(results_file(results.study), f"run 'study {results.study} --force'"):
         configs = [config for stage in study.stages(results.rows) for config in stage.points()]
-    if changed := set(_by_digest(configs)) ^ set(results.configs):
+        changed = _settings(study, _by_digest(configs)) ^ _settings(study, results.configs)
+    if changed:
         return f"{len(changed)} of its configurations have changed"
     for key, losses in fingerprint(configs).items():
         before = results.fingerprint.get(key, np.inf)
         if not np.allclose(losses, before, TOLERANCE, TOLERANCE, equal_nan=True):
             return f"the first losses of {key} are {losses}, and were {before}"
     return ""
+
+
+def _settings(study: Study, configs: Mapping[str, dict]) -> set[str]:
+    """Return configurations as text, without what the rows of `study` do not depend on."""
+    unread = ["epochs"] if study.untrained else []
+    texts = set()
+    for one in configs.values():
+        profile = {key: value for key, value in one["profile"].items() if key not in unread}
+        texts.add(json.dumps(one | {"profile": profile, "precision": ""}, sort_keys=True))
+    return texts
 
 
 def fingerprint(configs: Collection[RunConfig]) -> dict[str, list[float]]:
