@@ -89,7 +89,7 @@ RECIPES = ("repaired", "2019", *PEERS)
 
 # Width, epochs and steps an epoch of profile quick: what two cores do in one to two minutes.
 QUICK = {"c3d": (0.125, 5, 120), "vgg9": (0.125, 9, 120)}
-QUICK_DEFAULT = (0.25, 7, 120)
+QUICK_DEFAULT = (0.25, 12, 120)
 
 
 def named_recipe(name: str, model: str) -> Recipe:

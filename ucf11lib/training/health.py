@@ -17,7 +17,8 @@ LATTICE_TOLERANCE = 0.01  # of the distance between two points
 CHECKS = {  # what a finding usually means, and what to change
     "frames": "frames that are black, were scaled before they were stored, or are not normalised; "
     "change: a store of frames of 0 to 255, and inputs=sequence or inputs=dataset",
-    "first_loss": "weights that amplify their input, or were trained before; change: init=he",
+    "first_loss": "weights that amplify their input, large inputs, or weights that were trained "
+    "before; change: init=he, and inputs=sequence or inputs=dataset",
     "double_softmax": "a softmax in the head, which the loss applies again; change: head=logits",
     "lattice": "a double softmax that is saturated and has no gradient left; change: head=logits",
     "dead_gradient": "outputs that are saturated or layers that died, which no learning rate "
