@@ -202,7 +202,7 @@ def test_update_readme_replaces_the_table(tmp_path, monkeypatch):
     assert "old" not in page
     rows = tables.over_seeds("five_seeds").set_index("model")
     assert f"| C3D | {rows.accuracy['c3d']} | " in page
-    assert "On sequences of unseen groups: synthetic data; widths 0.125 (C3D, VGG9), 0.25" in page
+    assert "On sequences of unseen groups, in bfloat16: synthetic data; widths 0.125" in page
     (tmp_path / "README.md").write_text("no marks")
     with pytest.raises(RunFailed, match="marks"):
         update_readme()
