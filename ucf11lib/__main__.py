@@ -109,7 +109,7 @@ def crossval(args: argparse.Namespace) -> None:
     """Hold each group index out once, a run each; resumes."""
     from ucf11lib import studies
 
-    options = _given(args, "workers", "scheduler", "out")
+    options = _given(args, "workers", "scheduler", "out", "command")
     studies.crossval(_config(args, split="group"), candidates=args.choose, **options)
 
 
@@ -229,6 +229,7 @@ def main(arguments: list[str] | None = None) -> int:
         top = parser()
         argcomplete.autocomplete(top)
         args = top.parse_args(words[3:])
+        args.command = shlex.join(words)
         if args.call is train and not args.resume and args.overfit is None:
             words.append("--resume")
         args.call(args)

@@ -124,6 +124,18 @@ def test_fetch_no_address_of_a_file_leaves_nothing(server, url, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_fetch_refused_later_keeps_what_it_has(server, tmp_path):
+    (tmp_path / ".part-none.rar").write_bytes(b"x" * 1000)
+    with pytest.raises(UserError, match="404"):
+        archive.fetch(server.url.replace("UCF11_updated_mpg", "none"), tmp_path)
+    assert (tmp_path / ".part-none.rar").stat().st_size == 1000
+
+
+def test_ensure_an_address_without_a_suffix(server):
+    server.content = rar({"a.mpg": b"x"})
+    assert os.listdir(archive.ensure(server.url.replace(".rar", ""))) == ["a.mpg"]
+
+
 def test_ensure_two_archives_of_one_name(server):
     folders = []
     for name in ("a.mpg", "b.mpg"):

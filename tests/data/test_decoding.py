@@ -124,6 +124,7 @@ def test_decode_no_sequence_goes_over_a_jump_in_time(tmp_path):
     for fps, length in ((None, 68), (50, 136)):
         decoded = decode(joined, fps=fps)
         assert (len(decoded.frames), decoded.gaps) == (length, [length // 2])
+        assert list(decoded.images) == [place * 68 // length for place in range(length)]
         assert decoded.trouble.startswith("its times jump by 599 s")
     _ffmpeg("-frames:v", "100", "-c:v", "wmv2", hole := tmp_path / "hole.wmv")
     content = bytearray(hole.read_bytes())

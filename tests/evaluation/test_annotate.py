@@ -1,4 +1,5 @@
 import itertools
+from dataclasses import replace
 
 import av
 import numpy as np
@@ -46,6 +47,13 @@ def test_write_annotated_has_the_frames_and_burns_in_the_prediction(
     assert [call[3] for call in calls] == [of_windows[min(i // 30, 1)] for i in range(70)]
     assert calls[31][4] == pytest.approx(result.maps[1, 1])
     assert calls[65][4] is None  # in no window
+    halved = replace(result, images=range(0, 70, 2), starts=result.starts[:1], maps=result.maps[:1])
+    at_half_rate = []
+    annotate.write_annotated(
+        halved, tmp_path / "half.mp4", lambda *drawing: at_half_rate.append(drawing) or drawing[0]
+    )
+    assert at_half_rate[41][4] == pytest.approx(result.maps[0, 20])
+    assert at_half_rate[61][4] is None
     difference = np.abs(shown[31].astype(int) - figures.overlay(*calls[31]))
     assert difference.mean() < 8  # what is drawn is what is encoded
 

@@ -31,7 +31,12 @@ def levels(windows):
 
 @pytest.mark.parametrize(
     ("count", "first"),
-    [(1, [0, 0, 0]), (3, [0, 4, 8, 0, 0, 4, 20]), (99, [*range(9), 0, *range(7), 20])],
+    [
+        (1, [0, 0, 0]),
+        (10**15, [*range(9), 0, *range(7), 20]),
+        (3, [0, 4, 8, 0, 0, 4, 20]),
+        (99, [*range(9), 0, *range(7), 20]),
+    ],
 )
 def test_spread_windows_are_consecutive_frames_of_one_clip(numbered, count, first):
     windows = Windows.spread(numbered, np.arange(7), count)

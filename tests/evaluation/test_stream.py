@@ -47,7 +47,7 @@ def test_reader_resamples(tmp_path, write_video, fps, shown):
     path = write_video(tmp_path / "v.avi", 61, "mpeg4")
     reader = stream._Reader(str(path), 30, 64, fps)
     reader.join()
-    frames, seen, seconds = reader.newest
+    frames, seen, at_rate, seconds = reader.newest
     shown = shown or [*np.arange(92, 122) // 2]
-    assert (seen, seconds) == (61, pytest.approx(2))
+    assert (seen, at_rate, seconds) == (61, 2 * fps + 1, pytest.approx(2))
     assert np.array_equal(np.stack(frames), decode(path)[shown])

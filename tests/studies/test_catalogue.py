@@ -87,3 +87,18 @@ def test_check_prints_a_line_a_study(cheap, capsys):
     first, second = capsys.readouterr().out.splitlines()
     assert re.match(r"cheap: stale: \d+ of its configurations have changed", first)
     assert re.match(r"other: stale: .*other.json: unreadable", second)
+
+
+def test_check_continues_after_a_study_that_cannot_be_compared(cheap, monkeypatch, capsys):
+    run_studies(["cheap", "other"])
+
+    def diverged(_rows):
+        raise RunFailed("no candidate has a finite loss")
+
+    broken = replace(catalogue.STUDIES["cheap"], then=(diverged,))
+    monkeypatch.setitem(catalogue.STUDIES, "cheap", broken)
+    capsys.readouterr()
+    with pytest.raises(RunFailed, match="stale results: cheap;"):
+        catalogue.check()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == ["cheap: stale: no candidate has a finite loss", "other: fresh"]

@@ -14,7 +14,9 @@ from ucf11lib.studies.study import Study
 
 @pytest.mark.slow
 def test_crossval_holds_every_sequence_out_once(tiny):
-    table = read_json(crossval(tiny.with_(sequences=2), workers=1), Results, "").table
+    file = crossval(tiny.with_(sequences=2), workers=1, command="this")
+    assert read_json(file, Results, "").command == "this"
+    table = read_json(file, Results, "").table
     assert table["fold"].tolist() == ["01", "02", "03", "all"]
     runs = [Run.open(paths.runs_dir() / name) for name in table["run"][:3]]
     assert [run.config.split.fold for run in runs] == ["01", "02", "03"]
@@ -50,6 +52,12 @@ def test_nested_candidates_that_all_diverge_are_one_line(tiny):
     assert shifts == {"01": 8, "02": tiny.recipe.shift}
     with pytest.raises(RunFailed, match="cnn_lstm, fold 02: no candidate has a finite loss"):
         outer(rows.assign(val_loss=[2.0, 1.0, None, None]))
+
+
+def test_crossval_has_a_summary_for_each_choice_of_candidates(tiny, monkeypatch):
+    monkeypatch.setattr(folds, "run_study", lambda *_, file, **__: file)
+    choices = [(), ("", "shift=8"), ("", "shift=2")]
+    assert len({crossval(tiny, candidates=choice) for choice in choices}) == 3
 
 
 def test_crossval_bad_candidates_are_one_line(tiny):

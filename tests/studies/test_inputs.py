@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import av
 import numpy as np
 
@@ -18,8 +20,12 @@ def test_moved_camera_shows_a_part_of_each_picture_and_moves(tmp_path, monkeypat
     picture = np.random.default_rng(0).integers(0, 256, (9, 12, 3), np.uint8)
     picture = picture.repeat(12, axis=0).repeat(12, axis=1)
     still = write_video(tmp_path / "weizmann/walk/lena_walk.avi", np.stack([picture] * 60))
-    folder = paths.data_dir() / "weizmann_moved"
-    assert moved_camera(CONFIG, tmp_path) == {"source": "videos", "data": str(folder)}
+    changes = moved_camera(CONFIG, tmp_path)
+    folder = Path(changes["data"])
+    assert changes == {"source": "videos", "data": str(folder)}
+    assert folder.is_relative_to(paths.data_dir())
+    assert moved_camera(CONFIG, tmp_path / "other")["data"] != str(folder)
+    assert not (tmp_path / "other").exists()
     moved = folder / "walk" / "lena_walk.avi"
     parts = frames_of(moved)
     assert parts.shape == (60, 90, 120, 3)

@@ -52,6 +52,15 @@ def test_load_returns_what_was_written(fresh, own_results):
     assert loaded.note == f"synthetic data; width 0.0625; python -m ucf11lib study s, {loaded.date}"
 
 
+def test_losses_that_are_not_finite_are_read_again(tiny, own_results):
+    study = Study("s", "what?", tiny, {"rate": {"high": {"learning_rate": 1e6}}}, ())
+    rows = [{"rate": "high", "status": "ok"}]
+    collected = results.collect(study, "x", rows, study.points())
+    assert None in next(iter(collected.fingerprint.values()))
+    paths.write_json(results.results_file("s"), asdict(collected))
+    assert results.stale(study, results.load("s")) == ""
+
+
 def test_stale_after_a_change(study, fresh):
     results.first_losses.cache_clear()
     assert results.stale(study, fresh) == ""
@@ -67,6 +76,8 @@ def test_stale_after_a_change(study, fresh):
         results.stale(edited, replace(fresh, rows=[]))
     (key,) = fresh.fingerprint
     losses = [loss + 0.01 for loss in fresh.fingerprint[key]]
+    for other in ([], [*losses, 1.0]):
+        assert "and were" in results.stale(study, replace(fresh, fingerprint={key: other}))
     reason = results.stale(study, replace(fresh, fingerprint={key: losses}))
     assert reason.startswith(f"the first losses of {key} are ")
 

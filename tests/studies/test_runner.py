@@ -6,7 +6,7 @@ from ucf11lib import paths
 from ucf11lib.errors import RunFailed, UserError
 from ucf11lib.runs import Run
 from ucf11lib.runs.parsing import read_json
-from ucf11lib.studies.results import Results
+from ucf11lib.studies.results import Results, results_file
 from ucf11lib.studies.runner import run_configs, run_study
 from ucf11lib.studies.study import Study
 
@@ -43,6 +43,16 @@ def test_run_study_failed_run_does_not_stop_the_others(study, tmp_path, failing)
     table = read_json(tmp_path / "r.json", Results, "").table
     assert table["accuracy"].isna().tolist() == [True, False]
     assert isinstance(run_configs([second], workers=1)[second], Run)
+
+
+def test_run_study_failed_run_leaves_earlier_results(study, own_results, failing):
+    paths.RESULTS.mkdir()
+    earlier = results_file("tiny")
+    earlier.write_text("earlier")
+    failing(next(iter(study.points())))
+    with pytest.raises(RunFailed, match="1 of 2 runs failed"):
+        run_study(study, "x", workers=1)
+    assert earlier.read_text() == "earlier"
 
 
 def test_run_study_adds_the_rows_of_further_stages(tiny, tmp_path):

@@ -20,7 +20,7 @@ from ucf11lib.data.store import REMEDY, SYNTHETIC, ClipStore, StoreInfo
 from ucf11lib.data.synthetic import render
 from ucf11lib.data.videos import source as videos
 from ucf11lib.data.videos.tree import Tree, named_video
-from ucf11lib.errors import UserError
+from ucf11lib.errors import UserError, printable
 from ucf11lib.runs.parsing import read_json
 from ucf11lib.runs.specs import DataSpec
 
@@ -41,7 +41,8 @@ def open_or_prepare(spec: DataSpec) -> ClipStore:
                 earlier = [one for one in _same_spec(path) if one != path]
                 if spec.folder and earlier:
                     what = f"{paths.display(earlier[-1])} was made ({_changes(earlier[-1], spec)})"
-                    print(f"{spec.folder} changed since {what}; preparing it anew", file=sys.stderr)
+                    line = f"{spec.folder} changed since {what}; preparing it anew"
+                    print(printable(line), file=sys.stderr)
                 return prepare(spec, path)
             videos.tidy(path)
     return ClipStore.open(path)

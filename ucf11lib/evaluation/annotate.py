@@ -42,7 +42,7 @@ def write_annotated(result: Prediction, out: Path, draw: Callable[..., np.ndarra
             seconds = float(number / rate) if time is None else time - begin
             if not number:
                 begin, seconds = seconds, 0.0
-            ranking, heat = _answer(result, number, seconds)
+            ranking, heat = _answer(result, number)
             drawn = draw(image, headline, f"{seconds:.1f} s", ranking, heat)
             if not number:
                 encoder.height, encoder.width = drawn.shape[:2]
@@ -58,10 +58,9 @@ def _readable(container: av.container.InputContainer, stream: av.VideoStream) ->
                 yield image, seconds
 
 
-def _answer(result: Prediction, number: int, seconds: float) -> tuple[list, np.ndarray | None]:
-    """Return the ranking of a frame's window, and the frame's map, if it is in one."""
-    fps = result.by.run.config.data.fps
-    place = int(seconds * fps + 1e-6) if fps else number
+def _answer(result: Prediction, number: int) -> tuple[list, np.ndarray | None]:
+    """Return the ranking of a decoded image's window, and the image's map, if it is in one."""
+    place = max(0, int(np.searchsorted(result.images, number, side="right")) - 1)
     window = max(0, int(np.searchsorted(result.starts, place, side="right")) - 1)
     maps, offset = result.maps, place - result.starts[window]
     heat = maps[window, offset] if maps is not None and 0 <= offset < maps.shape[1] else None

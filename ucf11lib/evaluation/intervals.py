@@ -58,7 +58,8 @@ def holm(p_values: np.ndarray) -> np.ndarray:
 def effective_number(values: np.ndarray, groups: np.ndarray) -> float:
     """Return how many independent values, with these' variance, tell their mean as exactly.
 
-    It is n over the design effect (Kish 1965), NaN for a single group or values that are all alike.
+    It is n over the design effect (Kish 1965); NaN for a single group, for values that are all
+    alike, and for groups whose means are.
     """
     sums, sizes = _by_group(values, groups)
     if len(sums) < 2 or np.ptp(values) == 0:
@@ -107,7 +108,7 @@ def bootstrap_t(
     return np.clip(np.stack(ends, axis=1), *bounds)
 
 
-def seeds_interval(sums: np.ndarray, sizes: np.ndarray, *, seed: int = 0) -> list[float]:
+def seeds_interval(sums: np.ndarray, sizes: np.ndarray) -> list[float]:
     """Return the 95 % interval of a mean of accuracies over seeds, each with groups of its own.
 
     `sums` and `sizes`, both int (seeds, groups), are of a group's right answers and its sequences.
@@ -115,7 +116,7 @@ def seeds_interval(sums: np.ndarray, sizes: np.ndarray, *, seed: int = 0) -> lis
     2020, arXiv:2007.07797): the spread of the seeds and that within each are both in it.
     """
     seeds, groups = sums.shape
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     chosen = rng.integers(seeds, size=(RESAMPLES, seeds))
     draws = rng.multinomial(groups, np.full(groups, 1 / groups), chosen.shape)
     right, all_ = (draws * sums[chosen]).sum(axis=-1), (draws * sizes[chosen]).sum(axis=-1)

@@ -33,7 +33,8 @@ class Windows:
             numbers, first = np.unique(numbers, return_index=True)
             ends = numbers[window - 1 :] - numbers[: len(numbers) - window + 1]
             begins = np.flatnonzero(ends == window - 1)  # no frame is missing in between
-            picked = np.unique(np.linspace(0, len(begins) - 1, count).round().astype(int))
+            places = np.linspace(0, len(begins) - 1, min(count, len(begins)))
+            picked = np.unique(places.round().astype(int))
             for begin in begins[picked]:
                 which, offset = np.divmod(first[begin : begin + window], window)
                 rows.append(of_clip[which])

@@ -1,7 +1,7 @@
 """Answers of a trained model: on a store, on a run's own held-out part."""
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -133,9 +133,3 @@ def formatted(result: dict) -> str:
         texts = ["none" if share is None else percent(share, 1) for share in shares]
         lines.append(f"  {name:20s} {texts[0]:>9s} {texts[1]:>7s}")
     return "\n".join(lines)
-
-
-def class_lines(title: str, shares: Iterable[tuple[str, float | None]]) -> str:
-    """Return a title, then a line for each class and its share."""
-    texts = [(name, "none" if share is None else percent(share, 1)) for name, share in shares]
-    return "\n".join([title, *(f"  {name:20s} {text:>7s}" for name, text in texts)])

@@ -21,25 +21,26 @@ STDIN = "pipe:0"  # FFmpeg's name of it
 def predict_stream(by: Classifier, file: str = STDIN) -> Iterator[dict]:
     """Yield an answer a second on the last window of standard input, a camera's device or a file.
 
-    The first comes when a window is full, the last at the stream's end. Frames that came since the
-    answer before and are in no window are `skipped`: nothing waits for the network. Raises a
-    `UserError` for no video, or one that ends before a window is full.
+    The first comes when a window is full, the last at the stream's end. Frames, at the run's rate,
+    that came since the answer before and are in no window are `skipped`: nothing waits for the
+    network. Raises a `UserError` for no video, or one that ends before a window is full.
     """
     if file == STDIN and sys.stdin.isatty():
         raise UserError("standard input is a terminal; pipe a video into it, or give a file")
-    window, due, before = by.run.data.window, 0.0, 0
+    window, due, before = by.run.data.window, 0.0, 0  # frames
     by(np.zeros((1, *by.model.input_shape[1:]), np.uint8))  # the first call compiles
     reader = _Reader(file, window, by.run.data.size, by.run.config.data.fps)
     while True:
         alive = reader.is_alive()  # asked before the frames are read: none comes after the last
-        frames, seen, seconds = reader.newest
-        if len(frames) == window and seen > before and (time.monotonic() >= due or not alive):
+        frames, seen, shown, seconds = reader.newest
+        if len(frames) == window and shown > before and (time.monotonic() >= due or not alive):
             due = time.monotonic() + PERIOD_SECONDS
             ranking = by.ranking(by(np.stack(frames)[None])[0])
-            answer = {"seconds": seconds, "frames": seen, "skipped": max(0, seen - before - window)}
+            skipped = max(0, shown - before - window)
+            answer = {"seconds": seconds, "frames": seen, "skipped": skipped}
             classes = {"prediction": ranking[0][0], "probabilities": dict(ranking)}
             yield answer | classes | {"test_flip": by.test_flip}
-            before = seen
+            before = shown
         elif alive:
             time.sleep(POLL_SECONDS)
         else:
@@ -57,8 +58,9 @@ class _Reader(threading.Thread):
     def __init__(self, file: str, window: int, size: int, fps: float | None):
         super().__init__(daemon=True)
         self.file, self.window, self.size, self.fps = file, window, size, fps
-        # Frames, how many were decoded so far, the last one's time: replaced, never changed.
-        self.newest: tuple[tuple, int, float | None] = ((), 0, None)
+        # Frames; how many were decoded so far, and how many that makes at the run's rate; the last
+        # one's time: replaced, never changed.
+        self.newest: tuple[tuple, int, int, float | None] = ((), 0, 0, None)
         self.trouble = ""
         self.start()
 
@@ -68,7 +70,7 @@ class _Reader(threading.Thread):
         `trouble` then says what was wrong.
         """
         frames: deque[np.ndarray] = deque(maxlen=self.window)
-        seen, last = 0, -1
+        seen, shown, last = 0, 0, -1
         try:
             with av.open(self.file, format="v4l2" if self.file.startswith("/dev/") else None) as c:
                 for image, seconds in pictures(c, video_stream(c), self.size):
@@ -77,8 +79,9 @@ class _Reader(threading.Thread):
                     tick = last + 1
                     if self.fps and seconds is not None:
                         tick = int(seconds * self.fps + 1e-6)
-                    frames.extend([image] * (min(tick - last, self.window) if seen else 1))
-                    seen, last = seen + 1, tick
-                    self.newest = tuple(frames), seen, seconds
+                    new = max(0, tick - last) if seen else 1
+                    frames.extend([image] * min(new, self.window))
+                    seen, shown, last = seen + 1, shown + new, tick
+                    self.newest = tuple(frames), seen, shown, seconds
         except (av.FFmpegError, ValueError) as error:
             self.trouble = reason(error)

@@ -4,6 +4,7 @@ import itertools
 import math
 import os
 import sys
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,14 +17,10 @@ from ucf11lib import paths
 from ucf11lib.backend import keras
 from ucf11lib.data.videos import Decoded, decode, decode_all, walk
 from ucf11lib.errors import RunFailed, UserError
-from ucf11lib.evaluation.predict import (
-    EVALUATION_BATCH,
-    class_lines,
-    failure_in_one_line,
-    shares_of,
-)
+from ucf11lib.evaluation.predict import EVALUATION_BATCH, failure_in_one_line, shares_of
 from ucf11lib.evaluation.saliency import grad_cam
 from ucf11lib.runs import Run
+from ucf11lib.text import percent
 
 MIN_SHARE = 0.25  # of a window that a video must fill: with less, most answers were wrong
 
@@ -55,9 +52,10 @@ class Prediction:
 
     video: Path
     by: Classifier
-    frames: int  # that were decoded
+    frames: int  # at the run's rate
     padded: int  # frames that were added to get one window
     trouble: str  # which frames are damaged; empty for none
+    images: Sequence[int]  # which of those that were decoded each frame is
     starts: np.ndarray  # first frame of each window of consecutive frames, int (windows,)
     track: np.ndarray  # probabilities of each window, (windows, classes)
     maps: np.ndarray | None  # Grad-CAM of each window, (windows, window, size, size), if asked for
@@ -97,7 +95,9 @@ class Prediction:
         """Return a line on the video, then one for each class, the likeliest first."""
         notes = "".join(f"; {note}" for note in self.notes())
         size = f"{self.frames} frames, {len(self.track)} sequences{notes}"
-        return class_lines(f"{self.video}: {size}; trained on {self.by.run.note}", self.ranking())
+        lines = [f"{self.video}: {size}; trained on {self.by.run.note}"]
+        lines += [f"  {name:20s} {percent(share, 1):>7s}" for name, share in self.ranking()]
+        return "\n".join(lines)
 
 
 def predict_video(video: Path | str, by: Classifier, *, explain: bool = False) -> Prediction:
@@ -116,7 +116,7 @@ def predict_folder(folder: Path | str, by: Classifier) -> pd.DataFrame:
     and its note says why. Raises a `UserError` for no file.
     """
     names = walk(Path(folder)) if Path(folder).is_dir() else ()
-    listed = sorted(item for item in names if item[0].name[0] != ".")
+    listed = sorted(item for item in names if not item[0].name.startswith("."))
     files = [path for path, reason in listed if not reason]
     if not files:
         raise UserError(f"{folder}: no file in it; give a folder of videos")
@@ -158,8 +158,8 @@ def _prediction(video: Path, decoded: Decoded, by: Classifier, explain: bool = F
     if not len(sequences):
         starts, sequences, padded = _one_window(video, decoded, by.run.data.window)
     maps = grad_cam(by.model, sequences) if explain else None
-    n, trouble = len(decoded), decoded.trouble
-    return Prediction(video, by, n, padded, trouble, starts, by(sequences), maps)
+    about = len(decoded), padded, decoded.trouble, decoded.images
+    return Prediction(video, by, *about, starts, by(sequences), maps)
 
 
 def _one_window(video: Path, decoded: Decoded, window: int) -> tuple[np.ndarray, np.ndarray, int]:

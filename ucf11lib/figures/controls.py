@@ -129,12 +129,13 @@ def _outcomes(axes: Axes, y: int, correct: np.ndarray, answered: np.ndarray) -> 
     axes.bar_label(bars, [count or "" for count in counts], label_type="center", fontsize=SMALL)
 
 
-def gap_slider(gaps: pd.DataFrame, classes: int = 11) -> Widget:
+def gap_slider(gaps: pd.DataFrame) -> Widget:
     """A wrong class leads all others by the slider's number of logits; one softmax, or two?
 
     At the left, the probabilities that the loss gets; at the right, the largest entry of its
     gradient. `gaps` is of `studies.autopsy.largest_gradient`.
     """
+    classes = 11
 
     def draw(lead: float) -> Figure:
         once = softmax(lead * np.eye(classes)[0])

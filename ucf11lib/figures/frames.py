@@ -20,13 +20,12 @@ SALIENCY_FRAME = 0.68  # inches
 BARS_HEIGHT = 0.3  # of the bars under a strip, in heights of a frame
 
 
-def film_strips(
-    frames: np.ndarray, titles: Sequence[str], *, columns: int = 7, note: str
-) -> Figure:
+def film_strips(frames: np.ndarray, titles: Sequence[str], *, note: str) -> Figure:
     """Sequences, uint8 (k, T, H, W, 3), as film strips one below the other, titles at their left.
 
-    Each strip has `columns` evenly spaced frames, the first to the last; their numbers are on top.
+    Each strip has evenly spaced frames, the first to the last; their numbers are on top.
     """
+    columns = 7
     with page(1.4 + FRAME * columns, 0.6 + FRAME * len(frames), note) as figure:
         rows = figure.subplots(len(frames), 1, squeeze=False)[:, 0]
         for axes, sequence, title in zip(rows, frames, titles, strict=True):
@@ -40,14 +39,14 @@ def film_strips(
 
 
 def examples(
-    frames: np.ndarray, titles: Sequence[str], right: Sequence[bool], *, columns: int = 5, note: str
+    frames: np.ndarray, titles: Sequence[str], right: Sequence[bool], *, note: str
 ) -> Figure:
     """Sequences that a model got right or wrong, two strips a row, marked by word and by colour.
 
     `frames` is uint8 (k, T, H, W, 3); `titles` such as "walking -> biking 63 %", and `right`,
     whether the model was, are one a sequence.
     """
-    n_rows = math.ceil(len(frames) / 2)
+    columns, n_rows = 5, math.ceil(len(frames) / 2)
     with page(0.4 + 2 * FRAME * columns, 0.3 + 0.85 * n_rows, note) as figure:
         cells = figure.subplots(n_rows, 2, squeeze=False).ravel()
         parts = zip(cells[: len(frames)], frames, titles, right, strict=True)

@@ -143,6 +143,7 @@ def _document(
 def _context(runs: Mapping[str, Run], captions: Captions, html: bool) -> dict:
     """Return the values and functions that the templates use."""
     first = runs[REPORTED[0]]
+    dates = [load(file.stem).date for file in paths.RESULTS.glob("*.json")]
     return {
         "runs": runs,
         "first": first,
@@ -152,7 +153,7 @@ def _context(runs: Mapping[str, Run], captions: Captions, html: bool) -> dict:
         "metrics": metrics_table(runs).reset_index(names="model"),
         "pairs": lambda: tables.pairs(runs),
         "claims": lambda: tables.claims(fill("claims.md", {"tables": tables, "text": text})),
-        "date": max(load(file.stem).date for file in paths.RESULTS.glob("*.json"))[-10:],
+        "date": max(dates, default="none"),
         "figure": captions.figure, "table": captions.table, "caption": captions.caption,
         "tables": tables, "cards": cards, "text": text, "vars": vars,
         "summary": summary_table, "amplification": amplification, "bars": bars_table,
@@ -182,7 +183,8 @@ def update_readme() -> None:
     """Put the table of five seeds between the README's marks."""
     path = paths.ROOT / "README.md"
     begin, end = README_MARKS
-    results, reason = load("five_seeds"), stale(STUDIES["five_seeds"], load("five_seeds"))
+    results = load("five_seeds")
+    reason = stale(STUDIES["five_seeds"], results)
     table = tables.pipe_table(tables.over_seeds("five_seeds"), tables.OVER_SEEDS)
     note = results.note + (f"; stale: {reason}" if reason else "")
     precision = " and ".join(results.table["precision"].unique())

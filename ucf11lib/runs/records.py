@@ -5,7 +5,8 @@ from typing import Annotated, Literal, NotRequired, TypedDict
 
 from msgspec import Meta
 
-Share = Annotated[float, Meta(ge=0, le=1)]
+from ucf11lib.runs.recipes import Share
+
 Seconds = Annotated[float, Meta(ge=0, le=1e10)]
 Text = Annotated[str, Meta(max_length=1 << 20)]
 Count = Annotated[int, Meta(ge=0, le=10**15)]

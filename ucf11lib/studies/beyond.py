@@ -26,12 +26,11 @@ import pandas as pd
 from ucf11lib import figures, models, paths
 from ucf11lib.data import ClipStore, open_or_prepare, split
 from ucf11lib.evaluation.calibration import rescaled
-from ucf11lib.evaluation.intervals import group_interval
-from ucf11lib.evaluation.metrics import HeldOut, by_clip, measure_predictions
+from ucf11lib.evaluation.metrics import HeldOut, measure_predictions, one_a_clip
 from ucf11lib.models import lite0
 from ucf11lib.models.flops import layer_flops
 from ucf11lib.runs import Run, RunConfig
-from ucf11lib.studies.folds import METRICS, SELECTED
+from ucf11lib.studies.folds import METRICS, SELECTED, joined
 from ucf11lib.studies.study import Axis, Study
 from ucf11lib.studies.transfer import METHODS, Transfer
 
@@ -46,26 +45,18 @@ def milliseconds(predict: Callable[[np.ndarray], object], frames: np.ndarray) ->
 
 def measured(model: str, held_out: HeldOut, **more: object) -> dict:
     """Return the row of a method's answers: accuracies, interval of the one by clip, and `more`."""
-    clips, labels, prob = by_clip(**{key: held_out[key] for key in ("y_true", "y_prob", "clips")})
-    right = prob.argmax(axis=1) == labels
-    groups = held_out["groups"][np.unique(held_out["clips"], return_index=True)[1]]
-    low, high = group_interval(right, groups) or (None, None)
-    row = {"model": model, "clips": len(clips), "accuracy_clip": float(right.mean())}
+    clips = one_a_clip(held_out)
+    of_clips = measure_predictions(**clips)
+    low, high = of_clips["interval"] or (None, None)
+    row = {"model": model, "clips": len(clips["clips"]), "accuracy_clip": of_clips["accuracy"]}
     row |= {"accuracy": measure_predictions(**held_out)["accuracy"], "low": low, "high": high}
     return row | more
 
 
 def fused(a: HeldOut, b: HeldOut) -> HeldOut:
     """Return the mean of two methods' probabilities, a row a clip; both have the same clips."""
-    clips, labels, prob = by_clip(a["y_true"], a["y_prob"], a["clips"])
-    _, _, other = by_clip(b["y_true"], b["y_prob"], b["clips"])
-    groups = a["groups"][np.unique(a["clips"], return_index=True)[1]]
-    return {"y_true": labels, "y_prob": (prob + other) / 2, "clips": clips, "groups": groups}
-
-
-def joined(parts: Sequence[HeldOut]) -> HeldOut:
-    """Return the held-out sequences of all folds together."""
-    return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+    a, b = one_a_clip(a), one_a_clip(b)
+    return a | {"y_prob": (a["y_prob"] + b["y_prob"]) / 2}
 
 
 def trained_row(runs: Sequence[Run], held_out: HeldOut, example: np.ndarray) -> dict:

@@ -97,7 +97,7 @@ def check(names: Sequence[str] = ()) -> None:
         if results_file(name).exists():
             try:
                 reason = stale(STUDIES[name], load(name))
-            except UserError as error:
+            except (UserError, RunFailed) as error:
                 reason = str(error)
             state = f"stale: {reason}" if reason else "fresh"
             old += [name] if reason else []

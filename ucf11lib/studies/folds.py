@@ -4,6 +4,7 @@ Nested (Varma and Simon, BMC Bioinformatics 2006), each fold gets those of sever
 have the lowest validation loss on an inner split of its training part.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from ucf11lib import paths
 from ucf11lib.data import open_or_prepare
 from ucf11lib.data.splits import list_folds
 from ucf11lib.errors import RunFailed, UserError
-from ucf11lib.evaluation.metrics import measure_predictions, one_a_clip
+from ucf11lib.evaluation.metrics import HeldOut, measure_predictions, one_a_clip
 from ucf11lib.runs import Run, RunConfig
 from ucf11lib.runs.config import NAMED, parse_settings
 from ucf11lib.studies.runner import run_study
@@ -59,6 +60,11 @@ def nested(study: Study, candidates: Sequence[str]) -> Study:
     return replace(study, axes=study.axes | {"candidate": inner}, then=(outer, *study.then))
 
 
+def joined(parts: Sequence[HeldOut]) -> dict[str, np.ndarray]:
+    """Return the held-out sequences of all folds together."""
+    return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+
+
 def pooled(study: Study) -> Study:
     """Return `study` with a further stage: the held-out parts of a model's folds together.
 
@@ -73,8 +79,7 @@ def pooled(study: Study) -> Study:
         def measure(config: RunConfig) -> list[dict]:
             folds = tested[tested["model"] == config.model]
             runs = [Run.open(paths.runs_dir() / name) for name in folds["run"]]
-            sides = [run.held_out for run in runs]
-            together = {key: np.concatenate([side[key] for side in sides]) for key in sides[0]}
+            together = joined([run.held_out for run in runs])
             of_clips = measure_predictions(**one_a_clip(together))
             low, high = of_clips["interval"] or (None, None)
             row = {key: of_clips[key] for key in ("accuracy_clip", "macro_f1", "confusion")}
@@ -89,12 +94,18 @@ def pooled(study: Study) -> Study:
 
 
 def crossval(
-    config: RunConfig, *, candidates: Sequence[str] = (), out: Path | str | None = None, **options
+    config: RunConfig,
+    *,
+    candidates: Sequence[str] = (),
+    out: Path | str | None = None,
+    command: str = "",
+    **options,
 ) -> Path:
     """Run all folds of a configuration; resumes. Return the path of the results, `summary.json`.
 
     Each fold gets the best of `candidates`, see `nested`. The summary is in `out`, by default
-    `runs/crossval-...`: a row a fold, and one, "all", of all held-out sequences. Raises as
+    `runs/crossval-...`: a row a fold, and one, "all", of all held-out sequences. It names
+    `command`, which repeats it. Raises as
     `run_study`, whose `options` it has, and a `UserError` for data without folds.
     """
     if len(candidates) == 1:
@@ -102,8 +113,10 @@ def crossval(
         raise UserError(f"--choose {candidates[0]!r}: {remedy}")
     folds = fold_axis(list_folds(open_or_prepare(config.data)))
     name = f"crossval-{config.name}"
+    if candidates:
+        name += f"-{hashlib.sha256(repr(list(candidates)).encode()).hexdigest()[:8]}"
     question = "How accurate is the model where each group index is held out once?"
     study = pooled(Study(name, question, config, {"fold": folds}, (), METRICS))
     study = nested(study, candidates) if candidates else study
     file = (Path(out) if out else paths.runs_dir() / name) / "summary.json"
-    return run_study(study, f"python -m ucf11lib crossval {config.model}", file=file, **options)
+    return run_study(study, command, file=file, **options)

@@ -8,6 +8,7 @@ Expect: `sequence` adds about 30 points where the camera is still and about 5 wh
     python -m ucf11lib study inputs --videos DIR    # 45 trainings, about 20 min on 2 cores
 """
 
+import hashlib
 from pathlib import Path
 
 import av
@@ -25,8 +26,9 @@ NORMALISED = ("dataset", "sequence")
 
 def moved_camera(_: RunConfig, videos: Path) -> dict[str, str]:
     """Return the changes for Weizmann seen by a moving camera, filmed on first use."""
-    target = paths.data_dir() / "weizmann_moved"
     folder = videos / "weizmann"
+    digits = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:8]
+    target = paths.data_dir() / f"moved-{digits}" / "weizmann_moved"
     if folder.is_dir() and not target.exists():
         with paths.atomic_dir(target) as temporary:
             files = enumerate(tqdm(sorted(folder.glob("*/*.avi")), "moving camera", disable=None))

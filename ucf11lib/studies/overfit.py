@@ -43,7 +43,7 @@ def overfit(
     few = first_of_each_class(store, train, count)
     trainer = Trainer.of(config.with_(**settings), store, Split(few, few), log=log)
     for epoch in trainer.epochs():
-        steps = epoch.epoch * CHECK_EVERY_STEPS
+        steps = trainer.progress.steps
         log(f"step {steps:4d}  loss {epoch.val_loss:.4f}")
         if memorised := epoch.val_loss < MEMORISED_LOSS:
             break

@@ -3,6 +3,8 @@
 import datetime
 import functools
 import json
+import math
+import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,6 +23,7 @@ from ucf11lib.text import mean_and_range, widths
 
 TOLERANCE = 1e-3  # of a fingerprint's losses, absolute below 1, else relative
 FINGERPRINT_STEPS = 3
+NO_VIDEOS = Path(os.devnull)  # a comparison needs the names of folders alone
 TINY = RunConfig.of(
     **{"model": "c3d", "profile": "smoke", "groups": 2, "clips": 1, "split": "random"},
     **{"batch_size": 4, "health": False, "precision": "float32"},
@@ -41,7 +44,8 @@ class Results:
     rows: list[dict[str, Any]]  # one a run
     dirty: bool = False  # with uncommitted changes
     configs: dict[str, dict] = field(default_factory=dict)  # of each run, by digest
-    fingerprint: dict[str, list[float]] = field(default_factory=dict)  # see `fingerprint`
+    # See `fingerprint`; None for what is not finite.
+    fingerprint: dict[str, list[float | None]] = field(default_factory=dict)
 
     @property
     def table(self) -> pd.DataFrame:
@@ -102,13 +106,16 @@ def stale(study: Study, results: Results) -> str:
     if any(str(row.get("status")).startswith("failed") for row in results.rows):
         return "some of its runs failed"
     with damage_in_one_line(results_file(results.study), f"run 'study {results.study} --force'"):
-        configs = [config for stage in study.stages(results.rows) for config in stage.points()]
+        stages = study.stages(results.rows)
+        configs = [config for stage in stages for config in stage.points(NO_VIDEOS)]
         changed = _settings(study, _by_digest(configs)) ^ _settings(study, results.configs)
     if changed:
         return f"{len(changed)} of its configurations have changed"
     for key, losses in fingerprint(configs).items():
-        before = results.fingerprint.get(key, np.inf)
-        if not np.allclose(losses, before, TOLERANCE, TOLERANCE, equal_nan=True):
+        before = results.fingerprint.get(key, [])
+        options: dict[str, Any] = {"rtol": TOLERANCE, "atol": TOLERANCE, "equal_nan": True}
+        today, then = (np.array(one, float) for one in (losses, before))
+        if today.shape != then.shape or not np.allclose(today, then, **options):
             return f"the first losses of {key} are {losses}, and were {before}"
     return ""
 
@@ -123,7 +130,7 @@ def _settings(study: Study, configs: Mapping[str, dict]) -> set[str]:
     return texts
 
 
-def fingerprint(configs: Collection[RunConfig]) -> dict[str, list[float]]:
+def fingerprint(configs: Collection[RunConfig]) -> dict[str, list[float | None]]:
     """Return the first losses of each model and recipe, at a small width, in float32."""
     kinds: dict[RunConfig, RunConfig] = {}
     for config in configs:
@@ -134,11 +141,12 @@ def fingerprint(configs: Collection[RunConfig]) -> dict[str, list[float]]:
 
 
 @functools.cache
-def first_losses(config: RunConfig) -> list[float]:
-    """Return the losses of the first steps of a training."""
+def first_losses(config: RunConfig) -> list[float | None]:
+    """Return the losses of the first steps of a training; None for what is not finite."""
     trainer = new_trainer(config)
     rows = [np.asarray(trainer.step(*one)) for one in trainer.batches(0, FINGERPRINT_STEPS)]
-    return [round(float(row[0]) / config.recipe.batch_size, 6) for row in rows]
+    losses = [round(float(row[0]) / config.recipe.batch_size, 6) for row in rows]
+    return [loss if math.isfinite(loss) else None for loss in losses]
 
 
 def summary_table(

@@ -33,7 +33,8 @@ def run_study(
     The file is report/results/<name>.json by default, the figure then figures/<name>.svg; beside
     any other `file` are accuracy.svg and table.csv. `videos` holds weizmann/; `log` and `options`
     are of `run_configs`. Raises as it does, a `UserError` also for missing videos or a `file` among
-    others that it did not write, and a `RunFailed` when a run failed; the others have their rows.
+    others that it did not write, and a `RunFailed` when a run failed: a `file` then has the rows of
+    the others, report/results/ keeps what it had.
     """
     if study.videos and not (videos / "weizmann").is_dir():
         raise UserError(f"{videos / 'weizmann'}: no such folder; give its parent with --videos")
@@ -53,7 +54,7 @@ def run_study(
             break
     path = file or results_file(study.name)
     drawing = file.with_name("accuracy.svg") if file else paths.FIGURES / f"{study.name}.svg"
-    if len(failed) < len(rows):
+    if len(failed) < len(rows) and (file or not failed):
         results = collect(study, command, rows, configs)
         _save(study, results, path, drawing, log)
     if failed:

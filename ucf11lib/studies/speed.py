@@ -20,7 +20,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -29,7 +28,7 @@ from ucf11lib import figures
 from ucf11lib.backend import tf
 from ucf11lib.errors import RunFailed
 from ucf11lib.models.flops import step_flops
-from ucf11lib.runs import REPORTED, RunConfig
+from ucf11lib.runs import REPORTED, RunConfig, environment
 from ucf11lib.studies import pytorch
 from ucf11lib.studies.runner import run_rows
 from ucf11lib.studies.study import Study, new_trainer, over
@@ -54,8 +53,7 @@ def step_row(config: RunConfig) -> dict:
     batch = next(iter(trainer.batches(0, 1)))
     warm_up = timeit.repeat(lambda: _train(trainer, [batch]), number=1, repeat=WARM_UP_STEPS)
     first, later = warm_up[0], warm_up[-1]
-    # This process's highest memory; `getrusage` also counts the parent's.
-    peak_kb = int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
+    peak_mb = environment.peak_memory_mb()  # before PyTorch is loaded
     seconds = _step_seconds(trainer, batch, max(1, round(SECONDS_A_REPEAT / later)))
     memory, store = seconds["memory"], seconds["store"]
     flops = step_flops(trainer.model, size)
@@ -82,7 +80,7 @@ def step_row(config: RunConfig) -> dict:
         # A step that returns what the health checks need, over one that does not.
         "health_ratio": float(np.median(memory / seconds["unwatched"])),
         "sequences_per_second": float(size / np.median(store)),
-        "peak_mb": peak_kb / 1024,
+        "peak_mb": peak_mb,
         "inference_1": _inference(trainer, 1),  # sequences a second
         "inference_32": _inference(trainer, 32),
         **compared,

@@ -29,7 +29,8 @@ LOADING_THREADS = 3  # no number depends on it
 class Part:
     """A part of an epoch.
 
-    Held-out numbers are None after a part that was not validated, and losses that are not finite.
+    Held-out numbers are None after a part that was not validated. A loss that is not finite is NaN
+    at first, and None when it is read from the file.
     """
 
     step: int  # the last one, from 1

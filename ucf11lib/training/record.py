@@ -1,7 +1,6 @@
 """What a training writes into its run folder, file by file; `runs.folder` has the list."""
 
 import math
-import resource
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,6 +25,7 @@ TARGET = 0.75  # the 2019 report's goal, of `seconds_to_75` and `sequences_to_75
 
 def begin(path: Path, trainer: Trainer) -> None:
     """Write configuration and environment; remove what a killed process did not finish."""
+    environment.reset_peak_memory()
     store = trainer.store
     path.mkdir(parents=True, exist_ok=True)
     for torn in path.glob(f"{paths.PARTIAL}*"):
@@ -125,7 +125,7 @@ def _metrics(trainer: Trainer, y_true: np.ndarray, y_prob: np.ndarray) -> Metric
         "seconds_to_75": reached.seconds if reached else None,
         "sequences_to_75": reached.epoch * epoch_sequences if reached else None,
         "sequences_per_second": progress.steps * batch_size / progress.step_seconds,
-        "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_rss_mb": environment.peak_memory_mb(),
         "status": trainer.monitor.status if trainer.monitor else "unchecked",
         "findings": [finding.line for finding in progress.findings],
     }

@@ -97,7 +97,7 @@ class Trainer:
         _check_workers(config, strategy)
         if recipe.batch_size > MAX_REPEATS * len(split.train):
             sizes = f"batch_size={recipe.batch_size} of {len(split.train)} training sequences"
-            raise UserError(f"{sizes}; choose at most as many")
+            raise UserError(f"{sizes}; choose at most {MAX_REPEATS * len(split.train)}")
         if config.precision == "bfloat16" and fastest_precision() == "float32":
             log("bfloat16 will be slow: this processor has no instructions for it")
         with strategy.scope():

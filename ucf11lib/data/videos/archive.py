@@ -38,7 +38,7 @@ def ensure(url: str) -> Path:
     downloads = paths.data_dir() / "downloads" / digits
     with paths.lock(downloads / ".lock"):
         archive = fetch(url, downloads)
-        folder = downloads / archive.stem
+        folder = downloads / "unpacked" / archive.stem
         return folder if folder.exists() else unpack(archive, folder)
 
 
@@ -81,7 +81,8 @@ def _download(url: str, part: Path) -> None:
         except requests.RequestException as error:
             answer = getattr(error.response, "status_code", None)
             if isinstance(error, ValueError) or answer in (401, 403, 404, 410):
-                part.unlink()
+                if not before:
+                    part.unlink()
                 raise UserError(f"{url}: {error}; give the address of the archive") from None
             failures = 0 if part.stat().st_size > before else failures + 1
             reason = f"broke off after {part.stat().st_size} bytes ({error})"

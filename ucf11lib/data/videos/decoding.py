@@ -17,7 +17,7 @@ import numpy as np
 
 from ucf11lib import paths
 from ucf11lib.data.processes import in_processes
-from ucf11lib.data.videos.pictures import pictures, reason, video_stream
+from ucf11lib.data.videos.pictures import is_video, pictures, reason, video_stream
 from ucf11lib.errors import UserError
 
 TIMEOUT_SECONDS = 60  # and for each `BYTES_A_SECOND` one more: a decoder that takes longer hangs
@@ -38,6 +38,7 @@ class Decoded:
     read: int = 0  # frames that were decoded, of which `frames` may repeat or leave out some
     lost: int = 0  # frames that are known to be missing
     trouble: str = ""  # what was wrong with the file; empty for nothing
+    images: Sequence[int] = ()  # which of those that were decoded each frame is
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -111,16 +112,6 @@ def decode_file(file: Path, size: int, fps: float | None = None) -> Decoded:
     except (av.FFmpegError, ValueError) as error:
         reading.trouble = f"cannot be opened: {reason(error)}"
     return _result(reading, fps)
-
-
-def is_video(file: Path) -> bool:
-    """Return whether FFmpeg finds moving pictures in a file, whatever its name."""
-    try:
-        with av.open(str(file.absolute()), metadata_errors="replace") as container:
-            still = container.format.name == "image2" or container.format.name.endswith("_pipe")
-            return not still and bool(video_stream(container))
-    except (av.FFmpegError, ValueError):
-        return False
 
 
 def _seconds(container: av.container.InputContainer, stream: av.VideoStream) -> float:
@@ -198,10 +189,10 @@ def _result(reading: _Reading, fps: float | None) -> Decoded:
         trouble = ""
         if gaps:
             trouble = f"its times jump by {steps.max():.3g} s, and no sequence crosses a jump"
-        return Decoded(frames, gaps, n, 0, trouble)
+        return Decoded(frames, gaps, n, 0, trouble, shown.tolist())
     lost = max(len(reading.damaged), reading.promised - n)
     trouble = reading.trouble or f"{lost} of {n + lost} frames are damaged or missing"
-    return Decoded(frames, gaps, n, lost, trouble)
+    return Decoded(frames, gaps, n, lost, trouble, shown.tolist())
 
 
 def _jump(steps: np.ndarray, fps: float | None, damaged: bool) -> float:

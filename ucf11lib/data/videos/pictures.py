@@ -4,6 +4,7 @@ Scaled by area averaging, since skipping pixels makes small things flicker.
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import av
@@ -39,6 +40,16 @@ def video_stream(container: av.container.InputContainer) -> av.VideoStream:
         raise ValueError(f"{size}, more than {MAX_PIXELS / 1e6:.0f} million")
     stream.codec_context.thread_count = 1  # clips run in parallel instead
     return stream
+
+
+def is_video(file: Path) -> bool:
+    """Return whether FFmpeg finds moving pictures in a file, whatever its name."""
+    try:
+        with av.open(str(file.absolute()), metadata_errors="replace") as container:
+            still = container.format.name == "image2" or container.format.name.endswith("_pipe")
+            return not still and bool(video_stream(container))
+    except (av.FFmpegError, ValueError):
+        return False
 
 
 def pictures(

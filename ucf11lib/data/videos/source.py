@@ -25,7 +25,7 @@ from ucf11lib.data.videos.decoding import Decoded, decode_all
 from ucf11lib.data.videos.groups import OWN, clip_names, find_groups, group_of
 from ucf11lib.data.videos.tree import Tree
 from ucf11lib.data.writer import StoreWriter, create
-from ucf11lib.errors import UserError
+from ucf11lib.errors import UserError, printable
 from ucf11lib.runs.specs import DataSpec
 
 MAX_BROKEN = 0.02  # of the clips; if more are undecodable, it is the tree that is broken
@@ -119,7 +119,7 @@ def _clips(tree: Tree, classes: dict, pattern: str) -> tuple[list[tuple[str, str
     if rule == OWN:
         first = next((name for name in names if not group_of(name)), names[0])
         warning = f"no groups in the names, as in {first}: each clip is its own"
-        print(f"warning: {warning}; see --group-pattern", file=sys.stderr)
+        print(printable(f"warning: {warning}; see --group-pattern"), file=sys.stderr)
     return list(zip(clip_names(names), groups, files, strict=True)), rule
 
 
