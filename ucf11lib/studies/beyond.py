@@ -10,7 +10,7 @@ AMX.
 A method's row has its accuracy by clip with a 95 % interval over groups, and of one sequence FLOPs
 and milliseconds; weights include the frozen ones, seconds of training the features' computation.
 
-Expect: R(2+1)D and TSM between 80 and 95 %, ViViT near 50 %.
+Expect: R(2+1)D and TSM between 80 and 95 %, ViViT near 30 %.
 
     python -m ucf11lib study beyond     # 30 trainings, estimated 50 min on 2 cores
 """

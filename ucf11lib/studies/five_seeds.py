@@ -5,7 +5,7 @@ augmentation were chosen on the held-out part of seed 0; label smoothing, dropou
 inner splits of the training parts of seeds 0 and 1: twelve epochs for CNN+LSTM, since it reached
 95.7 and 96.1 % there, and 94.3 and 90.9 % in seven.
 
-Expect: means of 90 to 96 %, ranges of five to nine points, so that one seed ranks nothing.
+Expect: means of 92 to 96 %, ranges of three to nine points, so that one seed ranks nothing.
 
     python -m ucf11lib study five_seeds     # 15 trainings, estimated 20 min on 2 cores
 """
