@@ -119,7 +119,7 @@ def test_train_unfinished_has_one_line_for_each_way_on(trained, store, tmp_path)
     [
         ({"source": "course", "data": "."}, "its source is synthetic, not course"),
         ({"model": "resnet"}, "unknown model 'resnet'"),
-        ({"batch_size": 65536}, "batch_size=65536 of 8. training sequences; choose at most as"),
+        ({"batch_size": 65536}, "batch_size=65536 of 8. training sequences; choose at most 3.."),
         ({"precision": "float16"}, "c3d: TensorFlow pools float16 over time on GPUs only"),
         ({}, "r: another process trains in it; wait for it"),
     ],
