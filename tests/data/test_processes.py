@@ -1,5 +1,7 @@
+import os
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
@@ -9,6 +11,12 @@ from ucf11lib.data.processes import in_processes
 print("started")
 print(list(in_processes(os.path.basename, [("a/b",), ("c/d",), (None,)], 2)))
 print(__import__("__main__").SEEN)
+"""
+KILLED = """
+import os, signal
+from ucf11lib.data.processes import in_processes
+list(in_processes(os.path.basename, [("a/b",)], 1))
+os.kill(os.getpid(), signal.SIGKILL)
 """
 SEEN = "SEEN = 'its own names are there again'\n"
 
@@ -22,3 +30,19 @@ def test_in_processes_does_not_run_the_users_program_again(how, tmp_path):
     done = subprocess.run(command, cwd=tmp_path, input=SEEN + SCRIPT, **options)
     lines = ["started", "['b', 'd', 'failed (TypeError)']", "its own names are there again"]
     assert done.stdout.splitlines() == lines
+
+
+def test_in_processes_removes_what_a_killed_process_left():
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:  # a socket's path is short
+        environment = os.environ | {"TMPDIR": folder}
+        for _ in range(2):
+            subprocess.run([sys.executable, "-c", KILLED], env=environment, check=False)
+            (left,) = os.listdir(folder)
+            assert left.startswith(".partial-")
+        ends = KILLED.rpartition("os.kill")[0]
+        subprocess.run([sys.executable, "-c", ends], env=environment, check=True)
+        assert os.listdir(folder) == []
+        long = os.path.join(folder, "x" * 50)
+        os.mkdir(long)
+        subprocess.run([sys.executable, "-c", ends], env=environment | {"TMPDIR": long}, check=True)
+        assert os.listdir(long) == []

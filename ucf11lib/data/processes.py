@@ -1,13 +1,24 @@
 """Work on many files or clips in processes of their own, in order, with little of it in memory."""
 
+import atexit
 import contextlib
+import functools
 import multiprocessing
+import os
+import shutil
 import sys
+import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from multiprocessing import forkserver
+from pathlib import Path
 from types import ModuleType
 
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
+
+from ucf11lib import paths
+
+MAX_FOLDER = 70  # bytes: a socket's path has at most 107, with 32 of Python's own
 
 
 def in_processes(
@@ -21,7 +32,7 @@ def in_processes(
     Each process imports the module of `call` once; `timeout` gives seconds.
     """
     context = multiprocessing.get_context("forkserver")  # TensorFlow's threads must not be forked
-    context.set_forkserver_preload([call.__module__])
+    start_server([call.__module__])
     pending: deque[ProcessFuture] = deque()
     workers = min(workers, len(arguments) or 1)
     with _no_script(), ProcessPool(workers, context=context) as pool:
@@ -33,6 +44,30 @@ def in_processes(
             yield from map(_outcome, pending)
         finally:
             pool.stop()
+
+
+def start_server(modules: list[str]) -> None:
+    """Start the process that others are forked from, unless it runs; it imports `modules`.
+
+    Python puts its socket into $TMPDIR, in a folder that nobody removes if this process is killed.
+    Here that is in one of ours, which the next process removes.
+    """
+    multiprocessing.set_forkserver_preload(modules)
+    before, folder = tempfile.tempdir, _server_folder()
+    if len(os.fsencode(folder)) <= MAX_FOLDER:
+        tempfile.tempdir = str(folder)
+    try:
+        forkserver.ensure_running()
+    finally:
+        tempfile.tempdir = before
+
+
+@functools.cache
+def _server_folder() -> Path:
+    folder = paths.remove_torn(Path(tempfile.gettempdir(), "fork"))
+    folder.mkdir(mode=0o700)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 @contextlib.contextmanager

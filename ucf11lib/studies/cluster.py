@@ -8,7 +8,6 @@ import atexit
 import contextlib
 import io
 import logging
-import multiprocessing
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +21,7 @@ from tqdm import tqdm
 
 from ucf11lib import paths
 from ucf11lib.backend import keras, tf
+from ucf11lib.data.processes import start_server
 from ucf11lib.errors import RunFailed, UserError
 from ucf11lib.runs import RunConfig
 from ucf11lib.training import train_or_load
@@ -104,7 +104,7 @@ def _connected(workers: int, scheduler: str) -> Iterator[Client]:
     """Yield a client of the cluster at `scheduler`, or of one that ends with the block."""
     # Local workers are forked from a process that has loaded TensorFlow; CUDA survives no fork.
     method = "spawn" if tf.config.list_physical_devices("GPU") else "forkserver"
-    multiprocessing.set_forkserver_preload(["distributed", __name__])
+    start_server(["distributed", __name__])
     # Killed workers leave semaphores, which Python removes with a warning.
     os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker")
     with paths.temporary_dir(scratch()) as place, contextlib.ExitStack() as stack:
