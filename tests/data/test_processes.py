@@ -40,8 +40,9 @@ def test_in_processes_removes_what_a_killed_process_left():
             (left,) = os.listdir(folder)
             assert left.startswith(".partial-")
         ends = KILLED.rpartition("os.kill")[0]
-        subprocess.run([sys.executable, "-c", ends], env=environment, check=True)
-        assert os.listdir(folder) == []
+        options = {"capture_output": True, "check": True}
+        done = subprocess.run([sys.executable, "-c", ends], env=environment, **options)
+        assert (os.listdir(folder), done.stderr) == ([], b"")
         long = os.path.join(folder, "x" * 50)
         os.mkdir(long)
         subprocess.run([sys.executable, "-c", ends], env=environment | {"TMPDIR": long}, check=True)

@@ -1,6 +1,5 @@
 """Work on many files or clips in processes of their own, in order, with little of it in memory."""
 
-import atexit
 import contextlib
 import functools
 import multiprocessing
@@ -10,7 +9,7 @@ import sys
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from multiprocessing import forkserver
+from multiprocessing import forkserver, util
 from pathlib import Path
 from types import ModuleType
 
@@ -66,7 +65,8 @@ def start_server(modules: list[str]) -> None:
 def _server_folder() -> Path:
     folder = paths.remove_torn(Path(tempfile.gettempdir(), "fork"))
     folder.mkdir(mode=0o700)
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    # At the exit, after Python has removed its own folder from it.
+    util.Finalize(None, shutil.rmtree, (folder, True), exitpriority=-200)
     return folder
 
 
