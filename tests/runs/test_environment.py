@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from ucf11lib.backend import tf
@@ -26,3 +27,14 @@ def test_fastest_precision_of_a_gpu(monkeypatch, capability, precision):
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["GPU:0"])
     monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda device: details)
     assert environment.fastest_precision() == precision
+
+
+def test_peak_memory_is_of_what_came_after_the_reset(monkeypatch):
+    before = environment.peak_memory_mb()
+    filled = np.ones(1 << 25)  # 256 MiB
+    assert environment.peak_memory_mb() > before + 128
+    del filled
+    environment.reset_peak_memory()
+    assert environment.peak_memory_mb() < before + 128
+    monkeypatch.setattr(environment.Path, "read_text", lambda self: "VmRSS: 1 kB")
+    assert environment.peak_memory_mb() > 0

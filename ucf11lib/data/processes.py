@@ -49,7 +49,7 @@ def start_server(modules: list[str]) -> None:
     """Start the process that others are forked from, unless it runs; it imports `modules`.
 
     Python puts its socket into $TMPDIR, in a folder that nobody removes if this process is killed.
-    Here that is in one of ours, which the next process removes.
+    Here that folder is inside one of ours, which the next process removes.
     """
     multiprocessing.set_forkserver_preload(modules)
     before, folder = tempfile.tempdir, _server_folder()

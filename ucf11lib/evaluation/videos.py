@@ -55,7 +55,7 @@ class Prediction:
     frames: int  # at the run's rate
     padded: int  # frames that were added to get one window
     trouble: str  # which frames are damaged; empty for none
-    images: Sequence[int]  # which of those that were decoded each frame is
+    images: Sequence[int]  # the number of the decoded image that each frame shows
     starts: np.ndarray  # first frame of each window of consecutive frames, int (windows,)
     track: np.ndarray  # probabilities of each window, (windows, classes)
     maps: np.ndarray | None  # Grad-CAM of each window, (windows, window, size, size), if asked for

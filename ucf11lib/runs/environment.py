@@ -4,6 +4,7 @@ import contextlib
 import os
 import platform
 import re
+import resource
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
@@ -42,8 +43,13 @@ def reset_peak_memory() -> None:
 
 
 def peak_memory_mb() -> float:
-    """Return the most memory that this process had in use; `getrusage` also counts the parent's."""
-    return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
+    """Return the most memory that this process had in use.
+
+    Where the system does not tell it, `getrusage` does, which also counts the parent's.
+    """
+    file = Path("/proc/self/status")
+    told = re.search(r"VmHWM:\s*(\d+)", file.read_text() if file.exists() else "")
+    return (int(told[1]) if told else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) / 1024
 
 
 def instruction_sets() -> list[str]:

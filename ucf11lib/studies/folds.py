@@ -98,7 +98,7 @@ def crossval(
     *,
     candidates: Sequence[str] = (),
     out: Path | str | None = None,
-    command: str = "",
+    command: str = "ucf11lib.studies.crossval",
     **options,
 ) -> Path:
     """Run all folds of a configuration; resumes. Return the path of the results, `summary.json`.

@@ -38,7 +38,7 @@ class Decoded:
     read: int = 0  # frames that were decoded, of which `frames` may repeat or leave out some
     lost: int = 0  # frames that are known to be missing
     trouble: str = ""  # what was wrong with the file; empty for nothing
-    images: Sequence[int] = ()  # which of those that were decoded each frame is
+    images: Sequence[int] = ()  # the number of the decoded image that each frame shows
 
     def __len__(self) -> int:
         return len(self.frames)
