@@ -69,6 +69,31 @@ def test_divide_and_inner_split_are_disjoint_complete_and_repeatable(
     check_shares(store, parts.train, inner.validation, store.groups)
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_divide_by_groups_that_span_some_classes_trains_on_all(fake_store, seed):
+    """As in a folder of videos of people who do not all do everything."""
+    cells = np.random.default_rng(seed).random((4, 6)) < 0.5
+    cells[:, :2] = True  # two groups do everything
+    labels, groups = np.nonzero(cells)
+    store = fake_store(
+        labels, [f"p{g}" for g in groups], [f"{c}/{g}" for c, g in zip(labels, groups, strict=True)]
+    )
+    parts = splits.divide(store, "group", seed)
+    assert set(store.labels[parts.train]) == {0, 1, 2, 3}
+    assert not set(store.groups[parts.train]) & set(store.groups[parts.validation])
+
+
+def test_divide_that_leaves_a_class_without_training_is_refused(fake_store, monkeypatch):
+    class Unlucky(splits.StratifiedGroupKFold):
+        def split(self, x, labels, units):
+            return [np.split(np.arange(4), 2)[::step] for step in (1, -1)]
+
+    monkeypatch.setattr(splits, "StratifiedGroupKFold", Unlucky)
+    store = fake_store([0, 0, 1, 1], list("abcd"), list("abcd"))
+    with pytest.raises(UserError, match="group leaves a class without training sequences; prep"):
+        splits.divide(store, "group")
+
+
 @settings(max_examples=100, deadline=None)
 @given(
     n_classes=st.integers(2, 4),
