@@ -13,6 +13,7 @@ print("python", file=sys.stderr)
 """
 
 
+@pytest.mark.slow
 def test_tensorflow_starts_without_a_word_and_errors_are_heard_afterwards():
     command = [sys.executable, "-c", PROGRAM]
     options = {"capture_output": True, "text": True, "check": True, "timeout": 120}
@@ -30,6 +31,7 @@ sys.exit(main(["train", "c3d", "--profile", "smoke"]))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "message"),
     [

@@ -104,6 +104,7 @@ WRONG = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_solution_passes(name, prepared, capsys):
     answer(name, prepared(name), solution(name))

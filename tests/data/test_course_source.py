@@ -151,6 +151,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", [2, 4])
 def test_prepare_needs_little_more_memory_than_a_part(tmp_path, protocol, dump_parts):
     """Each part has 128 sequences, 47 MB; the process may grow by 2.3 times the larger file."""

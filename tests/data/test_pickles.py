@@ -110,6 +110,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "content",
     [b"\x80\x02Nr\xff\xff\xff\x7f.", gzip.compress(b"\x80\x02" + b"]" * (1 << 25), 1)],

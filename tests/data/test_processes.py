@@ -32,6 +32,7 @@ def test_in_processes_does_not_run_the_users_program_again(how, tmp_path):
     assert done.stdout.splitlines() == lines
 
 
+@pytest.mark.slow
 def test_in_processes_removes_what_a_killed_process_left():
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:  # a socket's path is short
         environment = os.environ | {"TMPDIR": folder}

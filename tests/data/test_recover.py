@@ -44,6 +44,7 @@ def test_recovery_clips_of_weizmann(tmp_path, videos, prepare_videos):
     assert scores(store.clips, recovered(store).clips, store.labels) == (1, 1)
 
 
+@pytest.mark.slow
 def test_recovery_of_synthetic_groups(long_clips):
     estimate = recovered(long_clips).groups()
     precision, recall = scores(long_clips.groups, estimate, long_clips.labels)
@@ -51,6 +52,7 @@ def test_recovery_of_synthetic_groups(long_clips):
     assert recall >= 0.5  # at the price of some that are merged
 
 
+@pytest.mark.slow
 def test_recovery_through_pickles_to_a_group_split(long_clips, tmp_path):
     course.export(long_clips, tmp_path)
     store = course.prepare(tmp_path / "s", tmp_path)

@@ -69,6 +69,29 @@ def test_divide_and_inner_split_are_disjoint_complete_and_repeatable(
     check_shares(store, parts.train, inner.validation, store.groups)
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_divide_by_groups_that_span_some_classes_trains_on_all(fake_store, seed):
+    """As in a folder of videos of people of whom not all do everything."""
+    people = {0: "bde", 1: "ad", 2: "bc", 3: "bd"}
+    cells = [(label, person) for label, some in people.items() for person in some]
+    labels, groups = zip(*cells, strict=True)
+    store = fake_store(labels, groups, [f"{label}/{person}" for label, person in cells])
+    parts = splits.divide(store, "group", seed)
+    assert set(store.labels[parts.train]) == set(people)
+    assert not set(store.groups[parts.train]) & set(store.groups[parts.validation])
+
+
+def test_divide_that_leaves_a_class_without_training_is_refused(fake_store, monkeypatch):
+    class Unlucky(splits.StratifiedGroupKFold):
+        def split(self, x, labels, units):
+            return [np.split(np.arange(4), 2)[::step] for step in (1, -1)]
+
+    monkeypatch.setattr(splits, "StratifiedGroupKFold", Unlucky)
+    store = fake_store([0, 0, 1, 1], list("abcd"), list("abcd"))
+    with pytest.raises(UserError, match="group leaves a class without training sequences; prep"):
+        splits.divide(store, "group")
+
+
 @settings(max_examples=100, deadline=None)
 @given(
     n_classes=st.integers(2, 4),

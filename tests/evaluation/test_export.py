@@ -52,6 +52,7 @@ def test_export_model_writes_no_file_of_other_probabilities(trained, model, tmp_
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("key", "change"), [("index", 10**15), ("y_prob", np.nan)])
 def test_export_model_predictions_that_are_not_of_its_store(trained, model, tmp_path, key, change):
     run = Run.open(shutil.copytree(trained.path, tmp_path / "r"))

@@ -83,6 +83,7 @@ def test_sign_flip_test_equals_all_flips_by_hand():
     assert intervals.sign_flip_test(np.zeros(5, int), np.arange(5)) == 1
 
 
+@pytest.mark.slow
 def test_sign_flip_test_keeps_its_level_where_mcnemars_does_not():
     """Two models alike in truth, each with accuracies of its own in each of 55 groups."""
     rng = np.random.default_rng(4)
@@ -119,6 +120,7 @@ def test_effective_number_of_copies_is_that_of_the_originals():
         assert np.isnan(intervals.effective_number(alike, np.full(4, "g")))
 
 
+@pytest.mark.slow
 def test_seeds_interval_covers_the_planted_mean():
     """The accuracies of five seeds differ by 3 points, those of a seed's 55 groups by 11."""
     rng, ends = np.random.default_rng(0), []

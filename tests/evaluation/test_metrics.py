@@ -43,8 +43,9 @@ def test_measure_predictions_batch_mean_and_not_finite():
     result = measured([0] * 5, np.eye(2)[[0, 0, 1, 1, 0]], batch_size=4)
     assert result["accuracy"] == pytest.approx(3 / 5)
     assert result["accuracy_batch_mean"] == pytest.approx((1 / 2 + 1) / 2)
-    result = measured([1, 2], np.array([[np.nan] * 3, [0.2, 0.3, 0.5]]))
-    assert (result["ece"], result["accuracy"]) == (None, 0.5)
+    for first in (0, 1):  # no answer is no class, also not class 0
+        result = measured([first, 2], np.array([[np.nan] * 3, [0.2, 0.3, 0.5]]))
+        assert (result["ece"], result["accuracy"], result["accuracy_clip"]) == (None, 0.5, 0.5)
 
 
 def test_measure_predictions_by_clip_and_group():

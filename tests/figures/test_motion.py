@@ -41,6 +41,7 @@ def test_encode_shows_the_frames_in_their_order_and_colours(size):
     assert difference.mean() < 4
 
 
+@pytest.mark.slow
 def test_encode_gives_the_same_bytes_in_every_process():
     frames = np.random.default_rng(0).integers(0, 256, (1, 30, 16, 16, 3), dtype=np.uint8)
     pictures = figures.play(frames, ["a"], note="n").pictures

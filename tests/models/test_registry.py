@@ -106,6 +106,7 @@ def test_build_refuses_unknown_models_and_too_small_sequences():
         models.build("c3d", REPAIRED["c3d"], window=3, size=8)
 
 
+@pytest.mark.slow
 def test_build_saved_models_give_the_same_where_only_models_is_imported(tmp_path):
     program = (
         "import sys, pathlib, numpy as np, keras, ucf11lib.models\n"

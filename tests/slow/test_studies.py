@@ -7,7 +7,7 @@ import pytest
 
 from ucf11lib import paths
 from ucf11lib.runs import Run
-from ucf11lib.studies import STUDIES, load, speed, transfer
+from ucf11lib.studies import STUDIES, catalogue, load, speed, transfer
 from ucf11lib.studies.results import stale
 from ucf11lib.studies.runner import run_study
 
@@ -53,3 +53,8 @@ def test_run_study_leaves_fresh_results_and_a_figure(name, videos, monkeypatch, 
             right = run.predictions["y_prob"].argmax(axis=1) == run.predictions["y_true"]
             accuracy = row["accuracy"] if "accuracy" in row else row["val_accuracy"][-1]
             assert accuracy == pytest.approx(right.mean(), abs=1e-4)
+
+
+def test_committed_results_are_those_of_todays_code(capsys):
+    catalogue.check()
+    assert capsys.readouterr().out.count(": fresh\n") >= len(STUDIES) - 1  # full_width needs a GPU

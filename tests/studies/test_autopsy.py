@@ -45,6 +45,7 @@ def test_trace_gradient_norm_is_that_of_all_weights(store):
     assert norm == pytest.approx(np.linalg.norm(np.concatenate(gradients)), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_rates_table_no_rate_moves_a_dead_network(store, monkeypatch):
     monkeypatch.setattr(autopsy, "RATES", (0.1, 1e-8))
     table = autopsy.rates_table(DEAD.with_(width=0.25), store, 3)
@@ -70,6 +71,7 @@ def test_readings_table_ten_outputs_fit_best_and_prove_little():
     assert (table["by_chance"] * table.index.get_level_values("batch_size") == 0.5).all()
 
 
+@pytest.mark.slow
 def test_overfit_memorises_or_says_why_not(store, capsys):
     config = SMOKE.with_(width=0.25, learning_rate=3e-3)
     result = overfit(config, 4, store=store)

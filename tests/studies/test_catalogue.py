@@ -63,6 +63,7 @@ def test_run_studies_unknown_name_runs_nothing(cheap):
     assert cheap == []
 
 
+@pytest.mark.slow
 def test_run_studies_of_a_grid_leaves_results_table_and_figure(tmp_path):
     base = "base: {model: cnn_lstm, profile: smoke, epochs: 1, steps_per_epoch: 1}\n"
     (tmp_path / "two.yaml").write_text(f"{base}grid: {{learning_rate: [0.01, 0.001]}}")

@@ -17,6 +17,7 @@ def small(store, tmp_path_factory):
         yield one, parts, one.answers(parts)
 
 
+@pytest.mark.slow
 def test_answers_are_probabilities_and_fusion_their_mean(small):
     _, parts, answers = small
     assert set(answers) == set(transfer.METHODS)
@@ -27,6 +28,7 @@ def test_answers_are_probabilities_and_fusion_their_mean(small):
     np.testing.assert_allclose(answers["LSTM", ("frames", "differences")], np.mean(single, axis=0))
 
 
+@pytest.mark.slow
 def test_linear_head_learns_what_the_features_show(small):
     one, parts, _ = small
     train = transfer.features(one.store, one.network, "frames")[parts.train].astype(np.float32)
@@ -36,6 +38,7 @@ def test_linear_head_learns_what_the_features_show(small):
     assert head.weights == 11 * (2 * 1280 + 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", transfer.METHODS[1::3] + transfer.METHODS[2:3])
 def test_predict_of_frames_equals_the_answers_from_the_cache(small, method):
     one, parts, answers = small
@@ -43,6 +46,7 @@ def test_predict_of_frames_equals_the_answers_from_the_cache(small, method):
     np.testing.assert_allclose(prob, answers[method][:3], atol=0.02)  # the cache is float16
 
 
+@pytest.mark.slow
 def test_cost_counts_the_frozen_network_for_each_stream_and_mirror_image(small):
     one, _, _ = small
     frames = transfer.FRAMES * sum(transfer.layer_flops(one.network).values())
@@ -52,6 +56,7 @@ def test_cost_counts_the_frozen_network_for_each_stream_and_mirror_image(small):
     assert both["weights"] - single["weights"] == 11 * (2 * 1280 + 1)
 
 
+@pytest.mark.slow
 def test_select_reads_no_held_out_sequence(small, monkeypatch):
     one, parts, _ = small
     seen = []

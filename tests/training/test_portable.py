@@ -69,17 +69,20 @@ def parts(store, **flat):
     return list(portable.parts(config, store, split(store, config), steps=1))
 
 
+@pytest.mark.slow
 def test_parts_end_with_the_epoch_that_reaches_the_target(store):
     found = parts(store, target_accuracy=0.0, epochs=3, steps_per_epoch=2)
     assert [part.step for part in found] == [1, 2]
     assert all(part.val_accuracy is not None for part in found)  # few are held out
 
 
+@pytest.mark.slow
 def test_parts_go_to_the_last_epoch_without_a_target(store):
     found = parts(store, target_accuracy=None, epochs=2, steps_per_epoch=2)
     assert [part.step for part in found] == [1, 2, 3, 4]
 
 
+@pytest.mark.slow
 def test_parts_validate_a_large_part_after_each_epoch_only(store, monkeypatch):
     monkeypatch.setattr(portable, "HELD_OUT_2019", 3)
     found = parts(store, epochs=2, steps_per_epoch=2, target_accuracy=None)

@@ -21,6 +21,7 @@ def trainer(store, sides=None, classes=None, **flat):
     return Trainer.of(config, store, sides or split(store, config), classes=classes)
 
 
+@pytest.mark.slow
 def test_epochs_learn_the_training_part(store):
     job = trainer(store, width=0.25, epochs=1, steps_per_epoch=60)
     labels = store.labels[job.split.train]
@@ -32,6 +33,7 @@ def test_epochs_learn_the_training_part(store):
     assert accuracy > 0.6
 
 
+@pytest.mark.slow
 def test_epochs_held_out_sequences_move_no_weight(store):
     job = trainer(store)
     fewer = Split(job.split.train, job.split.validation[:4])

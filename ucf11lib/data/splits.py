@@ -156,7 +156,16 @@ def _by_unit(store: ClipStore, kind: str, indices: np.ndarray, seed: int, what: 
     if sum(per_class.values()) > len(set(units)):
         seed, fold = divmod(seed, n_folds)
     splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
-    train, validation = list(splitter.split(np.zeros(len(indices)), labels, units))[fold]
-    if not len(train) or not len(validation):
-        raise UserError(f"{store.path}: {len(indices)} sequences are too few to hold any out")
+    folds = list(splitter.split(np.zeros(len(indices)), labels, units))
+    folds = folds[fold:] + folds[:fold]
+
+    def has_all_classes(part: np.ndarray) -> bool:
+        return len(np.unique(labels[part])) == len(per_class)
+
+    # Groups that span some classes may hold out all that a class has.
+    usable = [one for one in folds if has_all_classes(one[0]) and len(one[1])]
+    if not usable:
+        problem = f"{what} leaves a class without training sequences"
+        raise UserError(f"{store.path}: {problem}; prepare more or use --split random")
+    train, validation = max(usable, key=lambda one: has_all_classes(one[1]))
     return Split(np.sort(indices[train]), np.sort(indices[validation]))

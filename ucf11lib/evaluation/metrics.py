@@ -28,7 +28,7 @@ def measure_predictions(
     accuracy, over groups; None for a single group).
     """
     y_pred = y_prob.argmax(axis=1)
-    right = y_pred == y_true
+    right = answered_right(y_prob, y_true)
     confusion = confusion_matrix(y_true, y_pred, labels=np.arange(y_prob.shape[1]))
     recalls, precisions = _diagonal_shares(confusion), _diagonal_shares(confusion.T)
     # scikit-learn's top-k refuses probabilities that are not finite
@@ -46,9 +46,17 @@ def measure_predictions(
         "per_class_precision": precisions,
         "confusion": confusion.tolist(),
         "ece": expected_calibration_error(reliability_table(y_true, y_prob)) if finite else None,
-        "accuracy_clip": float((clip_prob.argmax(axis=1) == clip_true).mean()),
+        "accuracy_clip": float(answered_right(clip_prob, clip_true).mean()),
         "interval": group_interval(right, groups),
     }
+
+
+def answered_right(outputs: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return which rows of outputs (n, classes) have their maximum at the label.
+
+    A row that is not finite has none: numpy would say class 0.
+    """
+    return (outputs.argmax(axis=1) == labels) & np.isfinite(outputs).all(axis=1)
 
 
 def _diagonal_shares(counts: np.ndarray) -> list[float | None]:

@@ -13,6 +13,7 @@ from tqdm import tqdm
 from ucf11lib.backend import keras
 from ucf11lib.data.store import ClipStore
 from ucf11lib.evaluation.intervals import accuracy_with_interval
+from ucf11lib.evaluation.metrics import answered_right
 from ucf11lib.evaluation.predict import make_predict
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # of R, G and B: ITU-R BT.601
@@ -65,7 +66,7 @@ PERTURBATIONS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray] | None] 
 def accuracy_under(model: keras.Model, store: ClipStore, indices: np.ndarray, name: str) -> float:
     """Return the accuracy on sequences changed by `PERTURBATIONS[name]`."""
     outputs = make_predict(model)(store, indices, PERTURBATIONS[name])
-    return float((outputs.argmax(axis=1) == store.labels[indices]).mean())
+    return float(answered_right(outputs, store.labels[indices]).mean())
 
 
 def conditions_table(
@@ -80,7 +81,8 @@ def conditions_table(
     predict = make_predict(model)
     rows = {}
     for name in tqdm(names, leave=False, disable=None, desc="conditions"):
-        answers = predict(store, indices, PERTURBATIONS[name]).argmax(axis=1)
-        row = accuracy_with_interval(answers == store.labels[indices], store.groups[indices])
-        rows[name] = row | {"answers": len(np.unique(answers))}
+        outputs = predict(store, indices, PERTURBATIONS[name])
+        right = answered_right(outputs, store.labels[indices])
+        row = accuracy_with_interval(right, store.groups[indices])
+        rows[name] = row | {"answers": len(np.unique(outputs.argmax(axis=1)))}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("condition")

@@ -30,8 +30,10 @@ def paced(recipe: str, epochs: Callable[[RunConfig], int]) -> Changes:
     """Return changes: the recipe, with a validation after every 320 sequences."""
 
     def changes(config: RunConfig, _: Path) -> dict:
-        steps = CHECK_EVERY_SEQUENCES // named_recipe(recipe, config.model).batch_size
+        named = named_recipe(recipe, config.model)
+        steps = CHECK_EVERY_SEQUENCES // named.batch_size
         length = {"steps_per_epoch": steps, "epochs": epochs(config)}
+        length["health"] = named.head == "logits"  # it would stop a double softmax at once
         return {"recipe": recipe, "target_accuracy": 0.75} | length
 
     return changes

@@ -16,6 +16,7 @@ from ucf11lib.backend import keras
 from ucf11lib.data import ClipStore, Split
 from ucf11lib.data.batches import Stream
 from ucf11lib.data.splits import HELD_OUT_2019
+from ucf11lib.evaluation.metrics import answered_right
 from ucf11lib.evaluation.predict import EVALUATION_BATCH
 from ucf11lib.runs import RunConfig
 from ucf11lib.runs.recipes import Recipe
@@ -132,4 +133,4 @@ def evaluate(model: keras.Model, store: ClipStore, indices: np.ndarray) -> tuple
     outputs = np.concatenate(rows)[: len(indices)].astype(np.float64)
     labels = store.labels[indices]
     losses = -log_softmax(outputs, axis=1)[np.arange(len(labels)), labels]
-    return float(losses.mean()), float((outputs.argmax(axis=1) == labels).mean())
+    return float(losses.mean()), float(answered_right(outputs, labels).mean())

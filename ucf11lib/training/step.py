@@ -9,6 +9,7 @@ import numpy as np
 
 from ucf11lib.backend import keras, tf
 from ucf11lib.data import batches
+from ucf11lib.evaluation.metrics import answered_right
 from ucf11lib.runs.recipes import Recipe
 
 SUM_TOLERANCE = 1e-4  # of outputs that sum to 1
@@ -34,8 +35,7 @@ def loss_of(labels: tf.Tensor, logits: tf.Tensor, smoothing: float = 0.0) -> tf.
 def score(outputs: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
     """Return mean loss and accuracy of outputs (n, classes) under the loss of the training."""
     losses = loss_of(tf.constant(labels, tf.int32), tf.constant(outputs)).numpy()
-    right = outputs.argmax(axis=1) == labels
-    return float(losses.mean(dtype=np.float64)), float(right.mean())
+    return float(losses.mean(dtype=np.float64)), float(answered_right(outputs, labels).mean())
 
 
 def learning_rate(recipe: Recipe, total_steps: int):
