@@ -7,18 +7,22 @@ import pytest
 PROGRAM = """
 import os, sys
 from ucf11lib.backend import keras, tf
-print(tf.reduce_sum(keras.ops.ones((2, 2))).numpy())
+print(tf.reduce_sum(keras.ops.ones((2, 2))).numpy(), keras.config.image_data_format())
 os.write(2, b"native")
 print("python", file=sys.stderr)
 """
 
 
 @pytest.mark.slow
-def test_tensorflow_starts_without_a_word_and_errors_are_heard_afterwards():
+def test_tensorflow_starts_without_a_word_and_errors_are_heard_afterwards(tmp_path):
     command = [sys.executable, "-c", PROGRAM]
     options = {"capture_output": True, "text": True, "check": True, "timeout": 120}
-    done = subprocess.run(command, env=os.environ | {"KERAS_BACKEND": "jax"}, **options)
-    assert (done.stdout, done.stderr) == ("4.0\n", "nativepython\n")
+    settings = tmp_path / ".keras" / "keras.json"
+    settings.parent.mkdir()
+    settings.write_text('{"floatx": "bfloat16", "image_data_format": "channels_first"}')
+    others = {"KERAS_BACKEND": "jax", "HOME": str(tmp_path)}
+    done = subprocess.run(command, env=os.environ | others, **options)
+    assert (done.stdout, done.stderr) == ("4.0 channels_last\n", "nativepython\n")
 
 
 BROKEN_TENSORFLOW = """

@@ -76,9 +76,7 @@ def store(args: argparse.Namespace) -> None:
         print(line)
 
 
-@command(
-    "train cnn_lstm --source videos --data my_videos --split group", *opts.TRAINING, *opts.ONE_RUN
-)
+@command("train cnn_lstm --source videos --data my_videos", *opts.TRAINING, *opts.ONE_RUN)
 def train(args: argparse.Namespace) -> None:
     """Train a model and leave a run folder."""
     if args.strategy == "multiworker":  # a lost worker is one line of ours, twenty of TensorFlow's
@@ -86,6 +84,8 @@ def train(args: argparse.Namespace) -> None:
     from ucf11lib.data import ClipStore
 
     opened = ClipStore.open(args.store) if args.store else None
+    if opened and args.data:
+        raise UserError(f"--store {args.store} holds the data; leave --data {args.data} away")
     more = _given(args, "precision", "deterministic") | (opened.flat() if opened else {})
     config = _config(args, health=not args.no_health, **more)
     from ucf11lib import studies, training
@@ -189,7 +189,7 @@ def runs(args: argparse.Namespace) -> None:
     from ucf11lib.runs import listing
 
     table = listing.runs_table(args.runs)
-    print(table.to_json(orient="records") if args.json else listing.formatted(table))
+    print(listing.as_json(table) if args.json else listing.formatted(table))
 
 
 @command("report --runs runs", *opts.REPORT)

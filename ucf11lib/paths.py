@@ -34,19 +34,28 @@ class Locked(Exception):  # noqa: N818 - it names the state of the file
 
 def data_dir() -> Path:
     """Return the folder of stores and downloads; a relative `$UCF11_DATA` is in the checkout."""
-    return (ROOT / (os.environ.get("UCF11_DATA") or "data")).resolve()
+    return resolved(ROOT / (os.environ.get("UCF11_DATA") or "data"))
 
 
 def runs_dir() -> Path:
     """Return the folder of run folders; a relative `$UCF11_RUNS` is in the checkout."""
-    return (ROOT / (os.environ.get("UCF11_RUNS") or "runs")).resolve()
+    return resolved(ROOT / (os.environ.get("UCF11_RUNS") or "runs"))
 
 
 def display(path: Path | str) -> str:
     """Return `path` relative to the current folder if it is inside, else as it is."""
-    path = Path(path)
-    inside = path.resolve().is_relative_to(Path.cwd())
-    return str(path.resolve().relative_to(Path.cwd()) if inside else path)
+    inside = resolved(path).is_relative_to(Path.cwd())
+    return str(resolved(path).relative_to(Path.cwd()) if inside else path)
+
+
+def resolved(path: Path | str) -> Path:
+    """Return the absolute path without links, and what cannot be followed as it is.
+
+    `Path.resolve` raises for a link that leads to itself, and for a NUL.
+    """
+    with contextlib.suppress(ValueError):
+        return Path(os.path.realpath(path))
+    return Path(path).absolute()
 
 
 def fingerprint(folder: Path, files: Iterable[Path]) -> str:
@@ -94,7 +103,11 @@ def atomic_dir(path: Path) -> Iterator[Path]:
         yield temporary
         if path.exists():
             raise FileExistsError(errno.EEXIST, "appeared in the meantime", str(path))
-        temporary.chmod(0o755)  # others may not read a temporary folder
+        ordinary = temporary / ".mode"  # of the user's umask; a temporary folder lets nobody in
+        ordinary.mkdir()
+        mode = ordinary.stat().st_mode
+        ordinary.rmdir()
+        temporary.chmod(mode)
         temporary.rename(path)
 
 

@@ -117,7 +117,9 @@ def test_fetch_resumes_at_the_next_try(server, tmp_path, monkeypatch):
         archive.fetch("http://127.0.0.1:9/a.rar", tmp_path)
 
 
-@pytest.mark.parametrize("url", ["nowhere.rar", "file:///x.rar", "http://127.0.0.1", "{}/none.rar"])
+@pytest.mark.parametrize(
+    "url", ["nowhere.rar", "file:///x.rar", "http://127.0.0.1", "http://a..b/x.rar", "{}/none.rar"]
+)
 def test_fetch_no_address_of_a_file_leaves_nothing(server, url, tmp_path):
     with pytest.raises(UserError, match="; give "):
         archive.fetch(url.format(server.url.rpartition("/")[0]), tmp_path)

@@ -132,6 +132,14 @@ def test_export_refuses_to_overwrite(tmp_path):
     assert not (tmp_path / course.PARTS[0]).exists()
 
 
+@pytest.mark.parametrize("part", course.PARTS)
+def test_export_leaves_a_link_to_what_is_away(tmp_path, part):
+    (tmp_path / part).symlink_to("/mnt/away")
+    with pytest.raises(UserError, match=f"{part}: exists already"):
+        course.export(write_store(tmp_path / "a", [0, 1]), tmp_path)
+    assert (tmp_path / part).is_symlink()
+
+
 def test_export_refuses_other_classes_and_shapes(tmp_path):
     with pytest.raises(UserError, match="juggling_knives"):
         course.export(write_store(tmp_path / "a", [0], ["juggling_knives"]), tmp_path)

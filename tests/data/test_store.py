@@ -123,6 +123,7 @@ def test_open_damaged_store_is_one_line(path, name, damage):
         ("store.json", '"stride": 4', '"stride": 0', "Expected int >= 1 - at stride"),
         ("store.json", '"clip": "b/2",', "", "missing required field clip - at left_out"),
         ("store.json", '"biking"', '"soccer_juggling"', "two classes have one name"),
+        ("store.json", '"biking"', '"diving"', "its classes are not store.json's"),
     ],
 )
 def test_open_refuses_wrong_contents(path, name, old, new, message):

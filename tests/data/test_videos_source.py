@@ -81,6 +81,19 @@ def test_prepare_ignores_annotations_and_other_files(tmp_path, write_video, prep
         }
 
 
+def test_prepare_uses_no_photo_and_no_data_beside_a_clip(tmp_path, write_video, prepare_videos):
+    clip = write_video(tmp_path / "in" / "biking" / "g" / "c.mp4", codec="libx264")
+    photo = clip.read_bytes().replace(b"ftypisom", b"ftypavif", 1)  # as a telephone's live photo
+    assert photo != clip.read_bytes()
+    clip.with_suffix(".avif").write_bytes(photo)
+    clip.with_name("features.bin").write_bytes(np.random.default_rng(0).bytes(40_000))
+    write_video(tmp_path / "in" / "diving" / "g" / "c.mpg")
+    store = prepare_videos(tmp_path / "s", tmp_path / "in")
+    assert list(store.clips) == ["biking/g/c", "diving/g/c"]
+    names = {"biking/g/c.avif", "biking/g/features.bin"}
+    assert {note["file"] for note in store.info.notes} == names
+
+
 def test_prepare_order_of_classes(tmp_path, write_video, prepare_videos):
     wanted = [name for name in MOTIONS if name in ("walking", "golf_swing", "basketball")]
     for name in reversed(wanted):

@@ -1,5 +1,6 @@
 import itertools
 from dataclasses import replace
+from pathlib import Path
 
 import av
 import numpy as np
@@ -58,15 +59,16 @@ def test_write_annotated_has_the_frames_and_burns_in_the_prediction(
     assert difference.mean() < 8  # what is drawn is what is encoded
 
 
-def test_write_annotated_of_a_real_video_at_its_size_and_rate(by, tmp_path, videos):
+def test_write_annotated_of_a_real_video_at_its_size_and_rate(by, tmp_path, videos, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     path = videos / "ucf101_sample" / "Biking" / "v_Biking_g01_c01.avi"
     result = predict_video(path, by)
-    annotate.write_annotated(result, tmp_path / "out.mp4", figures.overlay)
+    annotate.write_annotated(result, Path("12:30.mp4"), figures.overlay)
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         size, rate = (stream.height, stream.width), stream.average_rate
         n = sum(1 for _ in container.decode(stream))
-    shown, shown_rate, _ = decoded(tmp_path / "out.mp4")
+    shown, shown_rate, _ = decoded(tmp_path / "12:30.mp4")
     assert (len(shown), shown.shape[1:3], shown_rate) == (n, size, rate)
 
 

@@ -13,9 +13,10 @@ def by(trained):
     return Classifier(trained, models.load(trained))
 
 
-def test_predict_stream_ends_with_the_last_window(by, tmp_path, write_video, store):
-    path = write_video(tmp_path / "v.mpg", np.concatenate(store.frames[:3])[:70])
-    *_, last = stream.predict_stream(by, str(path))
+def test_predict_stream_ends_with_the_last_window(by, tmp_path, write_video, store, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = write_video(tmp_path / "12:30.mpg", np.concatenate(store.frames[:3])[:70])
+    *_, last = stream.predict_stream(by, path.name)
     expected = by.ranking(by(decode(path)[None, 40:])[0])
     assert last["frames"] == 70
     assert last["probabilities"] == pytest.approx(dict(expected))

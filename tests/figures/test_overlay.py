@@ -8,16 +8,21 @@ RANKING = [("swing", 0.75), ("biking", 0.125), ("a" * 60, 0.0625), ("diving", 0.
 
 @pytest.mark.parametrize(
     ("size", "drawn"),
-    [((64, 64), (320, 320)), ((240, 352), (240, 352)), ((145, 181), (258, 320))],
+    [
+        ((64, 64), (320, 320)),
+        ((240, 352), (240, 352)),
+        ((145, 181), (258, 320)),
+        ((2000, 16), (16384, 132)),  # what H.264 can hold
+    ],
 )
-def test_overlay_is_at_least_320_wide_with_even_sides(size, drawn):
+def test_overlay_is_at_least_320_wide_where_it_can_with_even_sides(size, drawn):
     image = overlay(np.full((*size, 3), 90, np.uint8), "swing 75 %", "1.0 s", RANKING)
     assert (image.shape, image.dtype) == ((*drawn, 3), np.uint8)
     assert (image[drawn[0] // 2] == 90).all()  # the middle is the picture's own
 
 
 def test_overlay_bars_are_as_long_as_the_shares():
-    image = overlay(np.zeros((240, 320, 3), np.uint8), "b" * 200, "1.0 s", RANKING)
+    image = overlay(np.zeros((240, 320, 3), np.uint8), "b" * 100_000, "1.0 s", RANKING)
     sky = (image == (86, 180, 233)).all(axis=2)
     lengths = [rows.any(axis=0).sum() for rows in np.split(sky[-51:], 3)]
     assert lengths == pytest.approx([0.75 * 112, 0.125 * 112, 0.0625 * 112], abs=1.5)

@@ -98,6 +98,18 @@ def test_build_of_the_checkout_links_to_its_figures(folder, figures_dir, tmp_pat
     }
 
 
+@pytest.mark.slow
+def test_build_into_a_folder_with_a_users_figures_reads_none_of_them(
+    folder, figures_dir, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(paths, "FIGURES", figures_dir)
+    mine = tmp_path / "thesis" / "figures" / "motion.webp"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine, and no picture")
+    report.build(folder, to=tmp_path / "thesis")
+    assert mine.read_text() == "mine, and no picture"
+
+
 @pytest.mark.parametrize("value", ["10 ** 400 / 3", "none.x.y", "[].pop()", "1 / 0"])
 def test_fill_with_what_cannot_be_computed_is_one_line(value, tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "REPORT", tmp_path)

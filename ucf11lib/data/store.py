@@ -82,7 +82,7 @@ class ClipStore:
         Raises `UserError` for no store, another format, or files that do not fit each other.
         """
         path = Path(path)
-        check_utf8(str(path.resolve()), "rename the folder")  # a run tells its store
+        check_utf8(str(paths.resolved(path)), "rename the folder")  # a run tells its store
         if not (path / "store.json").is_file():
             remedy = "make one with 'python -m ucf11lib prepare'"
             raise UserError(f"{path}: not a clip store (no store.json); {remedy}")
@@ -104,6 +104,8 @@ class ClipStore:
             raise UserError(f"{path}/index.csv: label {wrong[0]!r} is no class; {REMEDY}")
         if len(set(info.classes)) < len(info.classes):
             raise UserError(f"{path}/store.json: two classes have one name; {REMEDY}")
+        if index["class"].tolist() != [info.classes[int(label)] for label in index["label"]]:
+            raise UserError(f"{path}/index.csv: its classes are not store.json's; {REMEDY}")
         starts = index["first_frame"]
         if starts.dtype != np.int64 or starts.min() < 0:
             raise UserError(f"{path}/index.csv: a first_frame is no number of a frame; {REMEDY}")

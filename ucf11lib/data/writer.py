@@ -89,7 +89,7 @@ def create(
     `UserError` if `path` exists or the block added no sequence.
     """
     path = Path(path)
-    check_utf8(str(path.resolve()), "choose another --store")
+    check_utf8(str(paths.resolved(path)), "choose another --store")
     exists = f"{path}: exists already; choose another --store or delete it first"
     if os.path.lexists(path):
         raise UserError(exists)

@@ -28,7 +28,7 @@ def write_annotated(result: Prediction, out: Path, draw: Callable[..., np.ndarra
     with (
         av.open(str(result.video.absolute()), metadata_errors="replace") as source,
         paths.atomic_file(out) as temporary,
-        av.open(str(temporary), "w") as target,
+        av.open(str(temporary.absolute()), "w") as target,
     ):
         stream = video_stream(source)
         rate = stream.average_rate or DEFAULT_RATE

@@ -20,7 +20,7 @@ from ucf11lib.backend import keras, silent_stderr, tf
 from ucf11lib.errors import RunFailed, UserError
 from ucf11lib.evaluation.predict import EVALUATION_BATCH, held_out_index, own_store
 from ucf11lib.runs import Run
-from ucf11lib.runs.parsing import check_name
+from ucf11lib.runs.parsing import check_name, check_utf8
 
 MAX_SEQUENCES = 50  # that are compared
 TOLERANCE = 1e-3  # of a probability
@@ -39,6 +39,7 @@ def export_model(run: Run, model: keras.Model, to: str, out: Path | str | None =
     check_name(to, FORMATS, "format")
     keras_name, default, describe, packages = FORMATS[to]
     path = Path(out or run.path / default)
+    check_utf8(str(path), "choose another --out")
     if os.path.lexists(path):
         paths.remove_torn(path)  # of a process that was killed when the file was complete
         raise UserError(f"{path}: exists already; choose another --out")

@@ -5,6 +5,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
+from pathlib import Path
 
 import av
 import numpy as np
@@ -57,7 +58,9 @@ class _Reader(threading.Thread):
 
     def __init__(self, file: str, window: int, size: int, fps: float | None):
         super().__init__(daemon=True)
-        self.file, self.window, self.size, self.fps = file, window, size, fps
+        # FFmpeg takes a colon in a relative name for the end of a protocol.
+        self.file = str(Path(file).absolute()) if Path(file).exists() else file
+        self.window, self.size, self.fps = window, size, fps
         # Frames; how many were decoded so far, and how many that makes at the run's rate; the last
         # one's time: replaced, never changed.
         self.newest: tuple[tuple, int, int, float | None] = ((), 0, 0, None)

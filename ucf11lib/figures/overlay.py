@@ -13,6 +13,8 @@ from ucf11lib.figures.style import SKY
 from ucf11lib.text import percent
 
 MIN_WIDTH = 320  # pixels, so that text is readable
+MAX_SIDE = 16384  # pixels, of H.264's encoder
+MAX_TEXT = 300  # characters that are measured
 FONT_SHARE, MIN_FONT = 1 / 28, 12  # of the shorter side; pixels
 DIMMED = 0.35  # what is left of the picture under text
 BARS = 3
@@ -30,7 +32,7 @@ def overlay(
     for. `ranking` is classes and their probabilities, the likeliest first. `heat`, (h, w), 0..1, is
     drawn as in `saliency`, over the picture in grey.
     """
-    scale = max(1, MIN_WIDTH / image.shape[1])
+    scale = min(max(1, MIN_WIDTH / image.shape[1]), MAX_SIDE / max(image.shape))
     height, width = (2 * math.ceil(side * scale / 2) for side in image.shape[:2])
     pixels = np.asarray(Image.fromarray(image).resize((width, height)))
     if heat is not None:
@@ -59,6 +61,7 @@ def overlay(
 
 def _fitted(text: str, font: ImageFont.FreeTypeFont, room: float) -> str:
     """Return a text, shortened to at most `room` pixels."""
+    text = text[:MAX_TEXT]
     if font.getlength(text) <= room:
         return text
     ends = (n for n in range(len(text), 0, -1) if font.getlength(f"{text[:n]}…") <= room)

@@ -62,12 +62,14 @@ def build(
     runs = runs or select_runs(list_runs(runs_dir))
     for changed in filter(None, (run.changed() for run in runs.values())):
         print(f"warning: {changed}", file=sys.stderr)
-    if to is None and runs_dir and Path(runs_dir).resolve() != paths.runs_dir():
+    if to is None and runs_dir and paths.resolved(runs_dir) != paths.runs_dir():
         problem = "its report would replace this checkout's"
         raise UserError(f"{runs_dir}: {problem}; say with --out DIR where it goes")
     target = to or paths.REPORT
-    own_figures = target / "figures"
-    figures_dir = figures_dir or (own_figures if own_figures.is_dir() else paths.FIGURES)
+    own_figures, written = target / "figures", (target / "report.html").is_file()
+    figures_dir = figures_dir or (
+        own_figures if written and own_figures.is_dir() else paths.FIGURES
+    )
     with paths.temporary_dir(Path(tempfile.gettempdir(), "report")) as work:
         page = _document("report.md", runs, figures_dir, _linked if to is None else _copied(work))
         paper = _document("report.md", runs, figures_dir, _printed(work), html=False)

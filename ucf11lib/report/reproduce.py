@@ -47,7 +47,7 @@ def reproduce(
         UserError: an unknown notebook, profile, source or split, or data that cannot be used.
         RunFailed: a notebook raised; nothing of the old results was changed.
     """
-    folder = str(Path(data).resolve()) if data else ""
+    folder = str(paths.resolved(data)) if data else ""
     parameters = {"profile": profile, "source": source, "data": folder, "split": split}
     notebooks = select_notebooks(only)
     figures, executed, report = targets(parameters)

@@ -68,7 +68,10 @@ class Run:
     @cached_property
     def data(self) -> StoreRecord:
         """What it was trained on."""
-        return read_json(self.path / "config.json", StoreRecord, REMEDY)
+        record = read_json(self.path / "config.json", StoreRecord, REMEDY)
+        if len(set(record.classes)) < len(record.classes):
+            raise UserError(f"{self.path}/config.json: two classes have one name; {REMEDY}")
+        return record
 
     @cached_property
     def metrics(self) -> Metrics:

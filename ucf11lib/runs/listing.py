@@ -1,6 +1,7 @@
 """Many run folders at once: which there are, how far they are, what they measured."""
 
 import contextlib
+import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -56,6 +57,11 @@ def _row(run: Run) -> dict:
         finished = (path / "metrics.json").is_file()
         row["status"] = run.metrics["status"] if finished else unfinished
     return row
+
+
+def as_json(table: pd.DataFrame) -> str:
+    """Return a `runs_table` as JSON, an object a run; a folder's name may be no UTF-8."""
+    return json.dumps(table.where(table.notna(), None).to_dict("records"))
 
 
 def formatted(table: pd.DataFrame) -> str:

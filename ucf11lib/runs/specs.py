@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any
 
 from msgspec import Meta
 
+from ucf11lib import paths
 from ucf11lib.errors import UserError
 from ucf11lib.runs.parsing import check_name, check_utf8
 from ucf11lib.runs.recipes import Count
@@ -55,7 +55,7 @@ def data_spec(profile: str, flat: Mapping[str, Any]) -> DataSpec:
     if source != "synthetic":
         if not folder:
             raise UserError(f"source {source} reads a folder: say which with --data DIR")
-        path = str(Path(folder).resolve())
+        path = str(paths.resolved(folder))
         check_utf8(path, "rename the folder")
         return DataSpec(source, path)
     if folder:

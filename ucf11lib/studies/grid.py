@@ -23,7 +23,7 @@ from matplotlib.figure import Figure
 from ucf11lib import figures
 from ucf11lib.errors import UserError
 from ucf11lib.runs import RunConfig
-from ucf11lib.runs.parsing import convert
+from ucf11lib.runs.parsing import check_utf8, convert
 from ucf11lib.studies.study import Axis, Study, over
 
 MAX_BYTES = 1 << 20
@@ -57,6 +57,7 @@ def load_yaml(file: Path | str) -> Study:
     A `UserError` names file, key and value of what is no grid, too large or no setting of a run.
     """
     path = Path(file)
+    check_utf8(str(path), "rename the file")
     try:
         if not path.is_file() or path.stat().st_size > MAX_BYTES:
             raise UserError("cannot be read; give a YAML file of at most 1 MiB")

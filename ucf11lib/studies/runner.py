@@ -38,6 +38,8 @@ def run_study(
     """
     if study.videos and not (videos / "weizmann").is_dir():
         raise UserError(f"{videos / 'weizmann'}: no such folder; give its parent with --videos")
+    if file and os.path.lexists(file.parent) and not file.parent.is_dir():
+        raise UserError(f"{file.parent}: no folder; choose another --out")
     if file and not file.is_file() and list(file.parent.glob("[!.]*")):
         raise UserError(f"{file.parent}: holds other files; choose another --out")
     if file and file.exists():

@@ -16,6 +16,7 @@ from ucf11lib.data.sources import store_path
 from ucf11lib.errors import RunFailed, UserError
 from ucf11lib.runs import Run, RunConfig
 from ucf11lib.runs.folder import lock_file
+from ucf11lib.runs.parsing import check_utf8
 from ucf11lib.training import checkpoints, record, workers
 from ucf11lib.training.trainer import Trainer
 
@@ -45,12 +46,13 @@ def train(
     """
     models.check_model(config.model)
     path = Path(path) if path else paths.runs_dir() / config.name
+    check_utf8(str(path), "choose another --run")
     strategy = strategy or tf.distribute.get_strategy()
     with workers.together(strategy) as worker:
         try:
             if not worker.chief:
                 return _train(config, path, store, resume, tensorboard, strategy, lambda line: None)
-            with paths.lock(lock_file(path.resolve()), wait=wait):
+            with paths.lock(lock_file(paths.resolved(path)), wait=wait):
                 return _train(config, path, store, resume, tensorboard, strategy, log)
         except paths.Locked:
             remedy = "wait for it, or choose another --run"

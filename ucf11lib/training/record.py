@@ -32,7 +32,7 @@ def begin(path: Path, trainer: Trainer) -> None:
         shutil.rmtree(torn) if torn.is_dir() else torn.unlink()
     window, size = store.frames.shape[1:3]
     data = {
-        "store": str(store.path.resolve()),
+        "store": str(paths.resolved(store.path)),
         "store_sha256": store.info.sha256,
         "data_kind": store.kind,
     }

@@ -154,7 +154,7 @@ def export(store: ClipStore, folder: Path | str) -> list[Path]:
     """
     files = [Path(folder, name) for name in PARTS]
     exists = "{}: exists already; give another folder or delete it first"
-    if files[0].exists():
+    if os.path.lexists(files[0]):
         raise UserError(exists.format(files[0]))
     classes = store.info.classes
     shape = store.frames.shape[1:]
@@ -169,6 +169,7 @@ def export(store: ClipStore, folder: Path | str) -> list[Path]:
             with file.open("wb") as opened:
                 pickle.dump((store.take(rows), labels[rows]), _OldNames(opened), protocol=2)
         # The second part gets its name first: alone, it may be of a process that was killed then.
-        if files[1].exists() and sha256(files[1]) != sha256(second):
+        other = os.path.lexists(files[1])
+        if other and not (files[1].is_file() and sha256(files[1]) == sha256(second)):
             raise UserError(exists.format(files[1]))
     return files

@@ -78,8 +78,8 @@ def _download(url: str, part: Path) -> None:
         try:
             _download_rest(url, part, before)
             return
-        except requests.RequestException as error:
-            answer = getattr(error.response, "status_code", None)
+        except (requests.RequestException, ValueError) as error:
+            answer = getattr(getattr(error, "response", None), "status_code", None)
             if isinstance(error, ValueError) or answer in (401, 403, 404, 410):
                 if not before:
                     part.unlink()

@@ -21,8 +21,10 @@ AREA = (
     | Interpolation.BITEXACT
 )
 MAX_PIXELS = 40_000_000  # of a picture, as 8K has; decoders keep up to 17 of them
-# What FFmpeg shows as moving pictures: text as on a terminal, and lists of other files.
-NO_VIDEO = ("tty", "concat", "hls", "dash", "imf")
+# What FFmpeg shows as moving pictures: text as on a terminal, known by the file's name alone, and
+# lists of other files.
+NO_VIDEO = ("tty", "bin", "xbin", "adf", "idf", "concat", "hls", "dash", "imf")
+PHOTOS = ("avif", "heic", "heix", "mif1")  # brands of ISO/IEC 14496-12 files that hold a still
 
 
 def video_stream(container: av.container.InputContainer) -> av.VideoStream:
@@ -47,6 +49,7 @@ def is_video(file: Path) -> bool:
     try:
         with av.open(str(file.absolute()), metadata_errors="replace") as container:
             still = container.format.name == "image2" or container.format.name.endswith("_pipe")
+            still = still or container.metadata.get("major_brand") in PHOTOS
             return not still and bool(video_stream(container))
     except (av.FFmpegError, ValueError):
         return False

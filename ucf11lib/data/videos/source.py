@@ -51,7 +51,7 @@ def prepare(
     tree = Tree.scan(Path(spec.folder))
     classes, notes = tree.classes(spec.source, workers)
     clips, rule = _clips(tree, classes, spec.group_pattern)
-    origin = {"folder": str(Path(spec.folder).resolve()), "groups": rule, "av": av.__version__}
+    origin = {"folder": str(paths.resolved(spec.folder)), "groups": rule, "av": av.__version__}
     about: dict[str, Any] = {"source": spec.source, "classes": list(classes), "origin": origin}
     about |= {"window": spec.window, "stride": spec.stride, "size": spec.size, "fps": spec.fps}
     partial = _partial(path)
