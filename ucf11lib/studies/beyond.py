@@ -108,8 +108,13 @@ def name_of(method: tuple[str, Sequence[str]]) -> str:
     return f"{head}, {' + '.join(streams)}"
 
 
-def compared(data: Axis, seeds: tuple[int, ...] = ()) -> Callable[[pd.DataFrame], Study]:
-    """Return a stage: all methods on the held-out sequences of the trainings so far on `data`."""
+def compared(
+    base: RunConfig, data: Axis, seeds: tuple[int, ...] = ()
+) -> Callable[[pd.DataFrame], Study]:
+    """Return a stage: all methods on the held-out sequences of the trainings so far on `data`.
+
+    `base` is the trainings' base.
+    """
 
     def stage(rows: pd.DataFrame) -> Study:
         own = rows[rows["data"].isin(data) & rows["run"].notna()]
@@ -123,7 +128,8 @@ def compared(data: Axis, seeds: tuple[int, ...] = ()) -> Callable[[pd.DataFrame]
                 for model, runs in part.groupby("model", sort=False)
             }, config)  # fmt: skip
 
-        return replace(STUDY, axes={"data": data}, seeds=seeds, measure=measure, then=())
+        axes = {"data": data}
+        return replace(STUDY, base=base, axes=axes, seeds=seeds, measure=measure, then=())
 
     return stage
 
@@ -152,6 +158,7 @@ def draw(table: pd.DataFrame, note: str):
     return figures.scatter(rows, **columns, note=note)
 
 
+BASE = RunConfig.of(model="c3d")
 SEEDS = (0, 1, 2, 3, 4)
 EPOCHS = {"c3d": 7, "vgg9": 9, "cnn_lstm": 9, "r2plus1d": 8, "tsm": 6, "vivit": 4}
 SYNTHETIC: Axis = {"synthetic": {}}
@@ -159,10 +166,10 @@ MODELS: Axis = {model: {"model": model, "epochs": epochs} for model, epochs in E
 STUDY = Study(
     name="beyond",
     question="What would one use today, and what does it cost?",
-    base=RunConfig.of(model="c3d"),
+    base=BASE,
     axes={"data": SYNTHETIC, "model": MODELS},
     seeds=SEEDS,
     metrics=METRICS,
-    then=(compared(SYNTHETIC, SEEDS),),
+    then=(compared(BASE, SYNTHETIC, SEEDS),),
     figure=draw,
 )

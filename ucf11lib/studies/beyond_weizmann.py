@@ -31,7 +31,7 @@ STUDY = nested(
         name="beyond_weizmann",
         question="What do features from ImageNet reach on real people that no head has seen?",
         axes=SUBJECTS_OUT,
-        then=(beyond.compared(WEIZMANN),),
+        then=(beyond.compared(real_video.ONE_SPLIT.base, WEIZMANN),),
         figure=beyond.draw,
     ),
     real_video.CANDIDATES,
