@@ -59,6 +59,7 @@ sys.exit(100 if {"tensorflow", "keras"} & set(sys.modules) else code)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [

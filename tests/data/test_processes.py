@@ -21,6 +21,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 SEEN = "SEEN = 'its own names are there again'\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["script", "stdin", "module"])
 def test_in_processes_does_not_run_the_users_program_again(how, tmp_path):
     (tmp_path / "own.py").write_text(SEEN + SCRIPT)

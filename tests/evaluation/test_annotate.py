@@ -59,6 +59,7 @@ def test_write_annotated_has_the_frames_and_burns_in_the_prediction(
     assert difference.mean() < 8  # what is drawn is what is encoded
 
 
+@pytest.mark.slow
 def test_write_annotated_of_a_real_video_at_its_size_and_rate(by, tmp_path, videos, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = videos / "ucf101_sample" / "Biking" / "v_Biking_g01_c01.avi"

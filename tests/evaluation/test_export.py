@@ -63,6 +63,7 @@ def test_export_model_predictions_that_are_not_of_its_store(trained, model, tmp_
     assert not (tmp_path / "m").exists()
 
 
+@pytest.mark.slow
 def test_export_model_by_default_in_the_runs_folder(trained, model, tmp_path):
     run = Run.open(shutil.copytree(trained.path, tmp_path / "r"))
     assert "r/savedmodel: on " in export.export_model(run, model, "savedmodel")

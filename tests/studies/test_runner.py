@@ -18,6 +18,7 @@ def study(tiny):
     return Study("tiny", "Does it run?", tiny, axes, (0,), metrics, probes)
 
 
+@pytest.mark.slow
 def test_run_study_leaves_a_row_a_run_and_resumes(study, tmp_path):
     file = tmp_path / "results.json"
     run_study(study, "python x", file=file, workers=1)
@@ -45,6 +46,7 @@ def test_run_study_failed_run_does_not_stop_the_others(study, tmp_path, failing)
     assert isinstance(run_configs([second], workers=1)[second], Run)
 
 
+@pytest.mark.slow
 def test_run_study_failed_run_leaves_earlier_results(study, own_results, failing):
     paths.RESULTS.mkdir()
     earlier = results_file("tiny")

@@ -58,6 +58,7 @@ def test_epochs_are_means_over_their_sequences_and_run_nothing_ahead(store):
     assert epoch.accuracy == pytest.approx(accuracy, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_step_on_batches_is_what_epochs_do(store):
     """The studies train step by step."""
     by_step, by_epoch = trainer(store, epochs=1), trainer(store, epochs=1)
