@@ -38,7 +38,7 @@ test: $(VENV)/.installed ## every test, the notebooks included
 coverage: $(VENV)/.installed ## every test, and which share of the library's lines and branches they run
 	$(BIN)/python -m pytest -n 2 --dist loadfile --nbval-lax --cov --cov-report term tests notebooks
 
-check: lint ## lint, levels and unit tests, in four minutes
+check: lint ## lint, levels and unit tests, in two minutes on 2 cores
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" --ignore tests/slow tests
 
 lint: $(VENV)/.installed ## ruff over .py and .ipynb, types, levels of imports, spelling, workflows, metadata

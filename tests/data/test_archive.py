@@ -104,6 +104,7 @@ def test_ensure_all_1600_clips_from_a_server_that_breaks_off(server):
     assert server.asked == asked
 
 
+@pytest.mark.slow
 def test_fetch_resumes_at_the_next_try(server, tmp_path, monkeypatch):
     server.content, server.limit = bytes(range(256)) * 64, 0
     monkeypatch.setattr(archive, "MAX_FAILURES", 2)

@@ -246,6 +246,7 @@ def test_decode_title_in_odd_bytes(tmp_path, write_video):
     assert len(decode(path).frames) == 3
 
 
+@pytest.mark.slow
 def test_decode_all_decoder_that_hangs_or_is_killed(tmp_path, monkeypatch, write_video):
     """A pipe that nobody writes to is a file that never ends; it costs its own clip only."""
     files = [write_video(tmp_path / f"c{i}.mpg") for i in range(3)]

@@ -85,6 +85,7 @@ def answers_nothing(frames):
     return keras.layers.Dense(11)(keras.layers.Flatten()(frames) * np.nan)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("network", "error", "message"),
     [

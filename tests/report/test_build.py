@@ -54,6 +54,7 @@ def test_build_shows_and_numbers_everything_and_repeats_its_bytes(folder, figure
     assert page.count("<table") == page.count('<table id="tbl-')
 
 
+@pytest.mark.slow
 def test_build_links_every_figure_and_table_with_its_source(folder, figures_dir, tmp_path):
     html, *_ = report.build(folder, figures_dir=figures_dir, to=tmp_path / "a")
     page = re.sub(r"\s+", " ", html.read_text())
@@ -85,6 +86,7 @@ def test_build_leaves_a_users_files(tmp_path, name):
     assert {file.name: file.read_text() for file in tmp_path.iterdir()} == contents
 
 
+@pytest.mark.slow
 def test_build_of_the_checkout_links_to_its_figures(folder, figures_dir, tmp_path, monkeypatch):
     shutil.copytree(paths.REPORT, tmp_path / "report")
     shutil.copy(paths.ROOT / "README.md", tmp_path)

@@ -17,6 +17,7 @@ DEAD = RunConfig.of(model="c3d", recipe="2019", batch_size=2, width=0.5, **EXACT
 SMOKE = RunConfig.of(model="cnn_lstm", **EXACT)
 
 
+@pytest.mark.slow
 def test_trace_c3d_of_2019_is_on_the_lattice_without_a_gradient(store):
     steps = autopsy.trace(DEAD, store, 8, classes=12)
     assert list(steps["step"]) == list(range(1, 9))

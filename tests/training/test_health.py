@@ -152,6 +152,7 @@ def test_train_stopped_leaves_a_complete_folder(check, flat, store, tmp_path):
     assert (len(run.history), len(run.predictions["index"])) == (1, run.metrics["n_val"])
 
 
+@pytest.mark.slow
 def test_train_without_health_continues(store, tmp_path):
     config = RunConfig.of(**C3D_2019, profile="smoke", health=False, target_accuracy=None)
     run = train(config, tmp_path / "r", store=store)
