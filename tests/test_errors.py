@@ -113,6 +113,7 @@ def test_what_commands_a_terminal_is_shown(capsys):
     assert capsys.readouterr().out == f"{shown} caf\u00e9\t1\n2\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("where", "before"),
     [

@@ -36,7 +36,7 @@ def check_shares(store, indices, held_out, units):
 
 
 @pytest.mark.parametrize("kind", splits.SPLITS)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(columns=index_sets(), seed=st.integers(0, 5))
 def test_divide_and_inner_split_are_disjoint_complete_and_repeatable(
     kind, columns, seed, fake_store
