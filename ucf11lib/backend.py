@@ -51,7 +51,7 @@ def _started() -> tuple[Any, Any]:
                     os.environ["KERAS_BACKEND"] = "jax"
                 return None, importlib.import_module("keras")
             os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever other programs of the user need
-            os.environ["KERAS_HOME"] = os.devnull  # nor has their keras.json a say
+            os.environ["KERAS_HOME"] = os.devnull  # nor may their keras.json change anything
             tensorflow = importlib.import_module("tensorflow")
             # It warns of compiled steps, of which a training has one.
             tensorflow.get_logger().setLevel("ERROR")

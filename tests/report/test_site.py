@@ -57,3 +57,12 @@ def test_pages_of_a_strangers_report_hold_no_file_of_ours(tmp_path):
             site._linked(work / name, work, {"motion.webp": work / "figures/motion.webp"})
     page.write_text(f'<img src="data:image/png;base64,{300 * "A"}"><a href="work">')
     assert site._linked(page, tmp_path, {}) == page.read_text()
+
+
+@pytest.mark.parametrize("link", ["%00", "loop"])
+def test_pages_with_a_link_that_leads_nowhere_are_refused_in_one_line(tmp_path, link):
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    page = tmp_path / "01.html"
+    page.write_text(f'<a href="{link}">')
+    with pytest.raises(RunFailed, match=rf"01.html: links to {link}, which the site does not have"):
+        site._linked(page, tmp_path, {})

@@ -143,7 +143,7 @@ def compare_pair(a: HeldOut, b: HeldOut) -> dict:
         raise UserError(f"the two models differ in {count} of their held-out clips; {remedy}")
     if not np.array_equal(a["y_true"], b["y_true"]):
         raise UserError(f"the two models' clips have different labels; {remedy}")
-    right_a, right_b = (one["y_prob"].argmax(axis=1) == one["y_true"] for one in (a, b))
+    right_a, right_b = (answered_right(one["y_prob"], one["y_true"]) for one in (a, b))
     # rows are whether a is right, columns whether b is
     (neither, only_b), (only_a, both) = confusion_matrix(right_a, right_b, labels=[0, 1]).tolist()
     difference = right_a.astype(int) - right_b

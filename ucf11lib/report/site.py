@@ -148,8 +148,8 @@ def _linked(page: Path, root: Path, pages: dict[str, Path]) -> str:
         start, link = match.groups()
         if re.match(r"(?!file:)[a-z]+:|api/", link):
             return match[0]
-        file = (page.parent / unquote(link)).resolve()
-        if file.exists() and file.is_relative_to(root.resolve()):
+        file = paths.resolved(page.parent / unquote(link))
+        if file.exists() and file.is_relative_to(paths.resolved(root)):
             return match[0]
         name = re.sub(r"\.(ipynb|md)$", ".html", Path(link).name)
         if name not in pages:

@@ -7,7 +7,8 @@ epochs are chosen so that trainings take about as long as CNN+LSTM's. Of 64, 96 
 had the highest accuracy on the inner splits (the linear head on differences); the lag of the
 differences was not varied.
 
-Expect: about 95 % with differences of frames, 85 % with frames alone.
+Expect: about 95 % with differences of frames, 70 to 85 % with frames alone, 60 to 90 % from
+scratch.
 
     python -m ucf11lib study beyond_weizmann --videos DIR  # 144 trainings, about 110 min on 2 cores
 """

@@ -14,6 +14,7 @@ Expect: means of 92 to 96 %, ranges of three to nine points, so that one seed ra
 import pandas as pd
 
 from ucf11lib import figures
+from ucf11lib.evaluation.metrics import answered_right
 from ucf11lib.runs import REPORTED, Run, RunConfig
 from ucf11lib.studies.study import Study, over
 
@@ -21,7 +22,7 @@ from ucf11lib.studies.study import Study, over
 def right_by_group(run: Run) -> list[list[int]]:
     """Return each held-out group's right answers and sequences."""
     held_out = run.held_out
-    right = held_out["y_prob"].argmax(axis=1) == held_out["y_true"]
+    right = answered_right(held_out["y_prob"], held_out["y_true"])
     return pd.Series(right).groupby(held_out["groups"]).agg(["sum", "size"]).to_numpy(int).tolist()
 
 

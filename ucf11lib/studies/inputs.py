@@ -27,7 +27,7 @@ NORMALISED = ("dataset", "sequence")
 def moved_camera(_: RunConfig, videos: Path) -> dict[str, str]:
     """Return the changes for Weizmann seen by a moving camera, filmed on first use."""
     folder = videos / "weizmann"
-    digits = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:8]
+    digits = hashlib.sha256(str(paths.resolved(folder)).encode()).hexdigest()[:8]
     target = paths.data_dir() / f"moved-{digits}" / "weizmann_moved"
     if folder.is_dir() and not target.exists():
         with paths.atomic_dir(target) as temporary:

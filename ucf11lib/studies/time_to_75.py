@@ -33,8 +33,8 @@ def paced(recipe: str, epochs: Callable[[RunConfig], int]) -> Changes:
         named = named_recipe(recipe, config.model)
         steps = CHECK_EVERY_SEQUENCES // named.batch_size
         length = {"steps_per_epoch": steps, "epochs": epochs(config)}
-        length["health"] = named.head == "logits"  # it would stop a double softmax at once
-        return {"recipe": recipe, "target_accuracy": 0.75} | length
+        health = named.head == "logits"  # the checks would stop a double softmax at once
+        return {"recipe": recipe, "target_accuracy": 0.75, "health": health} | length
 
     return changes
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ucf11lib import paths
 from ucf11lib.data.store import Note
 from ucf11lib.data.synthetic.motions import MOTIONS
 from ucf11lib.data.videos.decoding import which_are_videos
@@ -107,10 +108,10 @@ def walk(root: Path) -> Iterator[tuple[Path, str]]:
     folders = deque([root])
     while folders:
         folder = folders.popleft()
-        first = walked.setdefault(folder.resolve(), folder)
+        first = walked.setdefault(paths.resolved(folder), folder)
         if first != folder:
             yield folder, f"the same folder as {first.relative_to(root)}"
-        elif folder != root and root.resolve().is_relative_to(folder.resolve()):
+        elif folder != root and paths.resolved(root).is_relative_to(paths.resolved(folder)):
             yield folder, "a link to a folder that holds this one"
         else:
             try:
