@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from ucf11lib import paths
+from ucf11lib import figures, paths
 from ucf11lib.errors import RunFailed, UserError
 from ucf11lib.runs import Run
 from ucf11lib.runs.parsing import read_json
@@ -73,6 +73,20 @@ def test_run_study_adds_the_rows_of_further_stages(tiny, tmp_path):
     rows = {"part": ["one", "two", "three"], "seed": [0] * 3, "status": ["ok"] * 3, "x": [3] * 3}
     assert table.to_dict("list") == rows
     assert seen == [["one"]]
+
+
+def test_run_study_draws_no_figure_that_the_report_does_not_show(study, own_results):
+    one = replace(
+        study,
+        measure=lambda config: [{"accuracy": 0.5}],
+        figure=lambda table, note: figures.dots(table, condition="rate", note=note),
+    )
+    paths.FIGURES.mkdir()
+    run_study(one, "x")
+    assert not list(paths.FIGURES.iterdir())
+    (paths.FIGURES / "tiny.svg").touch()
+    run_study(one, "x")
+    assert (paths.FIGURES / "tiny.svg").stat().st_size
 
 
 @pytest.mark.parametrize("name", ["table.csv", "results.json"])

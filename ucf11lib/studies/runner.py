@@ -30,8 +30,8 @@ def run_study(
 ) -> Path:  # fmt: skip
     """Run a study; leave and return its results file, and a figure. The same call resumes.
 
-    The file is report/results/<name>.json by default, the figure then figures/<name>.svg; beside
-    any other `file` are accuracy.svg and table.csv. `videos` holds weizmann/; `log` and `options`
+    The file is report/results/<name>.json by default, and figures/<name>.svg is drawn again where
+    the report shows it; beside any other `file` are accuracy.svg and table.csv. `videos` holds weizmann/; `log` and `options`
     are of `run_configs`. Raises as it does, a `UserError` also for missing videos or a `file` among
     others that it did not write, and a `RunFailed` when a run failed: a `file` then has the rows of
     the others, report/results/ keeps what it had.
@@ -71,7 +71,8 @@ def _save(study: Study, results: Results, path: Path, drawing: Path, log: Callab
     if path.parent != paths.RESULTS:
         with paths.atomic_file(path.with_name("table.csv")) as temporary:
             results.table.to_csv(temporary, index=False)
-    if study.figure and (figure := study.figure(results.table, results.note)):
+    shown = path.parent != paths.RESULTS or drawing.exists()  # figures/ is the report's alone
+    if shown and study.figure and (figure := study.figure(results.table, results.note)):
         log(f"figure: {paths.display(figures.save(figure, drawing))}")
     log(f"results: {paths.display(path)}")
 
