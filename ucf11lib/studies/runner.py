@@ -31,10 +31,10 @@ def run_study(
     """Run a study; leave and return its results file, and a figure. The same call resumes.
 
     The file is report/results/<name>.json by default, and figures/<name>.svg is drawn again where
-    the report shows it; beside any other `file` are accuracy.svg and table.csv. `videos` holds weizmann/; `log` and `options`
-    are of `run_configs`. Raises as it does, a `UserError` also for missing videos or a `file` among
-    others that it did not write, and a `RunFailed` when a run failed: a `file` then has the rows of
-    the others, report/results/ keeps what it had.
+    the report shows it; beside any other `file` are accuracy.svg and table.csv. `videos` holds
+    weizmann/; `log` and `options` are of `run_configs`. Raises as it does, a `UserError` also for
+    missing videos or a `file` among others that it did not write, and a `RunFailed` when a run
+    failed: a `file` then has the rows of the others, report/results/ keeps what it had.
     """
     if study.videos and not (videos / "weizmann").is_dir():
         raise UserError(f"{videos / 'weizmann'}: no such folder; give its parent with --videos")
