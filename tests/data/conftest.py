@@ -1,6 +1,11 @@
 """A tree of videos becomes a store, as the tests of decoding ask for it."""
 
+import http.server
 import pickle
+import re
+import shutil
+import subprocess
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -49,3 +54,53 @@ def dump_parts():
         return folder
 
     return dump
+
+
+@pytest.fixture(scope="session")
+def ffmpeg():
+    """Write a film of 25 frames a second with further arguments of FFmpeg's command."""
+    if not shutil.which("ffmpeg"):
+        pytest.skip("needs the command ffmpeg")
+    film = ["ffmpeg", "-v", "error", "-y", "-f", "lavfi", "-i", "testsrc=size=64x64:rate=25"]
+    return lambda *arguments: subprocess.run([*film, *map(str, arguments)], check=True)
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Serves `content`, with ranges; breaks off after `limit` bytes of an answer."""
+
+    content, limit, ranges = b"", None, True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.asked: list[str | None] = []
+        self.url = f"http://127.0.0.1:{self.server_port}/UCF11_updated_mpg.rar"
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        asked = self.headers.get("Range")
+        self.server.asked.append(asked)
+        if self.path == "/none.rar":
+            self.send_error(404)
+            return
+        start = int(re.fullmatch(r"bytes=(\d+)-", asked)[1]) if asked and self.server.ranges else 0
+        body = self.server.content[start:]
+        self.send_response(206 if body and start else 416 if start else 200)
+        if start and not body:
+            self.send_header("Content-Range", f"bytes */{len(self.server.content)}")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body[: self.server.limit])
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def server():
+    with Server() as running:
+        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield running
+        running.shutdown()
+        thread.join()

@@ -1,12 +1,9 @@
 """UCF-11's archive: downloaded from a server that breaks off, unpacked, refused if damaged."""
 
 import binascii
-import http.server
 import os
-import re
 import shutil
 import struct
-import threading
 from pathlib import Path
 
 import pytest
@@ -32,47 +29,6 @@ def rar(files: dict[str, bytes], method: int = 0x30) -> bytes:
         fields = struct.pack("<IIBIIBBHI", *sizes, 29, method, len(encoded), 0x20)
         parts.append(block(0x74, 0x8000, fields + encoded, data))
     return b"".join([*parts, block(0x7B, 0x4000, b"")])
-
-
-class Server(http.server.ThreadingHTTPServer):
-    """Serves `content`, with ranges; breaks off after `limit` bytes of an answer."""
-
-    content, limit, ranges = b"", None, True
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.asked: list[str | None] = []
-        self.url = f"http://127.0.0.1:{self.server_port}/UCF11_updated_mpg.rar"
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        asked = self.headers.get("Range")
-        self.server.asked.append(asked)
-        if self.path == "/none.rar":
-            self.send_error(404)
-            return
-        start = int(re.fullmatch(r"bytes=(\d+)-", asked)[1]) if asked and self.server.ranges else 0
-        body = self.server.content[start:]
-        self.send_response(206 if body and start else 416 if start else 200)
-        if start and not body:
-            self.send_header("Content-Range", f"bytes */{len(self.server.content)}")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body[: self.server.limit])
-
-    def log_message(self, *_):
-        pass
-
-
-@pytest.fixture
-def server():
-    with Server() as running:
-        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield running
-        running.shutdown()
-        thread.join()
 
 
 @pytest.fixture

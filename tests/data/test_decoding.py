@@ -79,113 +79,22 @@ def test_windows_drop_the_rest_and_cross_no_gap():
     assert Decoded(frames, gaps=[1]).windows(2, 1)[0].tolist() == [1, 2, 3, 4, 5]
 
 
-@pytest.mark.parametrize("name", ["x.avi", "x.mpg", "x.mkv", "x.wmv"])
-def test_decode_cut_file_gives_its_good_frames(tmp_path, write_video, name):
-    codec = {"mpg": "mpeg1video", "wmv": "wmv2"}.get(name[2:], "mpeg4")
-    path = write_video(tmp_path / name, 75, codec)
-    full = decode(path)
-    assert (len(full.frames), full.trouble) == (75, "")
-    path.write_bytes(path.read_bytes()[: path.stat().st_size * 3 // 4])
-    cut = decode(path)
-    assert 30 < len(cut.frames) < 75
-    assert np.array_equal(cut.frames, full.frames[: len(cut.frames)])
-    assert "are damaged or missing" in cut.trouble
-
-
-@pytest.mark.parametrize("kind", ["avi", "mkv", "webm"])
-def test_decode_cut_file_with_sound_is_known_as_cut(tmp_path, kind):
-    codecs = {"webm": ["libvpx", "libvorbis"]}.get(kind, ["mpeg4", "mp2"])
-    path = tmp_path / f"x.{kind}"
-    _ffmpeg("-f", "lavfi", "-i", "sine", "-t", "3", "-c:v", codecs[0], "-c:a", codecs[1], path)
-    assert (len(decode(path).frames), decode(path).trouble) == (75, "")
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    cut = decode(path)
-    assert len(cut.frames) < 60
-    assert cut.lost_share == pytest.approx(1 - len(cut.frames) / 75, abs=0.02)
-
-
-def test_decode_resamples_files_without_times_and_joined_ones(tmp_path):
-    _ffmpeg("-t", "3", "-c:v", "libx264", tmp_path / "x.h264")
+def test_decode_resamples_files_without_times_and_joined_ones(ffmpeg, tmp_path):
+    ffmpeg("-t", "3", "-c:v", "libx264", tmp_path / "x.h264")
     assert len(decode(tmp_path / "x.h264", fps=10).frames) == 30
     for name, codec in (("x.ts", "mpeg2video"), ("x.mpg", "mpeg1video")):
-        _ffmpeg("-t", "3", "-c:v", codec, path := tmp_path / name)
+        ffmpeg("-t", "3", "-c:v", codec, path := tmp_path / name)
         path.write_bytes(2 * path.read_bytes())  # the second half's times begin again
         full = decode(path).frames
         assert (len(full), len(decode(path, fps=10).frames)) == (150, 60)
         assert np.array_equal(decode(path, fps=25).frames, full)
 
 
-def test_decode_no_sequence_goes_over_a_jump_in_time(tmp_path):
-    """Files that were joined, frames that are missing, and a pause, in which a player waits."""
-    for offset, name in ((0, "a.ts"), (600, "b.ts")):
-        _ffmpeg("-frames:v", "34", "-c:v", "libx264", "-output_ts_offset", offset, tmp_path / name)
-    joined = tmp_path / "joined.ts"
-    joined.write_bytes((tmp_path / "a.ts").read_bytes() + (tmp_path / "b.ts").read_bytes())
-    for fps, length in ((None, 68), (50, 136)):
-        decoded = decode(joined, fps=fps)
-        assert (len(decoded.frames), decoded.gaps) == (length, [length // 2])
-        assert list(decoded.images) == [place * 68 // length for place in range(length)]
-        assert decoded.trouble.startswith("its times jump by 599 s")
-    _ffmpeg("-frames:v", "100", "-c:v", "wmv2", hole := tmp_path / "hole.wmv")
-    content = bytearray(hole.read_bytes())
-    middle = len(content) // 2
-    content[middle : middle + len(content) // 20] = bytes(len(content) // 20)
-    hole.write_bytes(content)
-    assert len(decode(hole).gaps) == 1
-    wait = ["-vf", "select='lt(n,40)+gt(n,60)'", "-vsync", "vfr", "-frames:v", "90"]
-    _ffmpeg(*wait, "-c:v", "libvpx", pause := tmp_path / "pause.webm")
-    assert (decode(pause).gaps, decode(pause).lost) == ([40], 0)
-    assert decode(pause, fps=25).gaps == []
-
-
-@pytest.mark.parametrize(
-    ("name", "codec"), [("x.mkv", "libx264"), ("x.avi", "libx264"), ("x.avi", "mpeg4")]
-)
-def test_decode_variable_rates_are_no_damage(tmp_path, name, codec):
-    some = ["-vf", "select='not(mod(n,3))+not(mod(n,7))'", "-vsync", "vfr", "-frames:v", "90"]
-    _ffmpeg(*some, "-c:v", codec, path := tmp_path / name)
-    decoded = decode(path)
-    assert (len(decoded.frames), decoded.gaps, decoded.trouble) == (90, [], "")
-
-
-def test_decode_cut_flash_file_is_known_as_cut(tmp_path):
-    _ffmpeg("-frames:v", "100", "-c:v", "flv1", path := tmp_path / "x.flv")
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    cut = decode(path)
-    assert cut.lost == 100 - len(cut.frames) > 30
-
-
-def test_decode_gigabytes_of_zeros_behind_a_video_are_not_searched(tmp_path, monkeypatch):
-    _ffmpeg("-frames:v", "50", "-c:v", "mpeg1video", path := tmp_path / "x.mpg")
-    os.truncate(path, 20 << 30)
-    monkeypatch.setattr(decoding, "READ_SECONDS", 1)
-    decoded = decode(path)
-    assert len(decoded.frames) == 49
-    assert decoded.trouble.endswith("FFmpeg finds nothing more in it, and was stopped")
-
-
-def test_decode_refuses_pictures_of_gigabytes(tmp_path):
+def test_decode_refuses_pictures_of_gigabytes(ffmpeg, tmp_path):
     film = ["-f", "lavfi", "-i", "color=size=8192x8192", "-map", "1", "-frames:v", "1"]
-    _ffmpeg(*film, "-c:v", "libx264", "-preset", "ultrafast", tmp_path / "x.mp4")
+    ffmpeg(*film, "-c:v", "libx264", "-preset", "ultrafast", tmp_path / "x.mp4")
     with pytest.raises(UserError, match="pictures of 8192x8192 pixels, more than 40 million"):
         decode(tmp_path / "x.mp4")
-
-
-def test_decode_lost_share_is_of_the_files_frames(tmp_path):
-    path = tmp_path / "x.mp4"
-    _ffmpeg("-t", "3", "-c:v", "libx264", "-movflags", "faststart", path)
-    path.write_bytes(path.read_bytes()[: path.stat().st_size * 9 // 10])
-    shares = {decode(path, fps=fps).lost_share for fps in (None, 5, 100)}
-    assert len(shares) == 1
-    assert 0 < shares.pop() < 0.5
-
-
-def _ffmpeg(*arguments):
-    """Write a film of 25 frames a second."""
-    if not shutil.which("ffmpeg"):
-        pytest.skip("needs the command ffmpeg")
-    film = ["ffmpeg", "-v", "error", "-y", "-f", "lavfi", "-i", "testsrc=size=64x64:rate=25"]
-    subprocess.run([*film, *map(str, arguments)], check=True)
 
 
 def test_decode_resamples_to_frames_a_second(tmp_path, write_video):

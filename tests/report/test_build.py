@@ -12,7 +12,7 @@ from ucf11lib.report.build import README_MARKS, fill, select_runs, update_readme
 from ucf11lib.report.captions import measured
 from ucf11lib.report.tables import claims
 from ucf11lib.report.targets import MARKS
-from ucf11lib.runs import REPORTED, list_runs
+from ucf11lib.runs import list_runs
 
 SECRET = "TOPSECRET-12345"
 STRANGE = (
@@ -171,34 +171,6 @@ def test_build_undefined_number_or_missing_figure_or_runs(
     with pytest.raises(RunFailed, match="no attribute 'luck'"):
         report.build(folder, figures_dir=figures_dir, to=tmp_path / "out")
     assert not (tmp_path / "out").exists()
-
-
-def test_select_runs_ignores_overrides_and_unreadable_folders(folder, plant):
-    for flat in ({"epochs": 1}, {"health": False}, {"recipe": "2019"}, {"precision": "bfloat16"}):
-        plant(folder, "c3d", **flat)
-    (folder / "of_an_old_version").mkdir()
-    for name in ("config.json", "metrics.json"):
-        (folder / "of_an_old_version" / name).write_text('{"model": "c3d", "recipe": "repaired"}')
-    runs = select_runs(list_runs(folder))
-    assert list(runs) == list(REPORTED)
-    assert runs["c3d"].path.name == "c3d-repaired-smoke-synthetic-group-seed0"
-
-
-def test_select_runs_prefers_the_newest_of_one_content(folder, plant):
-    for model in REPORTED[:2]:
-        run = plant(folder, model, split="random")
-    assert {run.config.split.kind for run in select_runs(list_runs(folder)).values()} == {"group"}
-    run = plant(folder, REPORTED[2], split="random")
-    assert {run.config.split.kind for run in select_runs(list_runs(folder)).values()} == {"random"}
-    change(run.path / "config.json", store_sha256={"frames": "e" * 64})
-    assert {run.config.split.kind for run in select_runs(list_runs(folder)).values()} == {"group"}
-
-
-def test_build_of_foreign_runs_needs_a_place_of_its_own(folder, figures_dir, tmp_path, monkeypatch):
-    monkeypatch.setattr(paths, "REPORT", tmp_path / "report")
-    with pytest.raises(UserError, match=r"planted: its report would replace .* with --out DIR"):
-        report.build(folder, figures_dir=figures_dir)
-    assert not (tmp_path / "report").exists()
 
 
 def test_measured_marks_old_and_stale_results(monkeypatch):

@@ -1,0 +1,40 @@
+"""The report is of one run a model, all of the same data, split and seed."""
+
+import json
+
+import pytest
+
+from ucf11lib import paths, report
+from ucf11lib.errors import UserError
+from ucf11lib.report.build import select_runs
+from ucf11lib.runs import REPORTED, list_runs
+
+
+def test_select_runs_ignores_overrides_and_unreadable_folders(folder, plant):
+    for flat in ({"epochs": 1}, {"health": False}, {"recipe": "2019"}, {"precision": "bfloat16"}):
+        plant(folder, "c3d", **flat)
+    (folder / "of_an_old_version").mkdir()
+    for name in ("config.json", "metrics.json"):
+        (folder / "of_an_old_version" / name).write_text('{"model": "c3d", "recipe": "repaired"}')
+    runs = select_runs(list_runs(folder))
+    assert list(runs) == list(REPORTED)
+    assert runs["c3d"].path.name == "c3d-repaired-smoke-synthetic-group-seed0"
+
+
+def test_select_runs_prefers_the_newest_of_one_content(folder, plant):
+    for model in REPORTED[:2]:
+        run = plant(folder, model, split="random")
+    assert {run.config.split.kind for run in select_runs(list_runs(folder)).values()} == {"group"}
+    run = plant(folder, REPORTED[2], split="random")
+    assert {run.config.split.kind for run in select_runs(list_runs(folder)).values()} == {"random"}
+    config = json.loads((run.path / "config.json").read_text())
+    config["store_sha256"] = {"frames": "e" * 64}
+    (run.path / "config.json").write_text(json.dumps(config))
+    assert {run.config.split.kind for run in select_runs(list_runs(folder)).values()} == {"group"}
+
+
+def test_build_of_foreign_runs_needs_a_place_of_its_own(folder, figures_dir, tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "REPORT", tmp_path / "report")
+    with pytest.raises(UserError, match=r"planted: its report would replace .* with --out DIR"):
+        report.build(folder, figures_dir=figures_dir)
+    assert not (tmp_path / "report").exists()
