@@ -114,6 +114,17 @@ def test_sentences_are_short():
                 assert len(sentence.split()) <= MOST_WORDS, f"{path}: {sentence}"
 
 
+def test_files_and_functions_are_short():
+    longest = {"ucf11lib": 250, "tests": 200}
+    for folder, lines in longest.items():
+        for path in (paths.ROOT / folder).rglob("*.py"):
+            text = path.read_text()
+            assert text.count("\n") <= lines, path
+            for node in ast.walk(ast.parse(text)):
+                if isinstance(node, ast.FunctionDef):
+                    assert node.end_lineno - node.lineno < 45, f"{path}: {node.name}"
+
+
 def test_no_file_is_larger_than_a_mebibyte():
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=paths.ROOT, capture_output=True)
     files = [paths.ROOT / name.decode() for name in listed.stdout.split(b"\0") if name]
