@@ -18,6 +18,7 @@ from ucf11lib.studies import (
     full_width,
     inputs,
     leak,
+    precision,
     protocol_2019,
     real_video,
     repairs,
@@ -34,7 +35,7 @@ from ucf11lib.studies.study import VIDEOS, Study
 _FILES = (
     *(five_seeds, protocol_2019, repairs, leak, inputs, real_video),
     *(beyond, beyond_weizmann),
-    *(time_to_75, checks, autopsy, signal, speed, full_width),
+    *(time_to_75, checks, autopsy, signal, speed, precision, full_width),
 )
 STUDIES: dict[str, Study] = {file.STUDY.name: file.STUDY for file in _FILES}
 
