@@ -27,6 +27,20 @@ def test_changes_has_a_row_a_setting(folder):
     assert set(table.columns) == {"C3D", "VGG9", "CNN+LSTM"}
 
 
+def test_precisions_differ_from_float32_of_the_same_seed(monkeypatch):
+    accuracies = {"float32": [0.9, 0.8], "bfloat16": [0.92, 0.76]}
+    rows = [
+        {"model": "c3d", "arithmetic": arithmetic, "seed": seed, "accuracy": accuracy}
+        for arithmetic, values in accuracies.items()
+        for seed, accuracy in enumerate(values)
+    ]
+    monkeypatch.setattr(tables, "study_rows", lambda name: pd.DataFrame(rows))
+    table = tables.precisions().set_index("arithmetic")
+    assert table.loc["float32", ["mean", "largest"]].isna().all()
+    assert table.loc["bfloat16", ["mean", "largest"]].tolist() == pytest.approx([-0.01, 0.04])
+    assert table["runs"].tolist() == [2, 2]
+
+
 def test_times_to_75_counts_the_runs_that_reached_it():
     rows = pd.DataFrame({
         "data": "synthetic", "model": "c3d", "recipe": ["repaired", "repaired", "2019"],

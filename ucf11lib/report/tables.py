@@ -160,6 +160,21 @@ def times_to_75(rows: pd.DataFrame) -> pd.DataFrame:
     ).reset_index()
 
 
+def precisions() -> pd.DataFrame:
+    """Return each model's accuracy in each arithmetic of the study `precision`.
+
+    The columns are model, arithmetic, accuracy (mean and range over seeds), runs, and of the same
+    seeds' differences from float32 `mean` and `largest` (its size), shares; NaN for float32 itself.
+    """
+    rows = study_rows("precision")
+    table = summary_table(rows, ["model", "arithmetic"])
+    seeds = rows.pivot(index=["model", "seed"], columns="arithmetic", values="accuracy")
+    exact = seeds.pop("float32")
+    groups = seeds.sub(exact, axis=0).stack().groupby(["model", "arithmetic"])
+    differences = groups.agg(mean="mean", largest=lambda one: one.abs().max())
+    return table.merge(differences.reset_index(), "left", ["model", "arithmetic"])
+
+
 def methods(name: str) -> pd.DataFrame:
     """Return the methods of a study such as `beyond`, the most accurate by clip first.
 
