@@ -124,20 +124,26 @@ def prepare(spec: DataSpec, path: Path | str, **options) -> ClipStore:
     `options` are `broken` and `workers` of `videos.source.prepare`, only where videos are decoded.
     Raises `UserError` on options of another source, or data that cannot be used.
     """
-    if spec.source in ("ucf11", "videos"):
+    decoded = spec.source in ("ucf11", "videos")
+    _check_unused(spec, () if decoded else options)
+    if decoded:
         return videos.prepare(path, spec, **options)
-    _check_unused(spec, options)
     if spec.source == "course":
         return course.prepare(path, spec.folder)
     return render.prepare(path, spec)
 
 
 def _check_unused(spec: DataSpec, options: Iterable[str] = ()) -> None:
-    """Raise a `UserError` for settings of decoding, where nothing is decoded."""
-    given = [name for name in DECODING if getattr(spec, name) != getattr(DataSpec, name)]
-    if unused := [f"--{name.replace('_', '-')}" for name in (*given, *options)]:
-        remedy = "only where videos are decoded, with --source ucf11 or videos"
-        raise UserError(f"{', '.join(unused)}: {remedy}")
+    """Raise a `UserError` for settings that the source does not read, and for `options`."""
+    decoding, drawing = "videos are decoded, with --source ucf11 or videos", "sequences are drawn"
+    for sources, names, more, where in (
+        (("ucf11", "videos"), DECODING, options, decoding),
+        (("synthetic",), SYNTHETIC, (), f"{drawing}, with --source synthetic"),
+    ):
+        given = [name for name in names if getattr(spec, name) != getattr(DataSpec, name)]
+        if spec.source not in sources and (unused := [*given, *more]):
+            flags = ", ".join(f"--{name.replace('_', '-')}" for name in unused)
+            raise UserError(f"{flags}: only where {where}")
 
 
 def store_path(spec: DataSpec) -> Path:
@@ -146,8 +152,7 @@ def store_path(spec: DataSpec) -> Path:
     Where the files are gone, it is the newest store that was made from them. Raises a `UserError`
     if there is none.
     """
-    if spec.source not in ("ucf11", "videos"):
-        _check_unused(spec)
+    _check_unused(spec)
     if spec.source == "synthetic":
         per_clip = "-course" if spec.sequences is None else f"x{spec.sequences}"
         name = f"synthetic-{spec.groups}x{spec.clips}{per_clip}"

@@ -1,0 +1,22 @@
+import pytest
+
+from ucf11lib import paths
+from ucf11lib.runs import Run
+from ucf11lib.studies import precision
+
+
+@pytest.mark.slow
+def test_limited_row_trains_without_avx512_and_apart(tiny, monkeypatch, capfd):
+    monkeypatch.setenv("ONEDNN_VERBOSE", "1")
+    config = tiny.with_(seed=7, precision="float32")
+    (row,) = precision.limited_row(config)
+    assert "cpu,isa:Intel AVX2\n" in capfd.readouterr().out
+    run = Run.open(paths.runs_dir() / "avx2" / config.name)
+    assert row["accuracy"] == run.metrics["accuracy"]
+    assert not (paths.runs_dir() / config.name).exists()
+
+
+def test_stages_differ_in_their_arithmetic_alone():
+    limited = precision.STUDY.then[0].points()
+    assert {config.precision for config in limited} == {"float32"}
+    assert set(limited) < set(precision.STUDY.points())
