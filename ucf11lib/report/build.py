@@ -34,7 +34,7 @@ from ucf11lib.studies.signal import amplification
 README_MARKS = ("<!-- results: begin -->", "<!-- results: end -->")
 PREFERRED = ("quick", "synthetic", "", "group", 0)
 KEY = ("profile", "source", "data", "split", "seed", "precision")  # of runs that fit together
-JPEG_QUALITY = 64  # the PDF stays below 1 MiB
+JPEG_QUALITY = 60  # the PDF stays below 1 MiB
 MAX_TEXT = 2000  # characters of one value
 # What a template raises that computes with whatever the results hold.
 NOT_COMPUTED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
@@ -123,7 +123,9 @@ def _printed(work: Path) -> Callable[[Path], str]:
         if file.suffix != ".png":
             return shutil.copyfile(file, work / file.name).name
         with Image.open(file) as image:
-            image.convert("RGB").save(work / f"{file.stem}.jpg", quality=JPEG_QUALITY)
+            image.convert("RGB").save(
+                work / f"{file.stem}.jpg", quality=JPEG_QUALITY, optimize=True
+            )
         return f"{file.stem}.jpg"
 
     return printed
