@@ -41,7 +41,8 @@ def draw(table, note):
     long = long.rename(columns={"losses": "training loss", "val_accuracies": "held-out accuracy"})
     long["epoch"] = long.groupby("row").cumcount() + 1
     columns = {"x": "epoch", "y": ("training loss", "held-out accuracy"), "panel": "model"}
-    return figures.lines(long, **columns, line="split", target=0.75, note=note)
+    options = {"line": "split", "log": "training loss", "target": 0.75}
+    return figures.lines(long, **columns, **options, note=note)
 
 
 GROUP = Study(
