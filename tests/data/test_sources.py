@@ -49,7 +49,6 @@ def test_store_path_depends_on_what_changes_the_bytes(tmp_path):
     course_sizes = RunConfig.of(model="c3d", profile="full").data
     assert sources.store_path(course_sizes).name.startswith("synthetic-25x6-course-")
     videos = RunConfig.of(model="c3d", source="videos", data=str(tmp_path)).data
-    assert sources.store_path(videos) == sources.store_path(replace(videos, render_seed=1))
     assert sources.store_path(videos) != sources.store_path(replace(videos, window=8))
 
 

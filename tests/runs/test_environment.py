@@ -30,6 +30,7 @@ def test_fastest_precision_of_a_gpu(monkeypatch, capability, precision):
 
 
 def test_peak_memory_is_of_what_came_after_the_reset(monkeypatch):
+    environment.reset_peak_memory()  # of tests before this one
     before = environment.peak_memory_mb()
     filled = np.ones(1 << 25)  # 256 MiB
     assert environment.peak_memory_mb() > before + 128
