@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 
 # Of the models whose display name is not their name.
 DISPLAY_NAMES = {"c3d": "C3D", "vgg9": "VGG9", "cnn_lstm": "CNN+LSTM", "frame_cnn": "frame CNN"}
+DISPLAY_NAMES |= {"vgg9_mean": "VGG9 mean", "vgg9_log_mean": "VGG9 log mean"}
 DISPLAY_NAMES |= {"r2plus1d": "R(2+1)D", "tsm": "TSM", "vivit": "ViViT"}
 
 

@@ -1,3 +1,5 @@
+import platform
+
 import pytest
 
 from ucf11lib import paths
@@ -6,6 +8,7 @@ from ucf11lib.studies import precision
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="AVX2 is of x86-64")
 def test_limited_row_trains_without_avx512_and_apart(tiny, monkeypatch, capfd):
     monkeypatch.setenv("ONEDNN_VERBOSE", "1")
     config = tiny.with_(seed=7, precision="float32")

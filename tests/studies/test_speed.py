@@ -36,5 +36,5 @@ def test_time_interleaved_reverses_every_other_repeat():
 @pytest.mark.slow
 def test_run_in_process_returns_what_the_function_does():
     assert speed.run_in_process(max, 3, 4) == 4
-    with pytest.raises(RunFailed, match="bench: its process was killed; free some memory"):
+    with pytest.raises(RunFailed, match="a measurement's process was killed; free some memory"):
         speed.run_in_process(os._exit, 1)

@@ -124,25 +124,33 @@ def prepare(spec: DataSpec, path: Path | str, **options) -> ClipStore:
     `options` are `broken` and `workers` of `videos.source.prepare`, only where videos are decoded.
     Raises `UserError` on options of another source, or data that cannot be used.
     """
-    decoded = spec.source in ("ucf11", "videos")
-    _check_unused(spec, () if decoded else options)
-    if decoded:
+    _check_unused(spec, () if _is_decoded(spec) else options)
+    if _is_decoded(spec):
         return videos.prepare(path, spec, **options)
     if spec.source == "course":
         return course.prepare(path, spec.folder)
     return render.prepare(path, spec)
 
 
+def _is_decoded(spec: DataSpec) -> bool:
+    return spec.source in ("ucf11", "videos")
+
+
 def _check_unused(spec: DataSpec, options: Iterable[str] = ()) -> None:
     """Raise a `UserError` for settings that the source does not read, and for `options`."""
-    decoding, drawing = "videos are decoded, with --source ucf11 or videos", "sequences are drawn"
-    for sources, names, more, where in (
-        (("ucf11", "videos"), DECODING, options, decoding),
-        (("synthetic",), SYNTHETIC, (), f"{drawing}, with --source synthetic"),
-    ):
-        given = [name for name in names if getattr(spec, name) != getattr(DataSpec, name)]
-        if spec.source not in sources and (unused := [*given, *more]):
-            flags = ", ".join(f"--{name.replace('_', '-')}" for name in unused)
+    differ = {name for name in vars(spec) if getattr(spec, name) != getattr(DataSpec, name)}
+    unread = {
+        "videos are decoded, with --source ucf11 or videos": [
+            *(name for name in DECODING if name in differ and not _is_decoded(spec)),
+            *options,
+        ],
+        "sequences are drawn, with --source synthetic": [
+            name for name in SYNTHETIC if name in differ and spec.source != "synthetic"
+        ],
+    }
+    for where, names in unread.items():
+        if names:
+            flags = ", ".join(f"--{name.replace('_', '-')}" for name in names)
             raise UserError(f"{flags}: only where {where}")
 
 

@@ -156,7 +156,7 @@ def run_in_process(function: Callable, *arguments: object) -> dict:
             return pool.submit(function, *arguments).result()
         except BrokenProcessPool:
             remedy = "free some memory, or choose a narrower profile"
-            raise RunFailed(f"bench: its process was killed; {remedy}") from None
+            raise RunFailed(f"a measurement's process was killed; {remedy}") from None
 
 
 def _end_with_parent() -> None:
