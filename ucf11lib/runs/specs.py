@@ -17,7 +17,7 @@ LOGO = "logo"  # leave one group index out; it must be told which
 Seed = Annotated[int, Meta(ge=0, le=2**32 - 1)]
 
 # Groups, clips a group and sequences a clip of the synthetic data; None: the course's 7272.
-SYNTHETIC_SIZES = {"smoke": (5, 1, 1), "quick": (25, 10, 1), "full": (25, 6, None)}
+SYNTHETIC_SIZES = {"smoke": (5, 1, 1), "quick": (25, 5, 2), "full": (25, 6, None)}
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,6 @@ The report's three networks and three later ones of about their size, trained fr
 heads on a frozen EfficientNet-Lite0's features (`studies.transfer`). `selected` is the head, and
 its streams, of the least loss on an inner split of the training part; it is also fused with each
 trained network, by the mean of a clip's probabilities. The later networks have CNN+LSTM's recipe.
-Epochs are chosen so that trainings take about as long as VGG9's, 66 seconds on an Intel Xeon with
-AMX.
 
 A method's row has its accuracy by clip with a 95 % interval over groups, and of one sequence FLOPs
 and milliseconds; weights include the frozen ones, seconds of training the features' computation.
@@ -29,9 +27,9 @@ from ucf11lib.evaluation.calibration import rescaled
 from ucf11lib.evaluation.metrics import HeldOut, measure_predictions, one_a_clip
 from ucf11lib.models import lite0
 from ucf11lib.models.flops import layer_flops
-from ucf11lib.runs import Run, RunConfig
+from ucf11lib.runs import REPORTED, Run, RunConfig
 from ucf11lib.studies.folds import METRICS, SELECTED, joined
-from ucf11lib.studies.study import Axis, Study
+from ucf11lib.studies.study import Axis, Study, over
 from ucf11lib.studies.transfer import METHODS, Transfer
 
 CHOICE, SCALED = "selected", "selected, at its temperature"
@@ -160,9 +158,8 @@ def draw(table: pd.DataFrame, note: str):
 
 BASE = RunConfig.of(model="c3d")
 SEEDS = (0, 1, 2, 3, 4)
-EPOCHS = {"c3d": 7, "vgg9": 9, "cnn_lstm": 9, "r2plus1d": 8, "tsm": 6, "vivit": 4}
 SYNTHETIC: Axis = {"synthetic": {}}
-MODELS: Axis = {model: {"model": model, "epochs": epochs} for model, epochs in EPOCHS.items()}
+MODELS = over("model", (*REPORTED, "r2plus1d", "tsm", "vivit"))
 STUDY = Study(
     name="beyond",
     question="What would one use today, and what does it cost?",

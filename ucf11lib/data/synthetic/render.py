@@ -1,8 +1,10 @@
 """The synthetic stand-in: UCF-11-shaped sequences of an articulated figure, drawn from a seed.
 
 It exists so that everything runs anywhere; no number from it says anything about UCF-11. As there,
-a group is one performer in one place before one camera, and sequences of a clip follow each other;
-so a random split leaks what a split by group does not. A clip varies phase, speed and position.
+a group is one performer in one place before one camera, and a clip gives several sequences; so a
+random split leaks what a split by group does not. A clip varies phase, speed and position. Each of
+its sequences begins near the beginning of a cycle of the action, and what lies between them is left
+out; data of the course's size have all of a clip, cut from end to end as the course cut UCF-11's.
 """
 
 import itertools
@@ -27,7 +29,7 @@ WINDOW = 30  # frames a sequence
 FPS = 29.97
 SUPERSAMPLE = 2
 MANY_CLIPS = 1000  # from which on processes are worth their start
-ONSET = 0.4  # cycles: a clip begins near the action's beginning, as UCF-11's clips do
+ONSET = 0.4  # cycles after a cycle's beginning, at most, that a sequence begins
 COURSE_SEQUENCES = (607, 675, 722, 649, 931, 729, 633, 750, 545, 466, 565)
 
 
@@ -48,14 +50,23 @@ def _draw(
         draw.circle((x, y), width / 2, colour)
 
 
-def render_clip(name: str, place: Place, n_sequences: int, rng: np.random.Generator) -> np.ndarray:
+def render_clip(
+    name: str, place: Place, n_sequences: int, rng: np.random.Generator, *, end_to_end: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
     """Render one clip of class `name` at its group's `place`, with the clip's own `rng`.
 
-    Returns uint8 (n_sequences, 30, 64, 64, 3), RGB; the sequences follow each other.
+    Returns the sequences' first frames in the clip, int (n_sequences,), and the sequences, uint8
+    (n_sequences, 30, 64, 64, 3), RGB. With `end_to_end`, no frame is left out between them.
     """
     n = n_sequences * WINDOW
-    t = np.arange(n) / FPS
-    u = t * place.style.rate * rng.uniform(0.92, 1.08) + rng.uniform(0, ONSET)
+    speed = rng.uniform(0.92, 1.08)
+    rate = place.style.rate * speed
+    cycles = np.ceil(rate * WINDOW / FPS + ONSET)  # from a sequence's beginning to the next one's
+    every = WINDOW if end_to_end else np.ceil(cycles / rate * FPS).astype(int)
+    first_frames = every * np.arange(n_sequences)
+    t = (first_frames[:, None] + np.arange(WINDOW)).ravel() / FPS
+    onsets = rng.uniform(0, ONSET, 1 if end_to_end else n_sequences)
+    u = t * place.style.rate * speed + onsets.repeat(n // len(onsets))
     shake = np.cumsum(rng.normal(0, place.shake * 0.5, (n, 2)), axis=0)
     shake -= np.linspace(0, 1, n)[:, None] * shake[-1]  # a hand-held camera comes back
     camera = np.clip(shake + np.outer(t - t.mean(), [place.pan, 0]), -MARGIN, MARGIN)
@@ -79,7 +90,7 @@ def render_clip(name: str, place: Place, n_sequences: int, rng: np.random.Genera
         image = np.asarray(canvas.reduce(SUPERSAMPLE), np.float32) * place.light
         image += rng.standard_normal(image.shape, np.float32) * place.noise
         frames[i] = np.clip(image, 0, 255)
-    return frames.reshape(n_sequences, WINDOW, SIZE, SIZE, 3)
+    return first_frames, frames.reshape(n_sequences, WINDOW, SIZE, SIZE, 3)
 
 
 def sequences_of_clip(spec: DataSpec, label: int, group: int, clip: int) -> int:
@@ -100,28 +111,30 @@ def prepare(path: Path | str, spec: DataSpec) -> ClipStore:
     clips = [(spec, *one) for one in numbers]
     with create(path, source="synthetic", classes=list(MOTIONS), origin=origin) as writer:
         progress = tqdm(clips, desc="rendering", unit="clip", disable=None)
-        for (_, label, g, c), frames in zip(progress, _rendered(clips), strict=True):
+        for (_, label, g, c), (starts, frames) in zip(progress, _rendered(clips), strict=True):
             name = list(MOTIONS)[label]
             group = f"v_{name}_{g + 1:02d}"
             clip = f"{name}/{group}/{group}_{c + 1:02d}"
-            writer.add(frames, label=label, group=f"{name}/{group}", clip=clip)
+            unit = {"label": label, "group": f"{name}/{group}", "clip": clip}
+            writer.add(frames, **unit, first_frames=starts)
     return ClipStore.open(path)
 
 
-def _rendered(clips: list[tuple[DataSpec, int, int, int]]) -> Iterator[np.ndarray]:
-    """Yield the frames of each clip; of many, from a process for each processor."""
+def _rendered(clips: list[tuple[DataSpec, int, int, int]]) -> Iterator[tuple]:
+    """Yield what `render_clip` returns of each; of many, from a process for each processor."""
     workers = len(os.sched_getaffinity(0))
     if workers == 1 or len(clips) < MANY_CLIPS:
         yield from itertools.starmap(_clip_of, clips)
         return
     for result in in_processes(_clip_of, clips, workers):
-        if not isinstance(result, np.ndarray):
+        if not isinstance(result, tuple):
             raise RunFailed(f"rendering a clip {result}; run it again")
         yield result
 
 
-def _clip_of(spec: DataSpec, label: int, group: int, clip: int) -> np.ndarray:
+def _clip_of(spec: DataSpec, label: int, group: int, clip: int) -> tuple:
     rng = np.random.default_rng([spec.render_seed, label, group, clip + 1])
     place = draw_place(spec.render_seed, label, group)
     n_sequences = sequences_of_clip(spec, label, group, clip)
-    return render_clip(list(MOTIONS)[label], place, n_sequences, rng)
+    end_to_end = spec.sequences is None
+    return render_clip(list(MOTIONS)[label], place, n_sequences, rng, end_to_end=end_to_end)
