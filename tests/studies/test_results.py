@@ -70,7 +70,10 @@ def test_stale_after_a_change(study, fresh):
     assert results.stale(other, fresh) == "2 of its configurations have changed"
     longer = replace(study, base=study.base.with_(epochs=3))
     assert results.stale(longer, fresh).endswith("of its configurations have changed")
-    assert results.stale(replace(longer, untrained=True), fresh) == ""
+    assert results.stale(replace(longer, unread=("epochs",)), fresh) == ""
+    fuller = replace(study, base=study.base.with_(sequences=2))
+    assert results.stale(fuller, fresh).endswith("of its configurations have changed")
+    assert results.stale(replace(fuller, unread=("sequences",)), fresh) == ""
     failed = replace(fresh, rows=[{"status": "failed: no memory"}])
     assert results.stale(study, failed) == "some of its runs failed"
     edited = replace(study, then=(lambda rows: replace(other, seeds=tuple(rows["seed"])),))

@@ -122,11 +122,11 @@ def stale(study: Study, results: Results) -> str:
 
 def _settings(study: Study, configs: Mapping[str, dict]) -> set[str]:
     """Return configurations as text, without what the rows of `study` do not depend on."""
-    unread = ["epochs"] if study.untrained else []
+    unread = dict.fromkeys(study.unread)
     texts = set()
     for one in configs.values():
-        profile = {key: value for key, value in one["profile"].items() if key not in unread}
-        texts.add(json.dumps(one | {"profile": profile, "precision": ""}, sort_keys=True))
+        read = {part: one[part] | unread for part in ("profile", "data")}
+        texts.add(json.dumps(one | read | {"precision": ""}, sort_keys=True))
     return texts
 
 

@@ -114,6 +114,6 @@ STUDY = Study(
     axes={"model": over("model", REPORTED), "recipe": RECIPES},
     seeds=(),
     measure=layer_gains,
-    untrained=True,
+    unread=("epochs",),
     figure=draw,
 )

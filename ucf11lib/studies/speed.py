@@ -197,7 +197,7 @@ STUDY = Study(
     },
     seeds=(),
     measure=lambda config: [run_in_process(step_row, config)],
-    untrained=True,
+    unread=("epochs", "clips", "sequences"),
     figure=draw,
 )
 VALUES = {"width": over("width", (0.125, 0.25, 0.5, 1.0))}

@@ -35,7 +35,7 @@ class Study:
     # Further stages, whose rows are added: each a study, or a function to it from the rows so far.
     then: tuple["Study | Callable[[pd.DataFrame], Study]", ...] = ()
     measure: Callable[[RunConfig], list[dict]] | None = None  # rows, instead of a training
-    untrained: bool = False  # whether all rows are of single steps: epochs then have no effect
+    unread: tuple[str, ...] = ()  # fields of profile and data that have no effect on the rows
     figure: Callable[[pd.DataFrame, str], Figure | None] | None = None  # of the rows and the note
     videos: bool = False  # whether it reads real video
 
