@@ -95,6 +95,29 @@ def test_one_line_is_one_line_and_raises_faults_of_ours():
         one_line(wrapped, "X")
 
 
+CONNECT = "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT"
+PREPARE = "prepare --profile smoke --store {}/s"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "setting", "value", "message"),
+    [
+        (PREPARE, "TQDM_NCOLS", "wide", "tqdm cannot be loaded: invalid"),
+        ("study {}/g.yaml", "DASK_CONFIG", "{}", "dask cannot be loaded: A dask config file at"),
+        ("study {}/g.yaml --workers 2", CONNECT, "soon", "Dask starts no workers: "),
+    ],
+)
+def test_settings_that_other_packages_refuse(tmp_path, cli, words, setting, value, message):
+    (tmp_path / "dask.yaml").write_text("distributed: [1")
+    (tmp_path / "g.yaml").write_text("base: {profile: smoke, model: c3d}\ngrid: {seed: [0, 1]}\n")
+    done = cli(*words.format(tmp_path).split(), **{setting: value.format(tmp_path)})
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {message}")
+    assert done.stderr.count("\n") == 1
+    assert sorted(os.listdir(tmp_path)) == ["dask.yaml", "g.yaml"]
+
+
 def test_names_are_utf8_in_any_locale():
     command = [sys.executable, "-m", "ucf11lib", "store", "describe", "caf\u00e9"]
     locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import traceback
 import weakref
 from types import FrameType
 from typing import Any, TextIO
@@ -119,6 +120,14 @@ def _arrived() -> bool:
     return came
 
 
+def _being_loaded(error: BaseException) -> str:
+    """Return the package whose import raised, if it is not ours, as Dask's by a user's settings."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    loading = [one.f_globals["__name__"] for one in frames if one.f_code.co_name == "<module>"]
+    package = loading[-1].partition(".")[0] if loading else ""
+    return "" if package in ("__main__", "ucf11lib") else package
+
+
 def printable(text: str) -> str:
     """Return text with what is invisible escaped, but line ends and tabs."""
     return "".join(one if one.isprintable() or one in "\n\t" else ascii(one)[1:-1] for one in text)
@@ -184,6 +193,9 @@ def _line(error: BaseException, resume_command: str) -> tuple[str, int]:
         return f"out of memory; free some; resume: {resume_command}", 1
     if isinstance(error, ImportError) and not str(error.name).startswith("ucf11lib"):
         return f"{error}; raise the limit of 'ulimit -v', or set .venv up again with make", 1
+    if isinstance(error, Exception) and (package := _being_loaded(error)):
+        settings = "correct its settings, in the environment or in a file of yours"
+        return f"{package} cannot be loaded: {error}; {settings}", 2
     number = getattr(error, "errno", 0)
     if isinstance(error, OSError) and number in REFUSED:
         return f"{error.filename or 'output'}: {error.strerror}; {REFUSED[number]}", 2

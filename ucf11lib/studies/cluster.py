@@ -131,6 +131,9 @@ def _local_cluster(workers: int, folder: str) -> LocalCluster:
     except (OSError, RuntimeError) as error:
         remedy = "give fewer --workers, or raise the limits of 'ulimit -a'"
         raise RunFailed(f"no worker processes ({' '.join(str(error).split())}); {remedy}") from None
+    except (KeyError, TypeError, ValueError) as error:
+        remedy = "correct its configuration, in files of yours or in $DASK_..."
+        raise UserError(f"Dask starts no workers: {error}; {remedy}") from None
 
 
 def _client_of(scheduler: str) -> Client:
