@@ -56,7 +56,9 @@ def test_build_shows_and_numbers_everything_and_repeats_its_bytes(folder, figure
 
 @pytest.mark.slow
 def test_build_links_every_figure_and_table_with_its_source(folder, figures_dir, tmp_path):
-    html, *_ = report.build(folder, figures_dir=figures_dir, to=tmp_path / "a")
+    why = {"leak": "a rate has changed"}
+    options = {"to": tmp_path / "a", "why": lambda name: why.get(name, "")}
+    html, *_ = report.build(folder, figures_dir=figures_dir, **options)
     page = re.sub(r"\s+", " ", html.read_text())
     keys = re.findall(r'<(?:figure|table) id="((?:fig|tbl)-\w+)"', page)
     assert len(keys) == len(set(keys)) > 30
@@ -67,6 +69,9 @@ def test_build_links_every_figure_and_table_with_its_source(folder, figures_dir,
     sources = re.findall(r'<span class="source"[^>]*>Made by(.*?)</span>', page)
     assert len(sources) >= len(keys) - 2  # two tables are typed
     assert all("python -m" in one and "commit" in one for one in sources)
+    assert [one for one in sources if "stale: a rate has changed" in one] == [
+        one for one in sources if "results/leak.json" in one
+    ]
     assert "[@" not in page
     body = page[page.index("<body") : page.rindex("Appendix A")]
     assert 6 <= body.count("<figure") <= 12
@@ -173,10 +178,9 @@ def test_build_undefined_number_or_missing_figure_or_runs(
     assert not (tmp_path / "out").exists()
 
 
-def test_measured_marks_old_and_stale_results(monkeypatch):
-    stale = lambda *_: "a configuration has changed"  # noqa: E731
-    monkeypatch.setitem(measured.__globals__, "stale", stale)
-    assert measured("leak").endswith("; **stale: a configuration has changed**")
+def test_measured_marks_stale_results():
+    stale = measured("leak", "a configuration has changed")
+    assert stale.endswith("; **stale: a configuration has changed**")
 
 
 def test_update_readme_replaces_the_table(tmp_path, monkeypatch):

@@ -1,8 +1,10 @@
 """What a job does with the results of its notebooks; tests/slow runs real ones."""
 
+import contextlib
 import importlib
 import socket
 import threading
+import time
 
 import pytest
 
@@ -10,6 +12,7 @@ from ucf11lib import paths
 from ucf11lib.errors import RunFailed, UserError
 from ucf11lib.report.notebooks import select_notebooks
 from ucf11lib.report.reproduce import DEFAULT, reproduce, targets
+from ucf11lib.studies import why_stale
 
 job = importlib.import_module("ucf11lib.report.reproduce")  # the function has the same name
 STEMS = [path.stem for path in select_notebooks()]
@@ -37,6 +40,7 @@ class Notebooks:
 def notebooks(monkeypatch):
     stand_in = Notebooks()
     monkeypatch.setattr(job, "run_notebook", stand_in)
+    monkeypatch.setattr(job, "_checked_beside", lambda: contextlib.nullcontext(why_stale))
     monkeypatch.setattr(job, "build", lambda runs, **options: [options["to"] / "report.html"])
     return stand_in
 
@@ -115,6 +119,22 @@ def test_reproduce_waits_for_another_one(notebooks):
         assert notebooks.ran == []
     second.join(30)
     assert notebooks.ran == STEMS
+
+
+def test_checked_beside_waits_for_the_check_and_ends_it(tmp_path, monkeypatch):
+    check = tmp_path / "python"
+    check.write_text("#!/bin/sh\nsleep 0.3; echo 'leak: fresh'; echo 'signal: stale: so: no'\n")
+    check.chmod(0o755)
+    monkeypatch.setattr(job.sys, "executable", str(check))
+    monkeypatch.setattr(job, "why_stale", lambda name: f"asked for {name}")
+    with job._checked_beside() as why:
+        reasons = {name: why(name) for name in ("leak", "signal", "speed")}
+    assert reasons == {"leak": "", "signal": "so: no", "speed": "asked for speed"}
+    check.write_text("#!/bin/sh\nexec sleep 100\n")
+    began = time.monotonic()
+    with job._checked_beside():
+        pass
+    assert time.monotonic() - began < 50
 
 
 @pytest.mark.parametrize(

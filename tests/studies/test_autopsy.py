@@ -54,6 +54,15 @@ def test_rates_table_no_rate_moves_a_dead_network(store, monkeypatch):
     assert (table["largest later"] < 1e-12).all()
 
 
+def test_rates_table_begins_each_rate_anew(store, monkeypatch):
+    monkeypatch.setattr(autopsy, "RATES", (0.1, 1e-3))
+    learns = SMOKE.with_(recipe="2019", batch_size=2)
+    table = autopsy.rates_table(learns, store, 3)
+    first = autopsy.trace(learns.with_(learning_rate=1e-3), store, 3)["gradient_norm"]
+    assert table.loc[1, "gradient at step 1"] == pytest.approx(first[0], rel=1e-4)
+    assert table.loc[1, "largest later"] == pytest.approx(first[1:].max(), rel=1e-3)
+
+
 def test_largest_gradient_through_two_softmaxes_vanishes():
     gaps = np.array([0.0, 1.0, 10.0, 60.0, 120.0])
     table = autopsy.largest_gradient(gaps, 11)

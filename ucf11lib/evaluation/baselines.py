@@ -23,7 +23,7 @@ FLOW_CELLS, FLOW_FIELDS = 8, 4  # a side of the picture: one vector each, one hi
 DIRECTIONS = 8
 FASTEST = 4.0  # pixels a frame; brightness says little of a longer way
 NOISE = 4.0  # squared grey levels a pixel; lets a cell without texture stand still
-READ_SEQUENCES = 32  # at a time
+READ_SEQUENCES = 8  # at a time; more do not fit into the cache of a processor
 
 
 def majority(store: ClipStore, split: Split) -> np.ndarray:

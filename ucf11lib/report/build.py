@@ -5,6 +5,7 @@ run folders bring along is shown as text, whatever markup it holds.
 """
 
 import contextlib
+import functools
 import re
 import shutil
 import sys
@@ -26,9 +27,8 @@ from ucf11lib.report.captions import Captions
 from ucf11lib.report.tables import Markdown
 from ucf11lib.report.targets import check_report
 from ucf11lib.runs import REPORTED, Run, list_runs, metrics_table
-from ucf11lib.studies import STUDIES, load, summary_table
+from ucf11lib.studies import load, summary_table, why_stale
 from ucf11lib.studies.checks import bars_table
-from ucf11lib.studies.results import stale
 from ucf11lib.studies.signal import amplification
 
 README_MARKS = ("<!-- results: begin -->", "<!-- results: end -->")
@@ -43,6 +43,7 @@ NOT_COMPUTED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueEr
 def build(
     runs_dir: Path | str | None = None, *,
     to: Path | None = None, figures_dir: Path | None = None, runs: Mapping[str, Run] | None = None,
+    why: Callable[[str], str] = why_stale,
 ) -> list[Path]:  # fmt: skip
     """Build `report.html`, `report.pdf` and the model cards, `models.md`; return them.
 
@@ -51,6 +52,7 @@ def build(
         to: where they go; `report/` by default, and then the README's table is rebuilt too.
         figures_dir: the figures that the template names; by default `to`'s own, else `figures/`.
         runs: by model; by default those of `select_runs`.
+        why: returns why a study's results are stale, or empty.
 
     Raises:
         UserError: a run or a figure that the report shows is missing or damaged, or the report of
@@ -71,15 +73,16 @@ def build(
         own_figures if written and own_figures.is_dir() else paths.FIGURES
     )
     with paths.temporary_dir(Path(tempfile.gettempdir(), "report")) as work:
-        page = _document("report.md", runs, figures_dir, _linked if to is None else _copied(work))
-        paper = _document("report.md", runs, figures_dir, _printed(work), html=False)
-        (work / "models.md").write_text(_document("card.md", runs, figures_dir, _linked))
+        document = functools.partial(_document, runs=runs, figures=figures_dir, why=why)
+        page = document("report.md", show=_linked if to is None else _copied(work))
+        paper = document("report.md", show=_printed(work), html=False)
+        (work / "models.md").write_text(document("card.md", show=_linked))
         files = [_html(page, work, embed=to is not None), _pdf(paper, work), work / "models.md"]
         for file in files:
             with paths.atomic_file(target / file.name) as copy:
                 shutil.copyfile(file, copy)
     if to is None:
-        update_readme()
+        update_readme(why)
     return [target / file.name for file in files]
 
 
@@ -133,14 +136,16 @@ def _printed(work: Path) -> Callable[[Path], str]:
 
 def _document(
     template: str,
+    *,
     runs: Mapping[str, Run],
     figures: Path,
+    why: Callable[[str], str],
     show: Callable[[Path], str],
     html: bool = True,
 ) -> str:
     """Return a template as Markdown; `show` returns the link to a figure's file."""
     commit = text.plain(runs[REPORTED[0]].environment["commit"] or "unknown", 7)
-    captions = Captions(figures, show, commit)
+    captions = Captions(figures, show, commit, why)
     return captions.resolve(fill(template, _context(runs, captions, html)))
 
 
@@ -183,12 +188,12 @@ def _as_text(value: object) -> str:
     return value if isinstance(value, Markdown) else text.plain(value, MAX_TEXT)
 
 
-def update_readme() -> None:
+def update_readme(why: Callable[[str], str] = why_stale) -> None:
     """Put the table of five seeds between the README's marks."""
     path = paths.ROOT / "README.md"
     begin, end = README_MARKS
     results = load("five_seeds")
-    reason = stale(STUDIES["five_seeds"], results)
+    reason = why("five_seeds")
     table = tables.pipe_table(tables.over_seeds("five_seeds"), tables.OVER_SEEDS)
     note = results.note + (f"; stale: {reason}" if reason else "")
     precision = " and ".join(results.table["precision"].unique())

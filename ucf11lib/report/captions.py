@@ -12,7 +12,6 @@ from ucf11lib.errors import RunFailed, UserError
 from ucf11lib.report import tables
 from ucf11lib.report.tables import Markdown
 from ucf11lib.studies import STUDIES, load
-from ucf11lib.studies.results import stale
 
 LINE = 6.5  # inches: the width of the report's text, and of its widest figure
 WORDS = {"fig": "Figure", "tbl": "Table"}
@@ -22,11 +21,17 @@ REFERENCE = re.compile(r"@(fig|tbl)-([a-z0-9_]+)@")
 class Captions:
     """Numbers figures and tables of one document; `resolve` then fills in the links to them."""
 
-    def __init__(self, figures: Path, show: Callable[[Path], str], commit: str):
-        """Take figures from a folder; `show` returns the link to a figure's file."""
+    def __init__(
+        self, figures: Path, show: Callable[[Path], str], commit: str, why: Callable[[str], str]
+    ):
+        """Take figures from a folder; `show` returns the link to a figure's file.
+
+        `why` returns why a study's results are stale, as `studies.why_stale` does.
+        """
         self.figures = figures
         self.show = show
         self.commit = commit
+        self.why = why
         self.numbers: dict[str, int] = {}
 
     def figure(self, name: str, words: str, source: str, key: str = "") -> Markdown:
@@ -58,9 +63,14 @@ class Captions:
         caption = f"**{WORDS[kind]} {self.numbers[name]}.** {words}"
         if source is None:
             return caption
-        return (
-            f'{caption} [Made by {_source(source, self.commit)}.]{{.source typst:text:size="7pt"}}'
-        )
+        return f'{caption} [Made by {self._source(source)}.]{{.source typst:text:size="7pt"}}'
+
+    def _source(self, name: str) -> Markdown:
+        """Return the command, file and commit of a study's results or of a notebook's runs."""
+        if name in STUDIES:
+            return measured(name, self.why(name))
+        command = f"python -m ucf11lib reproduce --only {name}"
+        return Markdown(f"`{command}` ([model cards](models.md), commit {self.commit})")
 
     def resolve(self, text: str) -> str:
         """Return the text with "@fig-leak@" and "@tbl-leak@" as links; raise if one is unknown."""
@@ -74,23 +84,15 @@ class Captions:
         return REFERENCE.sub(link, text)
 
 
-def _source(name: str, commit: str) -> Markdown:
-    """Return the command, file and commit of a study's results or of a notebook's runs."""
-    if name in STUDIES:
-        return measured(name)
-    command = f"python -m ucf11lib reproduce --only {name}"
-    return Markdown(f"`{command}` ([model cards](models.md), commit {commit})")
-
-
-def measured(name: str) -> Markdown:
-    """Return by what, when and on what a study was measured, and whether its results are stale."""
+def measured(name: str, reason: str) -> Markdown:
+    """Return by what, when and on what a study was measured, and the `reason` if it is stale."""
     results = load(name)
     one = results.machine
     where = one.get("description") or f"{one['processor']}, {one['cores']} cores"
     commit = results.commit[:7] + (" with uncommitted changes" if results.dirty else "")
     file = f"[results](results/{name}.json)"
     note = f"`{results.command}`, {results.date}, {where}, commit {commit}, {file}"
-    if reason := stale(STUDIES[name], results):
+    if reason:
         note += f"; **stale: {reason}**"
     return Markdown(note)
 

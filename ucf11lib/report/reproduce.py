@@ -4,9 +4,14 @@ Trainings are looked up by run folder, so a repeated job executes notebooks only
 resumes with its finished trainings and the epochs of the one that it was at.
 """
 
+import contextlib
+import functools
+import os
 import shutil
+import subprocess
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from ucf11lib import paths
@@ -15,8 +20,9 @@ from ucf11lib.report.build import build
 from ucf11lib.report.explorer import Load, explore
 from ucf11lib.report.notebooks import check_parameters, run_notebook, select_notebooks
 from ucf11lib.runs import REPORTED, RunConfig
-from ucf11lib.studies import finished_run
+from ucf11lib.studies import finished_run, why_stale
 
+LOW_PRIORITY = 10  # as of `nice`
 DEFAULT = {"profile": "quick", "source": "synthetic", "data": "", "split": "group"}
 
 
@@ -56,7 +62,10 @@ def reproduce(
     RunConfig.of(model="c3d", **parameters)
     runs = paths.runs_dir()
     runs.mkdir(parents=True, exist_ok=True)
-    with paths.lock(runs / ".reproduce.lock"), paths.temporary_dir(runs / "report") as work:
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(paths.lock(runs / ".reproduce.lock"))
+        work = stack.enter_context(paths.temporary_dir(runs / "report"))
+        why = why_stale if only else stack.enter_context(_checked_beside())
         (work / "figures").mkdir()
         for number, path in enumerate(notebooks, 1):
             _run(f"[{number}/{len(notebooks)}] {path.stem}", path, work, parameters)
@@ -65,7 +74,7 @@ def reproduce(
             trained = {one: run for one, config in configs.items() if (run := finished_run(config))}
             if load:
                 explore([*trained.values()], load, work / "pages" / "explorer.html")
-            for path in build(to=report, figures_dir=work / "figures", runs=trained):
+            for path in build(to=report, figures_dir=work / "figures", runs=trained, why=why):
                 print(f"report: {paths.display(path)}")
             if load:
                 _move_files(work / "pages", report or paths.REPORT)
@@ -73,6 +82,34 @@ def reproduce(
         _move_files(work / "notebooks", executed)
     print(f"executed notebooks: {paths.display(executed)}")
     return executed
+
+
+@contextlib.contextmanager
+def _checked_beside() -> Iterator[Callable[[str], str]]:
+    """Check all studies' results in a process of low priority, beside the block.
+
+    Yields a function that waits for it and does as `why_stale`, which takes a minute for all.
+    """
+    command = [sys.executable, "-m", "ucf11lib", "study", "--check"]
+    pipe, null = subprocess.PIPE, subprocess.DEVNULL
+    with subprocess.Popen(command, stdout=pipe, stderr=null, text=True) as process:
+        os.setpriority(os.PRIO_PROCESS, process.pid, LOW_PRIORITY)
+
+        @functools.cache
+        def states() -> dict[str, str]:
+            output, _ = process.communicate()
+            return dict(line.split(": ", 1) for line in output.splitlines())
+
+        def why(name: str) -> str:
+            state = states().get(name, "")
+            if state == "fresh":
+                return ""
+            return state.removeprefix("stale: ") if "stale: " in state else why_stale(name)
+
+        try:
+            yield why
+        finally:
+            process.kill()
 
 
 def _run(title: str, path: Path, work: Path, parameters: dict[str, str]) -> None:

@@ -24,6 +24,7 @@ from ucf11lib.runs import RunConfig
 from ucf11lib.runs.recipes import named_profile
 from ucf11lib.studies.overfit import overfit
 from ucf11lib.studies.study import Axis, Changes, Study, new_trainer, over, weizmann
+from ucf11lib.training import Trainer
 from ucf11lib.training.health import Signals, lattice, off_lattice
 from ucf11lib.training.step import loss_of
 
@@ -36,9 +37,11 @@ def trace(
     config: RunConfig, store: ClipStore, steps: int = STEPS, classes: int | None = None
 ) -> pd.DataFrame:
     """Return step, loss, accuracy and gradient_norm of the first steps of a training."""
-    trainer = new_trainer(config.with_(health=True), store, classes=classes)
-    size = config.recipe.batch_size
-    rows = []
+    return _first_steps(new_trainer(config.with_(health=True), store, classes=classes), steps)
+
+
+def _first_steps(trainer: Trainer, steps: int) -> pd.DataFrame:
+    size, rows = trainer.config.recipe.batch_size, []
     for step, batch in enumerate(trainer.batches(0, steps), 1):
         one = Signals.of(np.asarray(trainer.step(*batch)), size)
         rows.append((step, one.loss, one.right / size, one.gradient_norm))
@@ -46,10 +49,19 @@ def trace(
 
 
 def rates_table(config: RunConfig, store: ClipStore, steps: int = 5) -> pd.DataFrame:
-    """Return, for each rate of the report, the losses from step 2 on and the gradient norms."""
+    """Return, for each rate of the report, the losses from step 2 on and the gradient norms.
+
+    The recipe's schedule must be constant.
+    """
+    trainer = new_trainer(config.with_(health=True), store)
+    variables = [*trainer.model.variables, *trainer.optimizer.variables]
+    initial = [variable.numpy() for variable in variables]
     rows = []
-    for rate in RATES:
-        first = trace(config.with_(learning_rate=rate), store, steps)
+    for rate in RATES:  # from the same weights, by the same compiled step
+        for variable, value in zip(variables, initial, strict=True):
+            variable.assign(value)
+        trainer.optimizer.learning_rate = rate
+        first = _first_steps(trainer, steps)
         losses = ", ".join(f"{loss:.4f}" for loss in sorted(set(first["loss"][1:].round(4))))
         norms = first["gradient_norm"]
         rows.append((f"{rate:g}", losses, norms[0], norms[1:].max()))

@@ -85,6 +85,11 @@ def draw(name: str) -> Figure | None:
     return figure(results.table, results.note) if figure else None
 
 
+def why_stale(name: str) -> str:
+    """Return why the results of a study are not those of today's code; empty if they are."""
+    return stale(STUDIES[name], load(name))
+
+
 def check(names: Sequence[str] = ()) -> None:
     """Print, a study a line, whether its results are those of today's code.
 
@@ -97,7 +102,7 @@ def check(names: Sequence[str] = ()) -> None:
         state = "never run"
         if results_file(name).exists():
             try:
-                reason = stale(STUDIES[name], load(name))
+                reason = why_stale(name)
             except (UserError, RunFailed) as error:
                 reason = str(error)
             state = f"stale: {reason}" if reason else "fresh"
