@@ -3,8 +3,9 @@
 It exists so that everything runs anywhere; no number from it says anything about UCF-11. As there,
 a group is one performer in one place before one camera, and a clip gives several sequences; so a
 random split leaks what a split by group does not. A clip varies phase, speed and position. Each of
-its sequences begins near the beginning of a cycle of the action, and what lies between them is left
-out; data of the course's size have all of a clip, cut from end to end as the course cut UCF-11's.
+its sequences begins near the beginning of a cycle of the action (but of a swing, whose cycle is a
+quarter longer), and what lies between them is left out. Data of the course's size have all of a
+clip, cut from end to end as the course cut UCF-11's.
 """
 
 import itertools
