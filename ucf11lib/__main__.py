@@ -151,7 +151,7 @@ def predict(args: argparse.Namespace) -> None:
 
     by = evaluation.Classifier(run, models.load(run), args.test_flip)
     if folder:
-        videos.write_table(videos.predict_folder(args.video, by), args.out)
+        videos.write_predictions(args.video, by, args.out)
         return
     if args.camera or args.video == "-":
         for answer in stream.predict_stream(by, args.camera or stream.STDIN):

@@ -92,12 +92,14 @@ def test_predict_folder_has_a_row_a_file_and_the_reason_where_there_is_no_answer
     one = predict_video(folder / "a, b.mpg", by).ranking()[0]
     assert (table["prediction"][0], table["confidence"][0]) == pytest.approx(one)
     with pytest.raises(RunFailed, match="4 of 7 files have no prediction"):
-        videos.write_table(table, None)
+        videos.write_predictions(folder, by, None)
     with pytest.raises(RunFailed):
-        videos.write_table(table, str(tmp_path / "t.csv"))
+        videos.write_predictions(folder, by, str(tmp_path / "t.csv"))
     assert (tmp_path / "t.csv").read_text() == capsys.readouterr().out
     again = pd.read_csv(tmp_path / "t.csv", keep_default_na=False)
     assert again["file"].tolist() == table["file"].tolist()
+    with pytest.raises(FileExistsError):  # before it sees that there is nothing to predict
+        videos.write_predictions(tmp_path / "none", by, str(tmp_path / "t.csv" / "t.csv"))
     with pytest.raises(UserError, match="no file in it"):
         videos.predict_folder(tmp_path / "videos" / ".none", by)
 

@@ -141,12 +141,14 @@ def predict_folder(folder: Path | str, by: Classifier) -> pd.DataFrame:
     return pd.DataFrame(sorted(rows, key=lambda row: row[0]), columns=columns)
 
 
-def write_table(table: pd.DataFrame, out: str | None) -> None:
+def write_predictions(folder: Path | str, by: Classifier, out: str | None) -> None:
     """Write `predict_folder`'s table as CSV, to standard output by default.
 
-    Raises a `RunFailed` after that if a file has no prediction.
+    Where `out` cannot be a file it fails at once, not after the work. Raises as `predict_folder`,
+    and a `RunFailed` at the end if a file has no prediction.
     """
     with paths.atomic_file(Path(out)) if out else nullcontext(sys.stdout) as target:
+        table = predict_folder(folder, by)
         table.to_csv(target, index=False, float_format="%.4f", errors="backslashreplace")
     if failed := int(table["prediction"].isna().sum()):
         raise RunFailed(f"{failed} of {len(table)} files have no prediction; see the column note")
