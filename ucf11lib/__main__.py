@@ -67,7 +67,7 @@ def prepare(args: argparse.Namespace) -> None:
     print(sources.prepare(spec, path, **_given(args, "broken", "workers")).formatted())
 
 
-@command("store verify data/synthetic-25x10x1-e5e4cb9b", *opts.STORES)
+@command("store verify data/synthetic-25x5x2-110a8201", *opts.STORES)
 def store(args: argparse.Namespace) -> None:
     """Describe, verify or export a store; or delete those whose source changed since (prune)."""
     from ucf11lib.data import sources

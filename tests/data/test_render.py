@@ -1,8 +1,11 @@
+import hashlib
+
 import numpy as np
 import pytest
 
 from ucf11lib.data.synthetic import render
 from ucf11lib.data.synthetic.motions import MOTIONS
+from ucf11lib.data.synthetic.places import draw_place
 from ucf11lib.data.synthetic.scene import Style, body_shapes
 from ucf11lib.runs import RunConfig
 
@@ -16,19 +19,39 @@ def test_prepare_shape_and_index(store):
     assert list(MOTIONS)[5] == "soccer_juggling"
     group = "basketball/v_basketball_01"
     assert (store.groups[0], store.clips[0]) == (group, f"{group}/v_basketball_01_01")
-    assert store.index["first_frame"].tolist()[:2] == [0, 30]
+    starts = store.index["first_frame"].to_numpy().reshape(-1, 2)
+    assert (starts[:, 0] == 0).all()
+    assert (starts[:, 1] > 30).all()
 
 
-def test_render_clip_continues_where_its_sequence_ended(store):
-    """Sequences of one clip follow each other, so the seam is no larger than a step inside."""
-    pairs = np.flatnonzero(store.clips[:-1] == store.clips[1:])
-    ends = [store.frames[i][-1] for i in pairs]
-    seams = [difference(end, store.frames[i + 1][0]) for i, end in zip(pairs, ends, strict=True)]
-    inside = [difference(store.frames[i][14], store.frames[i][15]) for i in pairs]
-    others = (pairs + 12) % len(store)
-    strangers = [difference(end, store.frames[i][0]) for i, end in zip(others, ends, strict=True)]
+def test_render_clip_end_to_end_continues_where_its_sequence_ended():
+    """The seam is then no larger than a step inside a sequence."""
+    seams, inside = [], []
+    for label, name in enumerate(MOTIONS):
+        options = {"rng": np.random.default_rng(label), "end_to_end": True}
+        starts, frames = render.render_clip(name, draw_place(0, label, 0), 3, **options)
+        assert starts.tolist() == [0, 30, 60]
+        seams += [difference(frames[i][-1], frames[i + 1][0]) for i in (0, 1)]
+        inside += [difference(frames[i][14], frames[i][15]) for i in (0, 1)]
     assert np.median(seams) < 1.3 * np.median(inside)
-    assert np.median(strangers) > 3 * np.median(seams)
+
+
+def test_render_clip_each_sequence_begins_near_a_cycles_beginning(monkeypatch):
+    """The first of its frames are at the same phase, but for `ONSET`; nothing is repeated."""
+    phases = []
+    still = MOTIONS["biking"]
+    monkeypatch.setitem(MOTIONS, "biking", lambda u, style: phases.append(u) or still(u, style))
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        starts, _ = render.render_clip("biking", draw_place(0, 1, seed), 3, rng)
+        first, second, third = phases[-1].reshape(3, 30)
+        rate = np.diff(first).mean()  # cycles a frame
+        assert np.diff(starts) == pytest.approx(starts[1])
+        assert 30 <= starts[1] < 30 + 1.5 / rate
+        for u in (first, second, third):
+            assert -rate <= (u[0] + rate) % 1 - rate <= render.ONSET + 2 * rate
+        assert second[0] > first[-1]
+        assert third[0] > second[-1]
 
 
 def test_render_group_fixes_the_place(store):
@@ -39,12 +62,23 @@ def test_render_group_fixes_the_place(store):
     assert same < 0.7 * other
 
 
-def test_prepare_same_spec_same_bytes(tmp_path):
-    spec = RunConfig.of(model="c3d", groups=1, clips=1, render_seed=3).data
+@pytest.mark.parametrize(
+    ("sequences", "digest"), [(1, "beed01ab15594d02"), (2, "d76a5cc18d3576f6")]
+)
+def test_prepare_same_spec_same_bytes(tmp_path, sequences, digest):
+    """A change of the renderer would make all published numbers incomparable."""
+    flat = {"groups": 1, "clips": 1, "sequences": sequences, "render_seed": 3}
+    spec = RunConfig.of(model="c3d", **flat).data
     a, b = (render.prepare(tmp_path / name, spec).info for name in "ab")
     assert a == b
-    # of the first version: renderer changes would make all published numbers incomparable
-    assert a.sha256["frames"].startswith("beed01ab15594d02")
+    assert a.sha256["frames"].startswith(digest)
+
+
+def test_render_clip_end_to_end_same_bytes():
+    """A clip of the course's size, on which a GPU trained (study full_width)."""
+    rng = np.random.default_rng([0, 5, 3, 3])
+    _, frames = render.render_clip("soccer_juggling", draw_place(0, 5, 3), 5, rng, end_to_end=True)
+    assert hashlib.sha256(frames.tobytes()).hexdigest().startswith("b1930038ab6d084f")
 
 
 def test_sequences_of_clip_course_sizes():

@@ -2,10 +2,10 @@
 
 A seed moves split, weights, order, augmentation and dropout together. Learning rates and
 augmentation were chosen on the held-out part of seed 0, label smoothing and dropout on inner splits
-of the training parts of seeds 0 and 1, all with other synthetic data; lengths are such that each
-training takes about 65 seconds of two cores with AMX.
+of the training parts of seeds 0 and 1, all with other synthetic data. The lengths divide some 200
+seconds so that each network fits about as much of its training part, 97 %.
 
-Expect: means of 92 to 97 %, ranges of three to nine points, so that one seed ranks nothing.
+Expect: means of 92 to 95 %, ranges of three to nine points, so that one seed ranks nothing.
 
     python -m ucf11lib study five_seeds     # 15 trainings, estimated 20 min on 2 cores
 """
