@@ -95,6 +95,19 @@ def test_one_line_is_one_line_and_raises_faults_of_ours():
         one_line(wrapped, "X")
 
 
+@pytest.mark.parametrize(
+    ("raised", "message"),
+    [
+        ("ValueError('no number')", "other cannot be loaded: no number; correct its settings"),
+        ("OSError(24, 'x')", "output: Too many open files; raise the limit"),
+    ],
+)
+def test_one_line_of_an_import(raised, message):
+    with pytest.raises((ValueError, OSError)) as error:
+        exec(f"raise {raised}", {"__name__": "other.part"})
+    assert one_line(error.value, "X")[0].startswith(message)
+
+
 CONNECT = "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT"
 PREPARE = "prepare --profile smoke --store {}/s"
 

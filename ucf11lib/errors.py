@@ -193,9 +193,6 @@ def _line(error: BaseException, resume_command: str) -> tuple[str, int]:
         return f"out of memory; free some; resume: {resume_command}", 1
     if isinstance(error, ImportError) and not str(error.name).startswith("ucf11lib"):
         return f"{error}; raise the limit of 'ulimit -v', or set .venv up again with make", 1
-    if isinstance(error, Exception) and (package := _being_loaded(error)):
-        settings = "correct its settings, in the environment or in a file of yours"
-        return f"{package} cannot be loaded: {error}; {settings}", 2
     number = getattr(error, "errno", 0)
     if isinstance(error, OSError) and number in REFUSED:
         return f"{error.filename or 'output'}: {error.strerror}; {REFUSED[number]}", 2
@@ -207,4 +204,7 @@ def _line(error: BaseException, resume_command: str) -> tuple[str, int]:
         cause = cause.__cause__ or cause.__context__
     if isinstance(error, OSError):
         return f"{error}; resume: {resume_command}", 1
+    if isinstance(error, Exception) and (package := _being_loaded(error)):
+        settings = "correct its settings, in the environment or in a file of yours"
+        return f"{package} cannot be loaded: {error}; {settings}", 2
     raise error

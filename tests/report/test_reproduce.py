@@ -4,7 +4,6 @@ import contextlib
 import importlib
 import socket
 import threading
-import time
 
 import pytest
 
@@ -130,11 +129,9 @@ def test_checked_beside_waits_for_the_check_and_ends_it(tmp_path, monkeypatch):
     with job._checked_beside() as why:
         reasons = {name: why(name) for name in ("leak", "signal", "speed")}
     assert reasons == {"leak": "", "signal": "so: no", "speed": "asked for speed"}
-    check.write_text("#!/bin/sh\nexec sleep 100\n")
-    began = time.monotonic()
+    check.write_text("#!/bin/sh\nexec sleep infinity\n")
     with job._checked_beside():
-        pass
-    assert time.monotonic() - began < 50
+        pass  # this test has no end if the check has none
 
 
 @pytest.mark.parametrize(

@@ -98,13 +98,14 @@ def _checked_beside() -> Iterator[Callable[[str], str]]:
         @functools.cache
         def states() -> dict[str, str]:
             output, _ = process.communicate()
-            return dict(line.split(": ", 1) for line in output.splitlines())
+            return dict(line.partition(": ")[::2] for line in output.splitlines())
 
         def why(name: str) -> str:
             state = states().get(name, "")
             if state == "fresh":
                 return ""
-            return state.removeprefix("stale: ") if "stale: " in state else why_stale(name)
+            is_stale = state.startswith("stale: ")
+            return state.removeprefix("stale: ") if is_stale else why_stale(name)
 
         try:
             yield why
