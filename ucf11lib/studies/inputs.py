@@ -3,7 +3,7 @@
 A sequence's own mean frame removes a background that does not move. Weizmann's camera is on a
 tripod, UCF-11's pan and shake. So Weizmann is filmed once more: cropped by a window that swings.
 
-Expect: `sequence` adds about 30 points where the camera is still and about 5 where it moves.
+Expect: `sequence` adds about 30 points where the camera is still and hardly any where it moves.
 
     python -m ucf11lib study inputs --videos DIR    # 45 trainings, about 20 min on 2 cores
 """
