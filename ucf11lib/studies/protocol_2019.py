@@ -7,7 +7,7 @@ Else the quick profile's widths; epochs of 40 batches, not 256; no health check 
 softmax.
 
 Expect: with the random split VGG9 and CNN+LSTM stop within their eight epochs, VGG9 at half width
-is then at 60 to 70 %; C3D and the mean of softmaxes, which are double softmaxes, never stop.
+is then at 60 to 75 %; C3D and the mean of softmaxes, which are double softmaxes, never stop.
 
     python -m ucf11lib study protocol_2019     # 30 trainings, estimated 60 min on 2 cores
 """
