@@ -156,7 +156,7 @@ def test_store_commands_take_one_store(store):
         ("course", {"group_pattern": "x"}, {}, "--group-pattern: only where videos"),
         ("synthetic", {}, {"workers": 2}, "--workers: only where videos are decoded"),
         ("videos", {"render_seed": 3}, {}, "--render-seed: only where sequences are drawn"),
-        ("course", {"clips": 3}, {}, "--clips: only where sequences are drawn, with --source syn"),
+        ("course", {"clips": 3}, {}, "--clips, --sequences: only where sequences are drawn"),
     ],
 )
 def test_prepare_refuses_options_of_another_source(tmp_path, source, changes, options, message):
