@@ -136,6 +136,11 @@ def temporary_files(beside: Path) -> Iterator[Path]:
             tempfile.tempdir = before
 
 
+def is_torn(path: Path) -> bool:
+    """Return whether a name is one of `remove_torn`, of any machine and process."""
+    return re.fullmatch(re.escape(PARTIAL) + r".+-[0-9]{1,9}-.+", path.name) is not None
+
+
 def remove_torn(path: Path) -> Path:
     """Remove what dead processes left of theirs; return a temporary name beside `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -83,6 +83,11 @@ def test_fetch_no_address_of_a_file_leaves_nothing(server, url, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_ensure_no_address_in_utf8():
+    with pytest.raises(UserError, match="give the address in UTF-8"):
+        archive.ensure("http://127.0.0.1/\udcff.rar")
+
+
 def test_fetch_refused_later_keeps_what_it_has(server, tmp_path):
     (tmp_path / ".part-none.rar").write_bytes(b"x" * 1000)
     with pytest.raises(UserError, match="404"):

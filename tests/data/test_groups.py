@@ -33,6 +33,18 @@ def test_find_groups_first_rule_that_fits_all_names(names, groups, rule):
     assert found[1].startswith(rule)
 
 
+def test_find_groups_of_another_case_or_form_of_unicode_are_one():
+    names = [
+        "walk/lena_walk.avi",
+        "run/Lena_run.avi",
+        "walk/José_walk.avi",
+        "run/JOSE\u0301_run.avi",
+    ]
+    assert find_groups(names)[0] == ["lena", "lena", "José", "José"]
+    assert find_groups(["a/v_a_g01_c1.avi", "a/v_a_G01_c2.avi"])[0] == ["a/g01", "a/g01"]
+    assert find_groups(["a/x.avi", "a/X.avi"])[0] == ["a/x", "a/X"]  # each clip its own
+
+
 @pytest.mark.parametrize(
     ("pattern", "groups"),
     [

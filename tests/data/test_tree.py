@@ -19,6 +19,13 @@ def test_prepare_parts_of_a_split_are_no_classes(tmp_path, write_video, prepare_
     assert (store.classes, store.info.notes) == (("a", "b"), [])
 
 
+def test_prepare_classes_that_look_the_same(tmp_path, write_video, prepare_videos):
+    for name in ("caf\u00e9", "cafe\u0301"):
+        write_video(tmp_path / "in" / name / "1.mpg")
+    with pytest.raises(UserError, match=r"one name in two forms of Unicode; rename one, or join"):
+        prepare_videos(tmp_path / "s", tmp_path / "in")
+
+
 @pytest.mark.parametrize(
     "names",
     [

@@ -40,6 +40,19 @@ def test_export_model_refuses_in_one_line_and_leaves_nothing(trained, model, tmp
     assert mine.read_text() == "x"
 
 
+@pytest.mark.parametrize("to", ["savedmodel", "tflite"])
+def test_export_model_full_disk(trained, main, tiny_disk, to):
+    (tiny_disk / "filler").write_bytes(bytes(2_000_000))
+    out = tiny_disk / "m"
+    done = main("export-model", "--run", trained.path, "--to", to, "--out", out)
+    assert done.returncode == 1
+    assert done.stderr.endswith(
+        f"No space left on device; free some space or choose another place; "
+        f"resume: python -m ucf11lib export-model --run {trained.path} --to {to} --out {out}\n"
+    )
+    assert os.listdir(tiny_disk) == ["filler"]
+
+
 def test_export_model_writes_no_file_of_other_probabilities(trained, model, tmp_path, monkeypatch):
     def other(folder, about):
         return lambda frames: np.full((len(frames), 11), 1 / 11)

@@ -1,3 +1,6 @@
+import tempfile
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -52,3 +55,9 @@ def test_reader_resamples(tmp_path, write_video, fps, shown):
     shown = shown or [*np.arange(92, 122) // 2]
     assert (seen, at_rate, seconds) == (61, 2 * fps + 1, pytest.approx(2))
     assert np.array_equal(np.stack(frames), decode(path)[shown])
+
+
+def test_predict_stream_of_a_file_below_dev(by, write_video):
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        (*_, last) = stream.predict_stream(by, str(write_video(Path(folder) / "v.mpg", 40)))
+    assert last["frames"] == 40

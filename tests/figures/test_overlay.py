@@ -36,3 +36,10 @@ def test_overlay_heat_colours_where_it_is_high_and_greys_the_rest():
     image = overlay(plain, "", "", [], heat).astype(int)
     assert np.ptp(image[140, 220]) > 150
     assert np.ptp(image[100, 100]) <= 1
+
+
+def test_overlay_of_names_with_line_ends():
+    picture = np.zeros((64, 64, 3), np.uint8)
+    shown = overlay(picture, "new\nline", "1.0 s", [("new\nline", 0.5), ("a\rb", 0.5)])
+    in_one = overlay(picture, "new line", "1.0 s", [("new line", 0.5), (r"a\rb", 0.5)])
+    assert np.array_equal(shown, in_one)

@@ -95,7 +95,7 @@ def test_train_killed_and_terminated_has_the_same_bytes(undisturbed, store, tmp_
     process.terminate()
     assert_failed(process.communicate()[1], "interrupted; resume with: python -m ucf11lib train")
     assert process.returncode == 143
-    (folder / ".partial-1-model.keras").write_text("torn")
+    (folder / ".partial-machine-1-model.keras").write_text("torn")
     os.truncate(folder / checkpoints.NEWEST, 5000)
     lines = []
     run = train(undisturbed.config, folder, store=store, resume=True, log=lines.append)

@@ -178,3 +178,12 @@ def test_train_or_load_trains_anew_on_other_data(store, tmp_path):
     second = train_or_load(TINY, log=silent)
     assert second.path.name == f"{TINY.name}-2"
     assert finished_run(TINY) == second
+
+
+def test_train_keeps_a_users_file_of_a_name_like_ours(store, tmp_path):
+    mine = tmp_path / "r" / ".partial-notes"
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    with pytest.raises(UserError, match=r"exists already, and is no run \(no config.json\)"):
+        train(RunConfig.of(model="cnn_lstm", profile="smoke"), tmp_path / "r", store=store)
+    assert mine.read_text() == "mine"

@@ -52,10 +52,11 @@ def start_server(modules: list[str]) -> None:
     Here that folder is inside one of ours, which the next process removes.
     """
     multiprocessing.set_forkserver_preload(modules)
-    before, folder = tempfile.tempdir, _server_folder()
-    if len(os.fsencode(folder)) <= MAX_FOLDER:
-        tempfile.tempdir = str(folder)
+    before = tempfile.tempdir
+    folders = (_server_folder(), Path(tempfile.gettempdir()), Path("/tmp"))
+    short = (str(one) for one in folders if len(os.fsencode(one)) <= MAX_FOLDER)
     try:
+        tempfile.tempdir = next(short)
         forkserver.ensure_running()
     finally:
         tempfile.tempdir = before

@@ -5,6 +5,7 @@ in its own runtime, and saved only if its answers are those of the network.
 """
 
 import contextlib
+import errno
 import importlib.util
 import json
 import os
@@ -56,7 +57,7 @@ def export_model(run: Run, model: keras.Model, to: str, out: Path | str | None =
     expected = network.predict(frames, batch_size=EVALUATION_BATCH, verbose=0)
     with paths.temporary_files(path) as folder:
         file = folder / default
-        with _converting(f"{run.path}: cannot be written as {to}"):
+        with _converting(f"{run.path}: cannot be written as {to}", path):
             network.export(file, format=keras_name, verbose=False)
             call = describe(file, _about(run))
             answers = np.concatenate([call(frames[i : i + 1]) for i in range(len(frames))])
@@ -124,13 +125,18 @@ def _about(run: Run) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def _converting(what: str) -> Iterator[None]:
-    """Silence the converters; what they raise, which may be anything, becomes one line."""
+def _converting(what: str, path: Path) -> Iterator[None]:
+    """Silence the converters; what they raise, which may be anything, becomes one line.
+
+    Raises a `UserError`, but an `OSError` that names `path` where the disk is full.
+    """
     try:
         with silent_stderr(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     except Exception as error:
+        if (full := os.strerror(errno.ENOSPC)) in str(error):
+            raise OSError(errno.ENOSPC, full, str(path)) from None
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise UserError(f"{what} ({reason}); choose another --to") from None
 

@@ -75,7 +75,9 @@ class _Reader(threading.Thread):
         frames: deque[np.ndarray] = deque(maxlen=self.window)
         seen, shown, last = 0, 0, -1
         try:
-            with av.open(self.file, format="v4l2" if self.file.startswith("/dev/") else None) as c:
+            with av.open(
+                self.file, format="v4l2" if Path(self.file).is_char_device() else None
+            ) as c:
                 for image, seconds in pictures(c, video_stream(c), self.size):
                     if image is None:
                         continue

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.font_manager import findfont
 from PIL import Image, ImageDraw, ImageFont
 
+from ucf11lib.errors import printable
 from ucf11lib.figures.motion import overlaid
 from ucf11lib.figures.style import SKY
 from ucf11lib.text import percent
@@ -60,8 +61,8 @@ def overlay(
 
 
 def _fitted(text: str, font: ImageFont.FreeTypeFont, room: float) -> str:
-    """Return a text, shortened to at most `room` pixels."""
-    text = text[:MAX_TEXT]
+    """Return a text in one line, shortened to at most `room` pixels."""
+    text = " ".join(printable(text[:MAX_TEXT]).split())
     if font.getlength(text) <= room:
         return text
     ends = (n for n in range(len(text), 0, -1) if font.getlength(f"{text[:n]}…") <= room)

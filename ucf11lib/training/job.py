@@ -108,7 +108,7 @@ def _content(
             if run.config == config and store_sha256 in (None, run.data.store_sha256):
                 return "finished" if (path / "metrics.json").is_file() else "begun"
         return "other"
-    if path.is_dir() and all(file.name.startswith(paths.PARTIAL) for file in path.iterdir()):
+    if path.is_dir() and all(map(paths.is_torn, path.iterdir())):
         return "nothing"  # a process was killed before it had written the first file
     return "other" if path.exists() else "nothing"
 
@@ -163,11 +163,13 @@ def _check_folder(path: Path, config: RunConfig, store: ClipStore | None, resume
         other = content == "finished" and Path(Run(path).data.store).name != data.name
         what = f"a finished run on other data than {data.name}" if other else "a finished run"
         raise UserError(f"{path}: {what}; choose another --run or delete it")
+    if not (path / "config.json").is_file():
+        raise UserError(
+            f"{path}: exists already, and is no run (no config.json); choose another --run"
+        )
     if not resume:
         remedy = "continue with --resume, choose another --run or delete it"
         raise UserError(f"{path}: exists already; {remedy}")
-    if not (path / "config.json").is_file():
-        raise UserError(f"{path}: no run to resume (no config.json); choose another --run")
     differ = set(Run(path).config.flat().items()) ^ set(config.flat().items())
     names = ", ".join(sorted({name for name, _ in differ}))
     raise UserError(f"{path}: begun with another {names}; choose the same, or another --run")

@@ -28,7 +28,7 @@ def begin(path: Path, trainer: Trainer) -> None:
     environment.reset_peak_memory()
     store = trainer.store
     path.mkdir(parents=True, exist_ok=True)
-    for torn in path.glob(f"{paths.PARTIAL}*"):
+    for torn in filter(paths.is_torn, path.iterdir()):
         shutil.rmtree(torn) if torn.is_dir() else torn.unlink()
     window, size = store.frames.shape[1:3]
     data = {

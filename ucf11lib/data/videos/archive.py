@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from ucf11lib import paths
 from ucf11lib.errors import RunFailed, UserError
+from ucf11lib.runs.parsing import check_utf8
 
 URL = "https://www.crcv.ucf.edu/data/UCF11_updated_mpg.rar"
 MAX_NAME = 255  # bytes of a file's name, on every usual file system
@@ -34,6 +35,7 @@ def ensure(url: str) -> Path:
 
     Each URL has a folder of its own there: two archives may have one name.
     """
+    check_utf8(url, "give the address in UTF-8")
     digits = hashlib.sha256(url.encode()).hexdigest()[:8]
     downloads = paths.data_dir() / "downloads" / digits
     with paths.lock(downloads / ".lock"):

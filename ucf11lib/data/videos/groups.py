@@ -1,5 +1,6 @@
 """Who or what must not be on both sides of a split, read from the names of clips."""
 
+import unicodedata
 from pathlib import PurePosixPath
 
 import regex
@@ -23,7 +24,8 @@ def find_groups(names: list[str], pattern: str = "") -> tuple[list[str], str]:
 
     `names` are files relative to the tree's root, `<class>/[<folder>/]<clip>.<suffix>`. `pattern`
     is searched in them instead; the group is its `(?P<group>...)`, or its first. Raises `UserError`
-    if it does not compile, has no capture group, or does not match all names.
+    if it does not compile, has no capture group, or does not match all names. Groups that differ in
+    case, or in how Unicode writes an accent, are one: Lena and lena are hardly two people.
     """
     rules = RULES
     if pattern:
@@ -40,12 +42,18 @@ def find_groups(names: list[str], pattern: str = "") -> tuple[list[str], str]:
             remedy = "give one without nested repetitions"
             raise UserError(f"{rule}: no answer in {MAX_SECONDS:g} s; {remedy}") from None
         if all(groups):
-            return groups, rule
+            return _by_first_spelling(groups), rule
         if pattern:
             missed = f"{groups.count('')} of {len(names)} clips"
             first = names[groups.index("")]
             raise UserError(f"{rule}: matches no group in {missed}, the first: {first}")
     return [_without_suffix(name) for name in names], OWN
+
+
+def _by_first_spelling(groups: list[str]) -> list[str]:
+    first: dict[str, str] = {}
+    alike = [unicodedata.normalize("NFC", group).casefold() for group in groups]
+    return [first.setdefault(key, group) for key, group in zip(alike, groups, strict=True)]
 
 
 def group_of(name: str) -> str:

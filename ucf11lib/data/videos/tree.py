@@ -9,6 +9,7 @@ FFmpeg decides what is a video, by content. No file is passed over in silence.
 import mimetypes
 import os
 import re
+import unicodedata
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -165,6 +166,11 @@ def _check_classes(root: Path, tree: dict[str, list[Path]], source: str) -> None
     if not tree:
         expected = "<class>/<clip>.mpg or <class>/<group>/<clip>.mpg"
         raise UserError(f"{root}: no class folder with videos in it; expected {expected}")
+    written: dict[str, str] = {}
+    for name in tree:
+        if (first := written.setdefault(unicodedata.normalize("NFC", name), name)) != name:
+            both = f"{first!a} and {name!a} are one name in two forms of Unicode"
+            raise UserError(f"{root}: its folders {both}; rename one, or join them")
     parts = [name for name in tree if PART.fullmatch(name)]
     if len(parts) > 1 or len(parts) == len(tree):
         raise UserError(
