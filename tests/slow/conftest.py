@@ -25,6 +25,7 @@ def chromium(tmp_path_factory):
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     browser = webdriver.Chrome(options, Service(driver))
     browser.set_network_conditions(offline=True, latency=0, throughput=0)
+    browser.get("about:blank")  # instead of the page that it begins with
     yield browser
     browser.quit()
 
