@@ -46,8 +46,8 @@ def start(tree: Path, path: Path, stderr: int = subprocess.DEVNULL) -> subproces
     command = [*COMMAND, str(tree), "--store", str(path), "--workers", "2"]
     # A shell's background jobs ignore the signal of ctrl-c.
     listen = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-    pipes = {"stdout": subprocess.DEVNULL, "stderr": stderr}
-    return subprocess.Popen(command, **pipes, text=True, preexec_fn=listen)
+    options = {"stdout": subprocess.DEVNULL, "stderr": stderr, "start_new_session": True}
+    return subprocess.Popen(command, **options, text=True, preexec_fn=listen)
 
 
 def test_prepare_killed_at_any_moment_and_repeated(tree, tmp_path):
@@ -82,6 +82,20 @@ def test_prepare_interrupted_leaves_nothing(tree, tmp_path, number):
     wanted = "error: interrupted; resume with: python -m ucf11lib prepare"
     assert [line.startswith(wanted) for line in lines].count(True) == 1, lines
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.5, 2.0])
+def test_prepare_interrupted_while_its_processes_start_says_so_in_one_line(tree, tmp_path, seconds):
+    process = start(tree, tmp_path / "s", subprocess.PIPE)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    while not children.read_text():
+        time.sleep(0.01)
+    time.sleep(seconds)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    lines = process.communicate(timeout=60)[1].splitlines()
+    assert process.returncode == 128 + signal.SIGINT
+    (line,) = [line for line in lines if not line.startswith("decoding")]
+    assert line.startswith("error: interrupted; resume with: python -m ucf11lib prepare")
 
 
 def damaged(content: bytes, kind: str, rng: random.Random) -> bytes:

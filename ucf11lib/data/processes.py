@@ -5,11 +5,13 @@ import functools
 import multiprocessing
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from multiprocessing import forkserver, util
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import forkserver, resource_tracker, util
 from pathlib import Path
 from types import ModuleType
 
@@ -31,11 +33,12 @@ def in_processes(
     Each process imports the module of `call` once; `timeout` gives seconds.
     """
     context = multiprocessing.get_context("forkserver")  # TensorFlow's threads must not be forked
-    start_server([call.__module__])
     pending: deque[ProcessFuture] = deque()
     workers = min(workers, len(arguments) or 1)
     with _no_script(), ProcessPool(workers, context=context) as pool:
         try:
+            with ThreadPoolExecutor(1) as thread:  # signals interrupt the main thread only
+                thread.submit(_start, pool, call.__module__).result()
             for one in arguments:
                 pending.append(pool.schedule(call, one, timeout=timeout(one)))
                 if len(pending) == 2 * workers:  # results that wait take memory
@@ -43,6 +46,14 @@ def in_processes(
             yield from map(_outcome, pending)
         finally:
             pool.stop()
+
+
+def _start(pool: ProcessPool, module: str) -> bool:
+    """Start a pool's processes, to which ctrl-c means nothing: the one that waits answers it."""
+    resource_tracker.ensure_running()  # its start would unblock the signal
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    start_server([module])
+    return pool.active
 
 
 def start_server(modules: list[str]) -> None:
