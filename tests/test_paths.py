@@ -98,6 +98,13 @@ def test_lock_where_no_file_can_be_made_fails():
         pass
 
 
+def test_remove_torn_of_the_current_folder_and_of_the_root(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert paths.remove_torn(Path()) == paths.remove_torn(tmp_path)
+    with pytest.raises(IsADirectoryError):
+        paths.remove_torn(Path("/"))
+
+
 def test_data_dir_relative_is_in_the_checkout(monkeypatch, tmp_path):
     monkeypatch.setenv("UCF11_DATA", "data2")
     monkeypatch.chdir(tmp_path)

@@ -142,7 +142,13 @@ def is_torn(path: Path) -> bool:
 
 
 def remove_torn(path: Path) -> Path:
-    """Remove what dead processes left of theirs; return a temporary name beside `path`."""
+    """Remove what dead processes left of theirs; return a temporary name beside `path`.
+
+    Raises `IsADirectoryError` for the root of the file system, beside which there is nothing.
+    """
+    path = path.absolute()  # "." has a name, too
+    if not path.name:
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     start, end = f"{PARTIAL}{socket.gethostname()}-", f"-{path.name[-40:]}"
     for old in path.parent.glob(f"{glob.escape(start)}*{glob.escape(end)}"):

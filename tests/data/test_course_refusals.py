@@ -1,6 +1,7 @@
 """Files that are not the course's: one line names the file and what is wrong."""
 
 import os
+import pickle
 
 import numpy as np
 import pytest
@@ -51,6 +52,15 @@ def test_prepare_refuses_other_files(tmp_path, data, labels, message, dump_parts
     assert str(folder / course.PARTS[1]) in str(raised.value)
     assert "\n" not in str(raised.value)
     assert sorted(os.listdir(tmp_path)) == ["in"]
+
+
+def test_prepare_refuses_labels_that_only_say_their_shape(tmp_path, dump_parts):
+    """A pickle can set attributes of the stand-in that it gets for a class of numpy."""
+    start, _, end = pickle.dumps((ONE, None), 2).rpartition(b"N\x86")
+    stand_in = b"cnumpy\ndtype\n}X\x05\x00\x00\x00shapeK\x01\x85sb\x86"
+    folder = dump_parts(tmp_path / "in", start + stand_in + end, (ONE, [0]))
+    with pytest.raises(UserError, match="labels are function, expected 1 integers"):
+        course.prepare(tmp_path / "store", folder)
 
 
 def test_prepare_missing_part_is_named_first(tmp_path, dump_parts):

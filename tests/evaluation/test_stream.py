@@ -1,6 +1,7 @@
 import tempfile
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -44,6 +45,16 @@ def test_predict_stream_without_a_window(by, tmp_path, write_video, name, words)
     write_video(tmp_path / "short.mpg", 20)
     with pytest.raises(UserError, match=rf"{name}: .*{words}; give a stream"):
         list(stream.predict_stream(by, str(tmp_path / name)))
+
+
+def test_reader_of_standard_input_takes_no_file_of_its_name(tmp_path, write_video, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_video(tmp_path / "v.mpg").rename(stream.STDIN)
+    opened = []
+    monkeypatch.setattr(av, "open", lambda file, **_: opened.append(file) or av.no_such_name)
+    with pytest.raises(AttributeError):
+        stream._Reader(stream.STDIN, 30, 64, None).run()
+    assert opened == [stream.STDIN]
 
 
 @pytest.mark.parametrize(("fps", "shown"), [(15, [*range(2, 61, 2)]), (60, None)])

@@ -165,7 +165,7 @@ def test_build_unreadable_run_is_one_line(folder, figures_dir, tmp_path, name):
 def test_build_undefined_number_or_missing_figure_or_runs(
     folder, figures_dir, tmp_path, monkeypatch
 ):
-    with pytest.raises(UserError, match=r"motion.webp: no such figure; make it with 'make r"):
+    with pytest.raises(UserError, match=r"motion.webp: no such file; make it with 'make r"):
         report.build(folder, figures_dir=tmp_path, to=tmp_path / "out")
     with pytest.raises(UserError, match="make them with 'make report'"):
         report.build(tmp_path, to=tmp_path / "out")

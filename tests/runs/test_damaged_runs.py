@@ -25,7 +25,7 @@ def test_run_damaged_json_is_one_line(trained, tmp_path, name):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"confusion": [[1, 2], [3]]}, {"confusion": [[10**30] * 11] * 11}, {"interval": [0.5]},
+        {"confusion": [[1, 2], [3]]}, {"confusion": [[10**30] * 11] * 11}, {"interval": []},
         {"classes": ["a"]}, {"per_class_accuracy": [None]}, {"per_class_accuracy": [None] * 11},
         {"precision": "float32 <img src=x>"}, {"accuracy": -5}, {"parameters": 10**60},
     ],

@@ -72,12 +72,19 @@ def test_pdoc_of_a_killed_site_makes_no_folder_again(tmp_path, monkeypatch):
         ("models.md", b"---\ntitle: *x\n---\n", r"models\.md: pandoc: .*; make it with"),
         ("notebooks/01_c3d.html", b"<h1>\xe9</h1>", r"01_c3d\.html: damaged \('utf-8' codec"),
         ("notebooks/02_vgg9.html", None, r"02_vgg9\.html: not an ordinary file; make it with"),
+        ("explorer.html", Path("/etc/hosts"), r"explorer\.html: a link that leads out of .*; make"),
+        ("notebooks/zz.html", Path("/etc/hosts"), r"zz\.html: a link that leads out of"),
+        ("figures/motion.webp", Path("/etc/hosts"), r"motion\.webp: a link that leads out of"),
     ],
 )
 def test_build_site_of_a_damaged_report_is_one_line(site, tmp_path, name, content, message):
     source = shutil.copytree(site.parent / "source", tmp_path / "source")
+    (source / name).parent.mkdir(exist_ok=True)
     if content is None:
         os.mkfifo(source / name)
+    elif isinstance(content, Path):
+        (source / name).unlink(missing_ok=True)
+        (source / name).symlink_to(content)
     else:
         (source / name).write_bytes(content)
     with pytest.raises((UserError, RunFailed), match=message) as raised:

@@ -59,7 +59,8 @@ class _Reader(threading.Thread):
     def __init__(self, file: str, window: int, size: int, fps: float | None):
         super().__init__(daemon=True)
         # FFmpeg takes a colon in a relative name for the end of a protocol.
-        self.file = str(Path(file).absolute()) if Path(file).exists() else file
+        named = file != STDIN and Path(file).exists()
+        self.file = str(Path(file).absolute()) if named else file
         self.window, self.size, self.fps = window, size, fps
         # Frames; how many were decoded so far, and how many that makes at the run's rate; the last
         # one's time: replaced, never changed.

@@ -7,10 +7,10 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image
 
-from ucf11lib import paths
-from ucf11lib.errors import RunFailed, UserError
+from ucf11lib.errors import RunFailed
 from ucf11lib.report import tables
 from ucf11lib.report.tables import Markdown
+from ucf11lib.report.targets import own_file
 from ucf11lib.studies import STUDIES, load
 
 LINE = 6.5  # inches: the width of the report's text, and of its widest figure
@@ -36,9 +36,7 @@ class Captions:
 
     def figure(self, name: str, words: str, source: str, key: str = "") -> Markdown:
         """Return a figure with number, caption and source; its key is `key` or the file's stem."""
-        file = self.figures / name
-        if not file.exists():
-            raise UserError(f"{paths.display(file)}: no such figure; make it with 'make report'")
+        file = own_file(self.figures / name, self.figures, "make it with 'make report'")
         kind = ".inline-svg " if file.suffix == ".svg" else ""
         caption = self._caption("fig", key or file.stem, words, source)
         width = f"width={100 * min(1, _inches(file) / LINE):.0f}%"

@@ -16,7 +16,7 @@ import pypandoc
 from ucf11lib import paths
 from ucf11lib.errors import RunFailed, UserError
 from ucf11lib.report.explorer import TEMPLATES
-from ucf11lib.report.targets import check_own
+from ucf11lib.report.targets import check_own, own_file
 from ucf11lib.runs.parsing import damage_in_one_line
 
 REMEDY = "make it with 'make report'"
@@ -44,28 +44,30 @@ def build_site(source: Path | None = None, out: Path | None = None) -> Path:
         out: the site's folder; `site/` by default.
 
     Raises:
-        UserError: a page is missing, or `out` has a page of another origin.
+        UserError: a page is missing, no ordinary file or a link that leads out of the report, or
+            `out` has a page of another origin.
         RunFailed: pdoc failed, or a page links to what the site does not have.
     """
     source, out = source or paths.REPORT, out or paths.ROOT / "site"
     check_own(out / "index.html", MARK)
     notebooks = sorted((source / "notebooks").glob("*.html"))
-    figures = source / "figures" if (source / "figures").is_dir() else paths.FIGURES
-    needed = [*(source / name for name in FILES), figures / PICTURE]
-    missing = [file for file in needed if not file.is_file()]
-    if missing or not notebooks:
-        name = paths.display([*missing, source / "notebooks"][0])
-        raise UserError(f"{name}: no such page; {REMEDY}")
+    if not notebooks:
+        raise UserError(f"{paths.display(source / 'notebooks')}: no page in it; {REMEDY}")
+    own = (source / "figures").is_dir()
+    figures, whose = (source / "figures", source) if own else (paths.FIGURES, paths.FIGURES)
+    own_file(figures / PICTURE, whose, REMEDY)
+    for file in [*(source / name for name in FILES), *notebooks]:
+        own_file(file, source, REMEDY)
     with paths.temporary_dir(out) as work:
         (work / "notebooks").mkdir()
         for name in FILES:
             shutil.copy(source / name, work)
         for file in notebooks:
-            shutil.copyfile(_ordinary(file), work / "notebooks" / file.name)
+            shutil.copyfile(file, work / "notebooks" / file.name)
         shutil.copytree(paths.RESULTS, work / "results")
         (work / "figures").mkdir()
         for file in figures.iterdir():
-            shutil.copyfile(_ordinary(file), work / "figures" / file.name)
+            shutil.copyfile(own_file(file, whose, REMEDY), work / "figures" / file.name)
         shutil.copy(paths.REPORT / "report.css", work)
         _write_own_pages(work, source, notebooks)
         pages = {file.name: file for file in work.rglob("*") if file.is_file()}
@@ -89,13 +91,6 @@ def _move_all(work: Path, out: Path) -> None:
     for file in files:
         with paths.atomic_file(out / file) as copy:
             shutil.move(work / file, copy)
-
-
-def _ordinary(file: Path) -> Path:
-    """Return a file of a report; raise a `UserError` if it is a pipe, a device or a folder."""
-    if not file.is_file():
-        raise UserError(f"{file}: not an ordinary file; {REMEDY}")
-    return file
 
 
 def _write_own_pages(work: Path, source: Path, notebooks: list[Path]) -> None:

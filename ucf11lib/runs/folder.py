@@ -81,7 +81,8 @@ class Run:
         with damage_in_one_line(path, REMEDY):
             shape = np.array(metrics["confusion"], np.int64).shape
             lengths = [len(metrics[name]) for name in ("classes", "per_class_accuracy")]
-            if shape != (n, n) or lengths != [n, n] or len(metrics["interval"] or "ab") != 2:
+            lengths.append(2 if metrics["interval"] is None else len(metrics["interval"]))
+            if shape != (n, n) or lengths != [n, n, 2]:
                 raise ValueError("lists that do not fit its classes")
             if set(metrics["per_class_accuracy"]) == {None}:
                 raise ValueError("no class occurs")

@@ -109,7 +109,7 @@ def _labels(file: Path, labels: Any, n: int) -> np.ndarray:
     """Return labels given as a list, an array, a column or one-hot rows: int64 (n,), 0..10."""
     if isinstance(labels, list | tuple) and all(isinstance(one, int | float) for one in labels):
         labels = np.array(labels)
-    shape = getattr(labels, "shape", None)
+    shape = labels.shape if isinstance(labels, np.ndarray) else None
     if shape == (n, len(CLASSES)) and np.isin(labels, (0, 1)).all() and (labels.sum(1) == 1).all():
         labels = labels.argmax(axis=1)
     elif shape not in ((n,), (n, 1)):
