@@ -51,9 +51,13 @@ def test_reader_of_standard_input_takes_no_file_of_its_name(tmp_path, write_vide
     monkeypatch.chdir(tmp_path)
     write_video(tmp_path / "v.mpg").rename(stream.STDIN)
     opened = []
-    monkeypatch.setattr(av, "open", lambda file, **_: opened.append(file) or av.no_such_name)
-    with pytest.raises(AttributeError):
-        stream._Reader(stream.STDIN, 30, 64, None).run()
+
+    def refuse(file, **_):
+        opened.append(file)
+        raise ValueError("opened")
+
+    monkeypatch.setattr(av, "open", refuse)
+    stream._Reader(stream.STDIN, 30, 64, None).join()
     assert opened == [stream.STDIN]
 
 
