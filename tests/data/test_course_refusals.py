@@ -40,6 +40,7 @@ def doubled(times: int) -> list:
         (ONE, ["walking"], r"labels are list, expected 1"),
         (ONE, [0.5], r"label 0\.5"),
         (ONE, [np.nan], r"label nan, expected 0\.\.10"),
+        (TWO, [False, True], r"label False, expected 0\.\.10"),
         (TWO, [0, 11], r"label 11, expected 0\.\.10"),
         (TWO, [-1, 3], r"label -1, expected"),
         (TWO, [3, 1], r"label 1 at sequence 1 comes after a higher one"),

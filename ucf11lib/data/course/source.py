@@ -116,7 +116,8 @@ def _labels(file: Path, labels: Any, n: int) -> np.ndarray:
         what = f"an array of {shape}" if shape else type(labels).__name__
         raise UserError(f"{file}: labels are {what}, expected {n} integers or one-hot rows")
     values = labels.reshape(n).tolist()
-    if wrong := [value for value in values if value not in range(len(CLASSES))]:
+    allowed = range(len(CLASSES))
+    if wrong := [one for one in values if isinstance(one, bool) or one not in allowed]:
         label = wrong[0] if isinstance(wrong[0], float) else max(-(10**9), min(wrong[0], 10**9))
         raise UserError(f"{file}: label {label}, expected 0..{len(CLASSES) - 1}")
     return np.array(values, np.int64)
