@@ -76,7 +76,7 @@ def write_video():
 def cli():
     """Run the command line as a user does: arguments -> code, stdout and stderr."""
 
-    def call(*arguments: object, timeout: float = 120, **environment: str):
+    def call(*arguments: object, timeout: float = 300, **environment: str):
         command = [sys.executable, "-m", "ucf11lib", *map(str, arguments)]
         options = {"capture_output": True, "text": True, "timeout": timeout, "check": False}
         return subprocess.run(command, env=os.environ | environment, **options)

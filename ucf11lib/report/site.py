@@ -51,13 +51,13 @@ def build_site(source: Path | None = None, out: Path | None = None) -> Path:
     source, out = source or paths.REPORT, out or paths.ROOT / "site"
     check_own(out / "index.html", MARK)
     notebooks = sorted((source / "notebooks").glob("*.html"))
-    if not notebooks:
-        raise UserError(f"{paths.display(source / 'notebooks')}: no page in it; {REMEDY}")
     own = (source / "figures").is_dir()
     figures, whose = (source / "figures", source) if own else (paths.FIGURES, paths.FIGURES)
-    own_file(figures / PICTURE, whose, REMEDY)
     for file in [*(source / name for name in FILES), *notebooks]:
         own_file(file, source, REMEDY)
+    if not notebooks:
+        raise UserError(f"{paths.display(source / 'notebooks')}: no page in it; {REMEDY}")
+    own_file(figures / PICTURE, whose, REMEDY)
     with paths.temporary_dir(out) as work:
         (work / "notebooks").mkdir()
         for name in FILES:
