@@ -36,7 +36,8 @@ class Captions:
 
     def figure(self, name: str, words: str, source: str, key: str = "") -> Markdown:
         """Return a figure with number, caption and source; its key is `key` or the file's stem."""
-        file = own_file(self.figures / name, self.figures, "make it with 'make report'")
+        report = self.figures.parent  # the folder itself may be a link that leads out of it
+        file = own_file(self.figures / name, report, "make it with 'make report'")
         kind = ".inline-svg " if file.suffix == ".svg" else ""
         caption = self._caption("fig", key or file.stem, words, source)
         width = f"width={100 * min(1, _inches(file) / LINE):.0f}%"
