@@ -1,5 +1,6 @@
 """The main job with real kernels: one that fails, one that is killed, and the smoke tier."""
 
+import re
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from ucf11lib.errors import RunFailed
 from ucf11lib.report.notebooks import select_notebooks
 from ucf11lib.report.reproduce import reproduce
 from ucf11lib.runs import REPORTED, RunConfig
+from ucf11lib.studies import STUDIES
 
 PARAMETERS = 'profile = "smoke"\nsource = ""\ndata = ""\nsplit = ""\nfigures_dir = ""'
 KILL = "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"
@@ -100,7 +102,10 @@ def test_reproduce_killed_resumes_and_builds_the_report():
     drawn = {path.name for path in (folder / "figures").iterdir()}
     assert drawn == {path.name for path in paths.FIGURES.iterdir()}
     assert (folder / "report.pdf").read_bytes().startswith(b"%PDF")
-    assert "synthetic data" in (folder / "report.html").read_text()
+    page = (folder / "report.html").read_text()
+    assert "synthetic data" in page
+    assert {*re.findall(r"results/(\w+)\.json", page)} == {*STUDIES}
+    assert re.findall("stale: [^<]*", page) == []  # the committed results are those of this code
     assert "synthetic data" in (folder / "explorer.html").read_text()
     executed = {path.stem for path in (folder / "notebooks").iterdir()}
     assert executed == {path.stem for path in select_notebooks()}

@@ -17,7 +17,7 @@ def own_results(tmp_path, monkeypatch):
 def tiny():
     """The configuration of a training of one step, of a network that no check stops."""
     small = {"epochs": 1, "steps_per_epoch": 1, "groups": 3, "health": False}
-    return RunConfig.of(model="cnn_lstm", profile="smoke", **small)
+    return RunConfig.of(model="frame_cnn", profile="smoke", **small)
 
 
 @pytest.fixture

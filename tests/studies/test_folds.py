@@ -47,10 +47,10 @@ def test_nested_candidates_that_all_diverge_are_one_line(tiny):
     study = Study("s", "what?", tiny, {"fold": folds.fold_axis(["01", "02"])}, seeds=())
     outer = folds.nested(study, ["", "shift=8"]).then[0]
     tried = {"fold": ["01", "01", "02", "02"], "candidate": ["", "shift=8"] * 2}
-    rows = pd.DataFrame({"model": "cnn_lstm", "val_loss": [2.0, 1.0, 1.0, None]} | tried)
+    rows = pd.DataFrame({"model": "frame_cnn", "val_loss": [2.0, 1.0, 1.0, None]} | tried)
     shifts = {one.split.fold: one.recipe.shift for one in outer(rows).points()}
     assert shifts == {"01": 8, "02": tiny.recipe.shift}
-    with pytest.raises(RunFailed, match="cnn_lstm, fold 02: no candidate has a finite loss"):
+    with pytest.raises(RunFailed, match="frame_cnn, fold 02: no candidate has a finite loss"):
         outer(rows.assign(val_loss=[2.0, 1.0, None, None]))
 
 

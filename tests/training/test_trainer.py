@@ -23,7 +23,7 @@ def trainer(store, sides=None, classes=None, **flat):
 
 @pytest.mark.slow
 def test_epochs_learn_the_training_part(store):
-    job = trainer(store, width=0.25, epochs=1, steps_per_epoch=120)
+    job = trainer(store, width=0.125, epochs=1, steps_per_epoch=80)
     labels = store.labels[job.split.train]
     before, _ = score(job.predict(store, job.split.train), labels)
     assert before == pytest.approx(math.log(11), abs=1.0)

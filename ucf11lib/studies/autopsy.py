@@ -34,7 +34,7 @@ STEPS = 50
 
 
 def trace(
-    config: RunConfig, store: ClipStore, steps: int = STEPS, classes: int | None = None
+    config: RunConfig, store: ClipStore, steps: int, classes: int | None = None
 ) -> pd.DataFrame:
     """Return step, loss, accuracy and gradient_norm of the first steps of a training."""
     return _first_steps(new_trainer(config.with_(health=True), store, classes=classes), steps)
@@ -107,7 +107,7 @@ def first_steps(config: RunConfig, classes: int | None = None) -> dict:
     store = open_or_prepare(config.data)
     classes = classes or len(store.classes)
     size = config.recipe.batch_size
-    first = trace(config, store, classes=classes)
+    first = trace(config, store, STEPS, classes)
     norm, *later = first["gradient_norm"]
     return {
         "classes": classes, "batch_size": size, "width": config.profile.width,
