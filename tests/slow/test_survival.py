@@ -80,7 +80,7 @@ def start(folder, store, file):
 
 def test_train_killed_and_terminated_has_the_same_bytes(undisturbed, store, tmp_path, capsys):
     folder, draw = tmp_path / "r", np.random.default_rng(0)
-    for file in ("config.json", "history.csv", "checkpoint.npz"):
+    for file in ("config.json", "history.csv", "checkpoint.npz", "checkpoint.npz"):
         process = start(folder, store, file)
         if file == "config.json":
             assert main(arguments(folder, store)) == 2
