@@ -33,13 +33,13 @@ studies: $(VENV)/.installed ## the studies of report/results/; resumes (some nee
 	$(BIN)/python -m ucf11lib study --all
 
 test: $(VENV)/.installed ## every test, the notebooks included
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --nbval-lax tests notebooks
+	$(BIN)/python -m pytest -n 2 --dist loadfile --nbval-lax tests notebooks
 
 coverage: $(VENV)/.installed ## every test, and which share of the library's lines and branches they run
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --nbval-lax --cov --cov-report term tests notebooks
+	$(BIN)/python -m pytest -n 2 --dist loadfile --nbval-lax --cov --cov-report term tests notebooks
 
-check: lint ## lint, levels and unit tests, in two minutes on 2 cores
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" --ignore tests/slow tests
+check: lint ## lint, levels and unit tests (2 cores: two minutes, six with AVX2 only)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" --ignore tests/slow tests
 
 lint: $(VENV)/.installed ## ruff over .py and .ipynb, types, levels of imports, spelling, workflows, metadata
 	$(BIN)/ruff check .

@@ -105,7 +105,7 @@ def test_reproduce_killed_resumes_and_builds_the_report():
     page = (folder / "report.html").read_text()
     assert "synthetic data" in page
     assert {*re.findall(r"results/(\w+)\.json", page)} == {*STUDIES}
-    assert re.findall("stale: [^<]*", page) == []  # the committed results are those of this code
+    assert re.findall("stale:[^<]*", page) == []  # the committed results are those of this code
     assert "synthetic data" in (folder / "explorer.html").read_text()
     executed = {path.stem for path in (folder / "notebooks").iterdir()}
     assert executed == {path.stem for path in select_notebooks()}
