@@ -90,15 +90,16 @@ def test_prepare_more_than_two_percent_broken_is_saved_for_the_next_call(
     (tmp_path / "in/a/g/bad2.mpg").write_bytes(b"")
     message = r"3 of 101 clips .*: a/g/bad0 \(cannot be opened.*--broken 0.03"
     with pytest.raises(UserError, match=message) as caught:
-        prepare_videos(tmp_path / "t", tmp_path / "in")
-    assert not (tmp_path / "t").exists()
-    (decoded,) = tmp_path.glob(".partial-t/*")
+        prepare_videos(tmp_path / "t-20261128", tmp_path / "in")
+    assert not (tmp_path / "t-20261128").exists()
+    (decoded,) = tmp_path.glob(".partial-t-20261128/*")
     frames = (decoded / "frames.npy").stat().st_ino
     allowed = float(str(caught.value).split()[-1])
-    store = prepare_videos(tmp_path / "t", tmp_path / "in", broken=allowed)
+    for name in ("t-20261129", "t-20261128"):  # a store of another name takes nothing away
+        store = prepare_videos(tmp_path / name, tmp_path / "in", broken=allowed)
     assert len(store.info.left_out) == 3
-    assert (tmp_path / "t/frames.npy").stat().st_ino == frames, "decoded again"
-    assert sorted(os.listdir(tmp_path)) == ["in", "s", "t"]
+    assert (tmp_path / "t-20261128/frames.npy").stat().st_ino == frames, "decoded again"
+    assert sorted(os.listdir(tmp_path)) == ["in", "s", "t-20261128", "t-20261129"]
 
 
 def test_prepare_never_overwrites(tmp_path, write_video, prepare_videos):

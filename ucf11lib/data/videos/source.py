@@ -84,7 +84,9 @@ def tidy(path: Path) -> None:
     before. Without a store, it may still be of use.
     """
     if path.exists():
-        stem = re.sub(r"-[0-9a-f]{8}$", "", path.name)
+        # A name of `sources.store_path` ends in two hashes, of which the last is of the files. A
+        # user's may end in one, or in a date.
+        stem = re.sub(r"(?<=-[0-9a-f]{8})-[0-9a-f]{8}$", "", path.name)
         digits = "-" + 8 * "[0-9a-f]" if stem != path.name else ""
         for old in path.parent.glob(f"{paths.PARTIAL}{glob.escape(stem)}{digits}"):
             lock = _lock(path.with_name(old.name.removeprefix(paths.PARTIAL)))
