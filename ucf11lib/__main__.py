@@ -27,7 +27,7 @@ def _config(args: argparse.Namespace, **more: object):
     from ucf11lib.runs.config import RunConfig, parse_settings
 
     names = ("model", "recipe", "profile", "source", "data", "split", "fold", "seed")
-    flat = {name: getattr(args, name) for name in names if hasattr(args, name)}
+    flat = _given(args, *(name for name in names if hasattr(args, name)))
     return RunConfig.of(**(flat | parse_settings(args.set, flat | more) | more))
 
 
@@ -46,8 +46,7 @@ def reproduce(args: argparse.Namespace) -> None:
     """Run the notebooks in order; rebuild figures and report; resumes."""
     from ucf11lib import models, report
 
-    options = _given(args, "profile", "source", "data", "split", "only")
-    report.reproduce(**options, load=models.load)
+    report.reproduce(**_given(args, "profile", "source", "data", "split", "only"), load=models.load)
 
 
 @command("prepare --source videos --data my_videos --store my_store", *opts.DATA, *opts.PREPARING)
@@ -84,8 +83,9 @@ def train(args: argparse.Namespace) -> None:
     from ucf11lib.data import ClipStore
 
     opened = ClipStore.open(args.store) if args.store else None
-    if opened and args.data:
-        raise UserError(f"--store {args.store} holds the data; leave --data {args.data} away")
+    if opened and (args.data or args.source not in (None, opened.info.source)):
+        away = f"--data {args.data}" if args.data else f"--source {args.source}"
+        raise UserError(f"--store {args.store} holds {opened.info.source} data; leave {away} away")
     more = _given(args, "precision", "deterministic") | (opened.flat() if opened else {})
     config = _config(args, health=not args.no_health, **more)
     from ucf11lib import studies, training

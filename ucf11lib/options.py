@@ -62,7 +62,7 @@ def parser() -> Parser:
 
 DATA = (
     option("--profile", "smoke, quick or full: size of network and run", "quick"),
-    option("--source", "synthetic, course, ucf11 or videos", "synthetic"),
+    option("--source", "synthetic (the default), course, ucf11 or videos"),
     option("--data DIR", "the folder that the source reads", ""),
 )
 REPRODUCE = (
