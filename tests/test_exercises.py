@@ -1,4 +1,4 @@
-"""The exercises: blanks and wrong answers get the hint that helps."""
+"""The exercises: solutions pass, blanks and wrong answers get the hint that helps."""
 
 import re
 import sys
@@ -56,13 +56,12 @@ def prepared(tmp_path_factory):
 
 
 def answer(name, space, sources):
-    """Fill the blanks in order and run the checks; other cells only draw."""
-    sources = iter(sources)
+    """Fill the blanks in order and run all that follows the first of them."""
+    sources, begun = iter(sources), False
     for cell in cells(name):
-        if tagged(cell, BLANK):
-            exec(next(sources), space)
-        elif tagged(cell, "nbval-raises-exception"):
-            exec(cell.source, space)
+        begun = begun or tagged(cell, BLANK)
+        if begun:
+            exec(next(sources) if tagged(cell, BLANK) else cell.source, space)
 
 
 def changed(name, old, new, blank=0):
@@ -102,6 +101,14 @@ WRONG = {
                      "heat = np.maximum(weights * channels, 0)[0]", "sum over channels"),
     "not divided": (FIVE, "heat / heat.max()", "heat / heat.max() / 2", "the maximum is 0.5"),
 }  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_solution_passes(name, prepared, capsys):
+    capsys.readouterr()
+    answer(name, prepared(name), solution(name))
+    assert capsys.readouterr().out.count("right: ") == len(solution(name))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn import model_selection
 
 from ucf11lib.data import splits
 from ucf11lib.errors import UserError
@@ -82,11 +83,11 @@ def test_divide_by_groups_that_span_some_classes_trains_on_all(fake_store, seed)
 
 
 def test_divide_that_leaves_a_class_without_training_is_refused(fake_store, monkeypatch):
-    class Unlucky(splits.StratifiedGroupKFold):
+    class Unlucky(model_selection.StratifiedGroupKFold):
         def split(self, x, labels, units):
             return [np.split(np.arange(4), 2)[::step] for step in (1, -1)]
 
-    monkeypatch.setattr(splits, "StratifiedGroupKFold", Unlucky)
+    monkeypatch.setattr(model_selection, "StratifiedGroupKFold", Unlucky)
     store = fake_store([0, 0, 1, 1], list("abcd"), list("abcd"))
     with pytest.raises(UserError, match="group leaves a class without training sequences; prep"):
         splits.divide(store, "group")
