@@ -88,11 +88,12 @@ def train(args: argparse.Namespace) -> None:
         raise UserError(f"--store {args.store} holds {opened.info.source} data; leave {away} away")
     more = _given(args, "precision", "deterministic") | (opened.flat() if opened else {})
     config = _config(args, health=not args.no_health, **more)
-    from ucf11lib import studies, training
-
     if args.overfit is not None:
-        studies.check_overfit(config, args.overfit, store=opened)
-        return
+        from ucf11lib import studies
+
+        return studies.check_overfit(config, args.overfit, store=opened)
+    from ucf11lib import training
+
     options = _given(args, "resume", "tensorboard")
     strategy = training.make_strategy(args.strategy)
     run = training.train(config, args.run, store=opened, strategy=strategy, **options)
@@ -226,8 +227,7 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ.pop("MPLBACKEND", None)  # no window is opened, and an unknown one is an error
     words = ["python", "-m", "ucf11lib", *(arguments or sys.argv[1:])]
     try:
-        top = parser()
-        argcomplete.autocomplete(top)
+        argcomplete.autocomplete(top := parser())
         args = top.parse_args(words[3:])
         args.command = shlex.join(words)
         if args.call is train and not args.resume and args.overfit is None:
