@@ -16,6 +16,9 @@ $(BIN)/python:
 	@$(PYTHON) -m venv $(VENV) \
 	  || { rm -rf $(VENV); echo "no venv module: apt-get install python3-venv, or make PYTHON=another ..." >&2; exit 2; }
 
+# Three workers for two cores: tests wait for processes, a browser, a stream in real time.
+PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 $(VENV)/.installed: requirements.lock pyproject.toml | $(BIN)/python
@@ -33,13 +36,13 @@ studies: $(VENV)/.installed ## the studies of report/results/; resumes (some nee
 	$(BIN)/python -m ucf11lib study --all
 
 test: $(VENV)/.installed ## every test, the notebooks included
-	$(BIN)/python -m pytest -n 2 --dist loadfile --nbval-lax tests notebooks
+	$(PYTEST) --nbval-lax tests notebooks
 
 coverage: $(VENV)/.installed ## every test, and which share of the library's lines and branches they run
-	$(BIN)/python -m pytest -n 2 --dist loadfile --nbval-lax --cov --cov-report term tests notebooks
+	$(PYTEST) --nbval-lax --cov --cov-report term tests notebooks
 
 check: lint ## lint, levels and unit tests (2 cores: two minutes, six with AVX2 only)
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" --ignore tests/slow tests
+	$(PYTEST) -m "not slow" --ignore tests/slow tests
 
 lint: $(VENV)/.installed ## ruff over .py and .ipynb, types, levels of imports, spelling, workflows, metadata
 	$(BIN)/ruff check .

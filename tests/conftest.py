@@ -18,6 +18,11 @@ from ucf11lib.training import train
 VIDEOS = paths.ROOT.parent / "shared" / "videos"
 
 
+def pytest_collection_modifyitems(items):
+    """Begin with the slow files: at the end, one would be alone with the machine's cores."""
+    items.sort(key=lambda item: "tests/slow/" not in item.nodeid)
+
+
 @pytest.fixture(autouse=True)
 def _own_folders(tmp_path_factory, monkeypatch):
     """Stores are shared between the tests of a session, runs are each test's own."""
