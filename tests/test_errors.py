@@ -108,6 +108,14 @@ def test_one_line_of_an_import(raised, message):
     assert one_line(error.value, "X")[0].startswith(message)
 
 
+HANGS = """
+import sys, threading
+from ucf11lib import __main__, errors
+threading.Thread(target=threading.Event().wait).start()
+__main__.one_line = lambda *_: ("no", 1)
+__main__.end_within = lambda seconds: errors.end_within(seconds / 10)
+sys.exit(__main__.main())
+"""
 CONNECT = "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT"
 PREPARE = "prepare --profile smoke --store {}/s"
 
@@ -147,6 +155,13 @@ def test_what_commands_a_terminal_is_shown(capsys):
     open_streams()
     print(title, "caf\u00e9\t1\n2")
     assert capsys.readouterr().out == f"{shown} caf\u00e9\t1\n2\n"
+
+
+def test_failed_command_ends_though_a_thread_hangs():
+    """TensorFlow's do, where there is no memory for more of them."""
+    command = [sys.executable, "-c", HANGS, "store", "describe", "nowhere"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=50)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "error: no\n")
 
 
 @pytest.mark.slow

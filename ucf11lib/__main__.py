@@ -11,7 +11,7 @@ from pathlib import Path
 import argcomplete
 
 from ucf11lib import options as opts
-from ucf11lib.errors import UserError, one_line, open_streams, raise_on_sigterm
+from ucf11lib.errors import UserError, end_within, one_line, open_streams, raise_on_sigterm
 from ucf11lib.options import command, parser
 
 # TensorFlow takes seconds to start: a command imports what uses it last, after what it may refuse.
@@ -234,14 +234,14 @@ def main(arguments: list[str] | None = None) -> int:
             words.append("--resume")
         args.call(args)
         sys.stdout.flush()
-    except SystemExit:
-        raise
     except BrokenPipeError:  # the reader of our output left, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except BaseException as error:
+    except (Exception, KeyboardInterrupt) as error:
         line, code = one_line(error, shlex.join(words))
         print(f"error: {line}", file=sys.stderr)
+        if code == 1 and arguments is None:
+            end_within(seconds=10)
         return code
     return 0
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import faulthandler
 import os
 import signal
 import sys
@@ -171,6 +172,17 @@ def open_streams() -> None:
                 getattr(sys, name).reconfigure(errors="backslashreplace")
     if not isinstance(sys.stdout, _Printable):
         sys.stdout = _Printable(sys.stdout)
+
+
+def end_within(seconds: float) -> None:
+    """Let this process end with exit code 1 after so many seconds, if it does not by itself.
+
+    TensorFlow's destructors may wait for ever: for a worker that is gone, or for a thread that
+    could not start for lack of memory.
+    """
+    silent = open(os.devnull, "w")  # noqa: SIM115 - faulthandler needs it until the end
+    with contextlib.suppress(RuntimeError):  # there is no memory for a thread of its own
+        faulthandler.dump_traceback_later(seconds, exit=True, file=silent)
 
 
 def one_line(error: BaseException, resume_command: str) -> tuple[str, int]:

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from ucf11lib.errors import UserError
@@ -11,6 +13,14 @@ def test_make_strategy_one_is_the_default():
     assert workers.worker_of(strategy).chief
     with pytest.raises(UserError, match="unknown strategy 'tpu'; choose one of one, mirrored, mu"):
         workers.make_strategy("tpu")
+
+
+def test_make_strategy_refuses_a_name_that_nobody_knows(monkeypatch):
+    task = {"type": "worker", "index": 0}
+    config = {"cluster": {"worker": ["nobody.invalid:2222"]}, "task": task}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(config))
+    with pytest.raises(UserError, match=r"worker 0: nobody\.invalid: .*; name it as the other"):
+        workers.make_strategy("multiworker")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ from __future__ import annotations  # TensorFlow may be missing, see `backend`
 
 import contextlib
 import faulthandler
-import os
 import re
 import signal
 import socket
@@ -19,14 +18,14 @@ from collections.abc import Iterator
 import numpy as np
 
 from ucf11lib.backend import tf
-from ucf11lib.errors import RunFailed, UserError
+from ucf11lib.errors import RunFailed, UserError, end_within
 from ucf11lib.runs.parsing import check_name
 from ucf11lib.training.addresses import Worker, from_environment
 
 WAIT_SECONDS = 600  # for all workers to start; a cluster may start them one after another
 JOIN_SECONDS = 120  # for workers that have all started to become one cluster
 NOTICE_SECONDS = 15  # a worker that ends waits for the others to notice which one is gone
-EXIT_SECONDS = 30  # TensorFlow's destructors may wait for a dead worker for ever
+EXIT_SECONDS = 30
 SPEAK = "import sys; sys.stdin.buffer.read(1) and print('error:', sys.argv[1], file=sys.stderr)"
 
 
@@ -83,6 +82,11 @@ def _meet(worker: Worker) -> None:
     """Wait until all workers have started: TensorFlow's wait hears no signal and names nobody."""
     end = time.monotonic() + WAIT_SECONDS
     host, _, port = worker.addresses[worker.index].rpartition(":")
+    try:  # TensorFlow would wait for a name that nobody knows
+        socket.getaddrinfo(host.strip("[]"), port)
+    except OSError as error:
+        where = f"{host}: {error.strerror}; name it as the other machines do"
+        raise UserError(f"worker {worker.index}: {where}") from None
     if not re.fullmatch(r"localhost|[\d.]+", host):
         host = ""  # a machine may know its own name as a loopback address
     try:
@@ -135,8 +139,7 @@ def together(strategy: tf.distribute.Strategy) -> Iterator[Worker]:
     except BaseException as error:
         if not worker.others:
             raise
-        silent = open(os.devnull, "w")  # noqa: SIM115 - faulthandler needs it until the end
-        faulthandler.dump_traceback_later(EXIT_SECONDS, exit=True, file=silent)
+        end_within(EXIT_SECONDS)
         gone = gone_worker(error.message, worker) if isinstance(error, tf.errors.OpError) else None
         if gone is None:
             raise
