@@ -1,3 +1,4 @@
+import errno
 import json
 import math
 import multiprocessing
@@ -8,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import requests
 
 from ucf11lib import paths
 
@@ -60,6 +62,34 @@ def test_atomic_file_removes_what_a_killed_process_left_of_it(tmp_path, name):
     with paths.atomic_file(tmp_path / name) as one, paths.atomic_dir(tmp_path / "d"):
         one.write_text("new")
     assert {path.name for path in tmp_path.iterdir()} == {*mine, name, "d"}
+
+
+def test_atomic_file_of_a_new_name_replaces_nothing(tmp_path):
+    file = tmp_path / "a.csv"
+
+    def write():
+        with paths.atomic_file(file, new=True) as mine:
+            mine.write_text("mine")
+            file.write_text("another command's")
+
+    with pytest.raises(FileExistsError) as raised:
+        write()
+    assert raised.value.filename == str(file)
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["another command's"]
+
+
+@pytest.mark.parametrize("atomic", [paths.atomic_file, paths.atomic_dir])
+def test_atomic_errors_name_what_was_asked_for(tmp_path, atomic):
+    path = tmp_path / "a"
+    with pytest.raises(OSError, match=f"File too large: '{path}'"), atomic(path):
+        raise OSError(errno.EFBIG, "as of a write, which names no file")
+    with pytest.raises(PermissionError, match=f"denied: '{path}'"), atomic(path) as temporary:
+        raise OSError(errno.EACCES, "denied", str(temporary / "part"))
+    with pytest.raises(FileNotFoundError, match="'/nowhere'"), atomic(path):
+        Path("/nowhere").read_text()
+    with pytest.raises(requests.Timeout), atomic(path):
+        raise requests.Timeout("no error of the system")
+    assert not any(tmp_path.iterdir())
 
 
 def _hold(file, ready):

@@ -73,24 +73,45 @@ def sha256(path: Path, start: int = 0) -> str:
 
 
 @contextlib.contextmanager
-def atomic_file(path: Path, *, expected_bytes: int = 0) -> Iterator[Path]:
+def atomic_file(path: Path, *, expected_bytes: int = 0, new: bool = False) -> Iterator[Path]:
     """Yield a temporary name beside `path`; it becomes `path` on success and vanishes on failure.
 
     The suffix stays, because writers such as Keras and matplotlib choose the format by it. The
     bytes are on the disk before the name is, so that a power cut leaves no empty file. Raises
     `OSError` if less than `expected_bytes` are free: HDF5 crashes the interpreter when a disk fills
-    up.
+    up; and `FileExistsError` if a `new` file appeared in the meantime.
     """
     temporary = remove_torn(path)
     if shutil.disk_usage(path.parent).free < expected_bytes:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
     try:
-        yield temporary
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-        temporary.replace(path)
+        with errors_name(path, temporary):
+            yield temporary
+            with temporary.open("rb") as written:
+                os.fsync(written.fileno())
+            if new:
+                check_free(path)
+            temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def check_free(path: Path) -> None:
+    """Raise a `FileExistsError` if `path`, which did not exist, appeared in the meantime."""
+    if os.path.lexists(path):
+        raise FileExistsError(errno.EEXIST, "appeared in the meantime", str(path))
+
+
+@contextlib.contextmanager
+def errors_name(path: Path, temporary: Path) -> Iterator[None]:
+    """Let the system's errors name `path` instead of its temporary name, or nothing."""
+    try:
+        yield
+    except OSError as error:
+        unnamed = error.filename is None or str(error.filename).startswith(str(temporary))
+        if error.errno is None or not unnamed:  # as of the network
+            raise
+        raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
 
 
 @contextlib.contextmanager
@@ -99,10 +120,9 @@ def atomic_dir(path: Path) -> Iterator[Path]:
 
     Raises `FileExistsError` if `path` appeared in the meantime.
     """
-    with temporary_dir(path) as temporary:
+    with temporary_dir(path) as temporary, errors_name(path, temporary):
         yield temporary
-        if path.exists():
-            raise FileExistsError(errno.EEXIST, "appeared in the meantime", str(path))
+        check_free(path)
         ordinary = temporary / ".mode"  # of the user's umask; a temporary folder lets nobody in
         ordinary.mkdir()
         mode = ordinary.stat().st_mode

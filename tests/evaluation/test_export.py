@@ -1,5 +1,6 @@
 import importlib.util
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -51,6 +52,32 @@ def test_export_model_full_disk(trained, main, tiny_disk, to):
         f"resume: python -m ucf11lib export-model --run {trained.path} --to {to} --out {out}\n"
     )
     assert os.listdir(tiny_disk) == ["filler"]
+
+
+@pytest.mark.parametrize("to", ["savedmodel", "tflite"])
+def test_export_model_over_the_limit_of_file_sizes(trained, main, tmp_path, to):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    try:
+        done = main("export-model", "--run", trained.path, "--to", to, "--out", tmp_path / "m")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: {tmp_path}/m: File too large; raise the limit of file")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_export_model_replaces_nothing_of_another_command(trained, model, tmp_path, monkeypatch):
+    *how, describe, packages = export.FORMATS["savedmodel"]
+
+    def slow(folder, about):
+        (tmp_path / "m").write_text("another's")
+        return describe(folder, about)
+
+    monkeypatch.setitem(export.FORMATS, "savedmodel", (*how, slow, packages))
+    with pytest.raises(FileExistsError, match="appeared in the meantime"):
+        export.export_model(trained, model, "savedmodel", tmp_path / "m")
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["another's"]
 
 
 def test_export_model_writes_no_file_of_other_probabilities(trained, model, tmp_path, monkeypatch):

@@ -10,6 +10,7 @@ import pytest
 
 from ucf11lib.errors import UserError
 from ucf11lib.runs import Run, runs_table
+from ucf11lib.runs.parsing import damage_in_one_line
 
 
 @pytest.mark.parametrize("name", ["config", "metrics", "environment"])
@@ -37,14 +38,27 @@ def test_metrics_lists_fit_the_classes(trained, tmp_path, changes):
         _ = Run(path).metrics
 
 
+LONG_ROW = b"epoch,loss,accuracy,val_loss,val_accuracy,seconds\n1,1,1,1,1,1,1,1\n"
+
+
 @pytest.mark.parametrize("name", ["predictions.npz", "history.csv", "split.csv"])
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"a,b\n1,2\n"])
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"a,b\n1,2\n", LONG_ROW])
 def test_run_damaged_table_is_one_line(trained, tmp_path, name, content):
     path = shutil.copytree(trained.path, tmp_path / "r")
     (path / name).write_bytes(content)
     run = Run.open(path)
     with pytest.raises(UserError, match=f"{name}: damaged"):
         _ = run.history, run.held_out
+
+
+def test_what_the_system_refuses_is_no_damage(tmp_path):
+    file = tmp_path / "frames.npy"
+    refused = r"Cannot allocate memory: '.*frames\.npy'"
+    with pytest.raises(OSError, match=refused), damage_in_one_line(file, "train again"):
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+    damaged = pytest.raises(UserError, match=r"frames\.npy: damaged \(MemoryError\); train again")
+    with damaged, damage_in_one_line(file, "train again"):
+        raise MemoryError  # as a forged header does
 
 
 FILES = ("config.json", "metrics.json", "history.csv", "predictions.npz", "split.csv")

@@ -27,7 +27,7 @@ def write_annotated(result: Prediction, out: Path, draw: Callable[..., np.ndarra
     headline = f"whole video: {name} {percent(share)}"
     with (
         av.open(str(result.video.absolute()), metadata_errors="replace") as source,
-        paths.atomic_file(out) as temporary,
+        paths.atomic_file(out, new=True) as temporary,
         av.open(str(temporary.absolute()), "w") as target,
     ):
         stream = video_stream(source)

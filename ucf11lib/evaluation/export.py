@@ -5,7 +5,6 @@ in its own runtime, and saved only if its answers are those of the network.
 """
 
 import contextlib
-import errno
 import importlib.util
 import json
 import os
@@ -18,7 +17,7 @@ import numpy as np
 
 from ucf11lib import paths
 from ucf11lib.backend import keras, silent_stderr, tf
-from ucf11lib.errors import RunFailed, UserError
+from ucf11lib.errors import FAILED, RunFailed, UserError
 from ucf11lib.evaluation.predict import EVALUATION_BATCH, held_out_index, own_store
 from ucf11lib.runs import Run
 from ucf11lib.runs.parsing import check_name, check_utf8
@@ -68,6 +67,7 @@ def export_model(run: Run, model: keras.Model, to: str, out: Path | str | None =
         if not (of_network <= TOLERANCE and near):
             differ = f"{of_network:.0e} from the network's, {of_run:.0e} from the run's"
             raise RunFailed(f"{path}: not written, its probabilities differ by {differ}")
+        paths.check_free(path)
         file.rename(path)
     size = f"{paths.display(path)}: on {len(some)} held-out sequences its probabilities differ by"
     own = f"{of_run:.0e} from the run's, in {run.config.precision}"
@@ -128,15 +128,17 @@ def _about(run: Run) -> dict[str, str]:
 def _converting(what: str, path: Path) -> Iterator[None]:
     """Silence the converters; what they raise, which may be anything, becomes one line.
 
-    Raises a `UserError`, but an `OSError` that names `path` where the disk is full.
+    Raises a `UserError`, but an `OSError` that names `path` where the system refused, as a full
+    disk does.
     """
     try:
         with silent_stderr(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     except Exception as error:
-        if (full := os.strerror(errno.ENOSPC)) in str(error):
-            raise OSError(errno.ENOSPC, full, str(path)) from None
+        for number in FAILED:
+            if os.strerror(number) in str(error):
+                raise OSError(number, os.strerror(number), str(path)) from None
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise UserError(f"{what} ({reason}); choose another --to") from None
 

@@ -147,7 +147,7 @@ def write_predictions(folder: Path | str, by: Classifier, out: str | None) -> No
     Where `out` cannot be a file it fails at once, not after the work. Raises as `predict_folder`,
     and a `RunFailed` at the end if a file has no prediction.
     """
-    with paths.atomic_file(Path(out)) if out else nullcontext(sys.stdout) as target:
+    with paths.atomic_file(Path(out), new=True) if out else nullcontext(sys.stdout) as target:
         table = predict_folder(folder, by)
         table.to_csv(target, index=False, float_format="%.4f", errors="backslashreplace")
     if failed := int(table["prediction"].isna().sum()):

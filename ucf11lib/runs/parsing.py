@@ -7,6 +7,7 @@ dataclasses; what does not fit is a `UserError` of one line: the file, the field
 import contextlib
 import reprlib
 import typing
+import warnings
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ import msgspec
 import numpy as np
 import pandas as pd
 
-from ucf11lib.errors import RunFailed, UserError
+from ucf11lib.errors import FAILED, RunFailed, UserError
 
 T = TypeVar("T")
 MAX_BYTES = 64 << 20  # no JSON file of ours is larger
@@ -45,7 +46,8 @@ def read_json(path: Path, kind: type[T], remedy: str) -> T:
 def damage_in_one_line(path: Path, remedy: str, most: int | None = None) -> Iterator[Path]:
     """Yield a file to read; what a damaged one raises becomes a `UserError`.
 
-    So does a file of more than `most` bytes, and what is no ordinary file: a pipe never ends.
+    So does a file of more than `most` bytes, and what is no ordinary file: a pipe never ends. What
+    the system refuses, as for lack of memory, is no damage: its `OSError` names the file.
     """
     try:
         if path.exists() and not path.is_file():
@@ -56,6 +58,8 @@ def damage_in_one_line(path: Path, remedy: str, most: int | None = None) -> Iter
     except (UserError, RunFailed):
         raise
     except Exception as error:  # it may hold anything, and fails in any way
+        if isinstance(error, OSError) and error.errno in FAILED:
+            raise OSError(error.errno, error.strerror, str(path)) from None
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise UserError(f"{path}: damaged ({reason}); {_help(error, remedy)}") from None
 
@@ -76,7 +80,9 @@ def read_table(
             raise ValueError(f"no column {missing[0]!r}")
         options: dict[str, Any] = {"keep_default_na": False, "na_values": {}} if texts else {}
         options["lineterminator"] = "\n"  # a name may hold the other one
-        return pd.read_csv(path, dtype=dict.fromkeys(texts, str), index_col=False, **options)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # of rows that are too long
+            return pd.read_csv(path, dtype=dict.fromkeys(texts, str), index_col=False, **options)
 
 
 def read_arrays(path: Path, remedy: str) -> dict[str, np.ndarray]:

@@ -57,7 +57,7 @@ def prepare(
     partial = _partial(path)
     decoded = partial / _digest(tree, clips, spec)
     try:
-        with paths.lock(_lock(path), wait=False):
+        with paths.lock(_lock(path), wait=False), paths.errors_name(path, partial):
             try:
                 if os.path.lexists(path):
                     remedy = "choose another --store or delete it first"
