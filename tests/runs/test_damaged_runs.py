@@ -10,7 +10,7 @@ import pytest
 
 from ucf11lib.errors import UserError
 from ucf11lib.runs import Run, runs_table
-from ucf11lib.runs.parsing import damage_in_one_line
+from ucf11lib.runs.parsing import damage_in_one_line, read_json
 
 
 @pytest.mark.parametrize("name", ["config", "metrics", "environment"])
@@ -51,7 +51,15 @@ def test_run_damaged_table_is_one_line(trained, tmp_path, name, content):
         _ = run.history, run.held_out
 
 
-def test_what_the_system_refuses_is_no_damage(tmp_path):
+def test_what_the_system_refuses_is_no_damage(tmp_path, monkeypatch):
+    def refuse(path):
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    (tmp_path / "config.json").write_text("{}")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", refuse)
+        with pytest.raises(OSError, match=r"Too many open files: '.*config\.json'"):
+            read_json(tmp_path / "config.json", dict, "train again")
     file = tmp_path / "frames.npy"
     refused = r"Cannot allocate memory: '.*frames\.npy'"
     with pytest.raises(OSError, match=refused), damage_in_one_line(file, "train again"):

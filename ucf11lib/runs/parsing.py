@@ -5,6 +5,7 @@ dataclasses; what does not fit is a `UserError` of one line: the file, the field
 """
 
 import contextlib
+import errno
 import reprlib
 import typing
 import warnings
@@ -39,6 +40,7 @@ def read_json(path: Path, kind: type[T], remedy: str) -> T:
             raise UserError(f"{path}: larger than {MAX_BYTES >> 20} MiB; {remedy}")
         return msgspec.json.decode(path.read_bytes(), type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, OSError, RecursionError) as error:
+        _check_refusal(error, path)
         raise UserError(f"{path}: unreadable ({_message(error)}); {_help(error, remedy)}") from None
 
 
@@ -58,10 +60,15 @@ def damage_in_one_line(path: Path, remedy: str, most: int | None = None) -> Iter
     except (UserError, RunFailed):
         raise
     except Exception as error:  # it may hold anything, and fails in any way
-        if isinstance(error, OSError) and error.errno in FAILED:
-            raise OSError(error.errno, error.strerror, str(path)) from None
+        _check_refusal(error, path)
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise UserError(f"{path}: damaged ({reason}); {_help(error, remedy)}") from None
+
+
+def _check_refusal(error: Exception, path: Path) -> None:
+    """Raise what the system refuses, which says nothing of the file; EIO does: it is damaged."""
+    if isinstance(error, OSError) and error.errno in FAILED and error.errno != errno.EIO:
+        raise OSError(error.errno, error.strerror, str(path)) from None
 
 
 def read_table(
