@@ -41,7 +41,7 @@ test: $(VENV)/.installed ## every test, the notebooks included
 coverage: $(VENV)/.installed ## every test, and which share of the library's lines and branches they run
 	$(PYTEST) --nbval-lax --cov --cov-report term tests notebooks
 
-check: lint ## lint, levels and unit tests (2 cores: two minutes, six with AVX2 only)
+check: lint ## lint, levels and unit tests (2 cores: two minutes, five with AVX2 only)
 	$(PYTEST) -m "not slow" --ignore tests/slow tests
 
 lint: $(VENV)/.installed ## ruff over .py and .ipynb, types, levels of imports, spelling, workflows, metadata
