@@ -177,8 +177,8 @@ def open_streams() -> None:
 def end_within(seconds: float) -> None:
     """Let this process end with exit code 1 after so many seconds, if it does not by itself.
 
-    TensorFlow's destructors may wait for ever: for a worker that is gone, or for a thread that
-    could not start for lack of memory.
+    TensorFlow's destructors may wait for ever: for a worker that is gone, or after too little
+    memory to start a thread.
     """
     silent = open(os.devnull, "w")  # noqa: SIM115 - faulthandler needs it until the end
     with contextlib.suppress(RuntimeError):  # there is no memory for a thread of its own

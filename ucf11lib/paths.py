@@ -77,9 +77,9 @@ def atomic_file(path: Path, *, expected_bytes: int = 0, new: bool = False) -> It
     """Yield a temporary name beside `path`; it becomes `path` on success and vanishes on failure.
 
     The suffix stays, because writers such as Keras and matplotlib choose the format by it. The
-    bytes are on the disk before the name is, so that a power cut leaves no empty file. Raises
-    `OSError` if less than `expected_bytes` are free: HDF5 crashes the interpreter when a disk fills
-    up; and `FileExistsError` if a `new` file appeared in the meantime.
+    bytes are on the disk before the name is, so that a power cut leaves no empty file. Raises an
+    `OSError` if less than `expected_bytes` are free (HDF5 crashes the interpreter when a disk fills
+    up), and a `FileExistsError` if a `new` file appeared in the meantime.
     """
     temporary = remove_torn(path)
     if shutil.disk_usage(path.parent).free < expected_bytes:
@@ -104,7 +104,7 @@ def check_free(path: Path) -> None:
 
 @contextlib.contextmanager
 def errors_name(path: Path, temporary: Path) -> Iterator[None]:
-    """Let the system's errors name `path` instead of its temporary name, or nothing."""
+    """Let errors of the system name `path`, where they name no file or a temporary one."""
     try:
         yield
     except OSError as error:

@@ -155,7 +155,8 @@ def _by_unit(store: ClipStore, kind: str, indices: np.ndarray, seed: int, what: 
     # hardly two are of a size: there it also selects the fold.
     if sum(per_class.values()) > len(set(units)):
         seed, fold = divmod(seed, n_folds)
-    # Only a division needs scikit-learn, which takes half of the seconds that this room would load.
+    # Only a division needs scikit-learn. Loaded above, it would take more than half of the time
+    # in which this room is imported.
     selection = importlib.import_module("sklearn.model_selection")
     splitter = selection.StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
     folds = list(splitter.split(np.zeros(len(indices)), labels, units))

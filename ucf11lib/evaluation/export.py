@@ -128,8 +128,8 @@ def _about(run: Run) -> dict[str, str]:
 def _converting(what: str, path: Path) -> Iterator[None]:
     """Silence the converters; what they raise, which may be anything, becomes one line.
 
-    Raises a `UserError`, but an `OSError` that names `path` where the system refused, as a full
-    disk does.
+    Raises a `UserError`, or an `OSError` that names `path` where the system refused to write, as on
+    a full disk.
     """
     try:
         with silent_stderr(), warnings.catch_warnings():

@@ -66,7 +66,7 @@ def damage_in_one_line(path: Path, remedy: str, most: int | None = None) -> Iter
 
 
 def _check_refusal(error: Exception, path: Path) -> None:
-    """Raise what the system refuses, which says nothing of the file; EIO does: it is damaged."""
+    """Raise an error of the system that says nothing about the file: EIO alone is damage."""
     if isinstance(error, OSError) and error.errno in FAILED and error.errno != errno.EIO:
         raise OSError(error.errno, error.strerror, str(path)) from None
 
