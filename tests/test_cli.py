@@ -57,6 +57,18 @@ def test_main_bad_usage_is_one_line(main, tmp_path, monkeypatch, arguments, word
     assert list(tmp_path.iterdir()) == []
 
 
+def test_main_without_arguments_has_none_of_the_host(main, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["host", "runs"])
+    assert_refused(main(), "arguments are required: COMMAND")
+
+
+def test_predict_stdin_is_no_folder_of_that_name(main, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "-").mkdir()
+    for stream in (["-", "--json"], ["--camera", "/dev/video0"]):
+        assert_refused(main("predict", *stream, "--run", "nowhere"), "nowhere: not a run folder")
+
+
 def test_main_help_loads_no_tensorflow(cli):
     done = cli("--help", PYTHONPROFILEIMPORTTIME="1")
     assert done.returncode == 0

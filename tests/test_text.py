@@ -14,6 +14,7 @@ from ucf11lib import text
         (text.interval([0.701, 0.812]), "70.1 to 81.2"),
         (text.interval(None), "none"),
         ([text.duration(seconds) for seconds in (5, 7200, 90000)], ["5 s", "2 h", "1 d"]),
+        ([text.duration(seconds) for seconds in (59.9, 3599, 86399)], ["1 min", "1 h", "1 d"]),
     ],
 )
 def test_names_and_numbers_are_written_alike(written, expected):

@@ -143,7 +143,7 @@ def evaluate(args: argparse.Namespace) -> None:
 @command("predict clip.mp4 --run my_run --out annotated.mp4", *opts.PREDICT)
 def predict(args: argparse.Namespace) -> None:
     """Predict the class of a video, of each file of a folder (CSV), or of a stream (JSON lines)."""
-    folder = Path(args.video or "-").is_dir()
+    folder = args.video not in (None, "-") and Path(args.video).is_dir()
     if problem := opts.predict_conflict(args, folder):
         raise UserError(problem)
     run = _measured_run(args.run)
@@ -225,7 +225,7 @@ def main(arguments: list[str] | None = None) -> int:
     open_streams()
     raise_on_sigterm()
     os.environ.pop("MPLBACKEND", None)  # no window is opened, and an unknown one is an error
-    words = ["python", "-m", "ucf11lib", *(arguments or sys.argv[1:])]
+    words = ["python", "-m", "ucf11lib", *(sys.argv[1:] if arguments is None else arguments)]
     try:
         argcomplete.autocomplete(top := parser())
         args = top.parse_args(words[3:])

@@ -32,8 +32,8 @@ def interval(ends: Sequence[float] | None) -> str:
 
 def duration(seconds: float) -> str:
     """Return a time span in its largest unit: "5 s", "12 min", "3 h", "2 d"."""
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size:
+    for size, unit, smaller in ((86400, "d", 3600), (3600, "h", 60), (60, "min", 1)):
+        if round(seconds / smaller) >= size / smaller:  # not "60 min"
             return f"{seconds / size:.0f} {unit}"
     return f"{max(seconds, 0):.0f} s"
 

@@ -52,10 +52,13 @@ def test_measure_predictions_by_clip_and_group():
     y_true = np.array([0, 1, 1, 0])
     y_prob = np.array([[0.6, 0.4], [0.1, 0.9], [0.8, 0.2], [0.4, 0.6]])
     clips = np.array(["walk", "run", "run", "walk"])
-    names, labels, means = metrics.by_clip(y_true, y_prob, clips)
-    assert (names.tolist(), labels.tolist()) == (["run", "walk"], [1, 0])
-    np.testing.assert_allclose(means, [[0.45, 0.55], [0.5, 0.5]])
-    result = measured(y_true, y_prob, clips, ["g", "h", "h", "g"])
+    groups = np.array(["g", "h", "h", "g"])
+    held_out = {"y_true": y_true, "y_prob": y_prob, "clips": clips, "groups": groups}
+    of_clips = metrics.one_a_clip(held_out)
+    assert of_clips["clips"].tolist() == ["run", "walk"]
+    assert (of_clips["y_true"].tolist(), of_clips["groups"].tolist()) == ([1, 0], ["h", "g"])
+    np.testing.assert_allclose(of_clips["y_prob"], [[0.45, 0.55], [0.5, 0.5]])
+    result = measured(y_true, y_prob, clips, groups)
     assert (result["accuracy"], result["accuracy_clip"]) == (0.5, 1)
     assert 0 <= result["interval"][0] <= 0.5 <= result["interval"][1] <= 1
     assert measured(y_true, y_prob, clips)["interval"] is None
@@ -132,3 +135,5 @@ def test_pairs_table_every_two():
     assert table["effective_clips"].isna().tolist() == [True, False, True, False, True, False]
     one_group = {name: held_out([True] * 4) for name in ("a", "b")}
     assert metrics.pairs_table(one_group)[["low", "high"]].isna().all(axis=None)
+    with pytest.raises(UserError, match="give two models or more"):
+        metrics.pairs_table({"a": held_out([True] * 4)})

@@ -9,7 +9,7 @@ from ucf11lib.errors import UserError
 from ucf11lib.evaluation import saliency
 from ucf11lib.runs import REPORTED, named_recipe
 
-METHODS = (saliency.grad_cam, saliency.energy)
+METHODS = (saliency.grad_cam, saliency.gradient_norms)
 FRAME = 11  # the frame that a planted per-frame network uses
 USED = {"c3d": range(8, 16), "vgg9": [FRAME], "cnn_lstm": [FRAME]}
 
@@ -64,13 +64,13 @@ def red_and_green():
 def test_maps_have_a_sum_or_maximum_of_one_and_do_not_depend_on_the_batch(name):
     model = network(name)
     frames = noise(saliency.SALIENCY_BATCH + 2)
-    maps, energies = (method(model, frames) for method in METHODS)
+    maps, norms = (method(model, frames) for method in METHODS)
     assert (maps.shape, maps.dtype) == ((len(frames), 30, 64, 64), np.float32)
-    assert (energies.shape, energies.dtype) == ((len(frames), 30), np.float32)
+    assert (norms.shape, norms.dtype) == ((len(frames), 30), np.float32)
     assert 0 <= maps.min() < maps.max() == 1
-    assert np.all(energies >= 0)
-    assert energies.sum(axis=1) == pytest.approx(1, abs=1e-5)
-    for method, together in zip(METHODS, (maps, energies), strict=True):
+    assert np.all(norms >= 0)
+    assert norms.sum(axis=1) == pytest.approx(1, abs=1e-5)
+    for method, together in zip(METHODS, (maps, norms), strict=True):
         assert together[-1:] == pytest.approx(method(model, frames[-1:]), abs=1e-3)
 
 
@@ -84,8 +84,8 @@ def test_maps_show_where_and_when_the_planted_feature_is(name):
     assert maps[..., 40:56, 40:56].max() == 0
     if name != "c3d":
         assert np.flatnonzero(maps.any(axis=(0, 2, 3))).tolist() == USED[name]
-    energies = saliency.energy(model, noise(2))
-    assert energies[:, USED[name]].sum(axis=1) == pytest.approx(1, abs=1e-5)
+    norms = saliency.gradient_norms(model, noise(2))
+    assert norms[:, USED[name]].sum(axis=1) == pytest.approx(1, abs=1e-5)
 
 
 def test_grad_cam_of_c3d_shows_when_the_planted_feature_is():
@@ -97,10 +97,10 @@ def test_grad_cam_of_c3d_shows_when_the_planted_feature_is():
     assert by_frame[6:14].sum() > 0.99 * by_frame.sum()
 
 
-def test_energy_is_from_before_a_saturated_softmax():
+def test_gradient_norms_are_from_before_a_saturated_softmax():
     model = network("c3d", "2019")
     assert np.asarray(model(noise(3))).max(axis=1) == pytest.approx(1)
-    assert saliency.energy(model, noise(3)).sum(axis=1) == pytest.approx(1, abs=1e-5)
+    assert saliency.gradient_norms(model, noise(3)).sum(axis=1) == pytest.approx(1, abs=1e-5)
 
 
 def test_maps_of_a_constant_answer_are_zero():
@@ -118,9 +118,11 @@ def test_explain_returns_maps_and_the_reference_of_shuffled_weights():
     result = saliency.explain(model, noise(2))
     assert all(map(np.array_equal, before, model.get_weights()))
     assert np.array_equal(result["maps"], saliency.grad_cam(model, noise(2)))
-    assert np.array_equal(result["energies"], saliency.energy(model, noise(2)))
-    assert result["reference"] == pytest.approx(saliency.energy(shuffled, noise(2)).mean(axis=0))
-    assert not np.allclose(result["reference"], result["energies"].mean(axis=0))
+    assert np.array_equal(result["norms"], saliency.gradient_norms(model, noise(2)))
+    assert result["reference"] == pytest.approx(
+        saliency.gradient_norms(shuffled, noise(2)).mean(axis=0)
+    )
+    assert not np.allclose(result["reference"], result["norms"].mean(axis=0))
 
 
 def test_grad_cam_of_a_network_without_a_map_is_one_line():

@@ -37,7 +37,7 @@ def conditions(accuracies, answers):
 FRAMES = np.random.default_rng(0).integers(0, 256, (3, 30, 16, 16, 3), dtype=np.uint8)
 HEAT = np.zeros((3, 30, 16, 16), np.float32)
 HEAT[:, -1, :8, :8] = 1  # one corner of the last frame
-ENERGIES = np.tile(np.arange(1, 31) / 465, (3, 1))
+NORMS = np.tile(np.arange(1, 31) / 465, (3, 1))
 CALIBRATION = {"c3d": calibration([0.9, 0.91, 0.3]), "vgg9": calibration([0.6, 1.0])}
 CONDITIONS = {"c3d": conditions([0.9, 0.5, 0.1], [3, 3, 1])}
 CONDITIONS["cnn_lstm"] = conditions([0.8, 0.3, 0.2], 3)
@@ -77,8 +77,8 @@ INPUTS = {
         "tables": CALIBRATION,
         "eces": {name: expected_calibration_error(table) for name, table in CALIBRATION.items()},
     },
-    "saliency": {"frames": FRAMES, "maps": HEAT, "energies": ENERGIES, "titles": CLASSES}
-    | {"reference": ENERGIES[0]},
+    "saliency": {"frames": FRAMES, "maps": HEAT, "norms": NORMS, "titles": CLASSES}
+    | {"reference": NORMS[0]},
     "signal": {"rows": SIGNAL},
     "structure": {
         "model": models.build("cnn_lstm", RunConfig.of(model="cnn_lstm").recipe, width=0.125)

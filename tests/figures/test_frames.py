@@ -29,6 +29,12 @@ def test_examples_mark_right_and_wrong_by_word_and_colour(inputs):
     assert first == last != wrong
 
 
+def test_saliency_of_a_single_frame(inputs):
+    one = {"frames": inputs.FRAMES[:, :1], "maps": inputs.HEAT[:, :1]}
+    figure = inputs.draw("saliency", **one, norms=np.ones((3, 1)), reference=np.ones(1))
+    assert [len(axes.containers[0]) for axes in figure.axes[:3]] == [1, 1, 1]
+
+
 def test_saliency_lies_over_its_frame_and_its_bars_under_theirs(inputs):
     axes = inputs.draw("saliency", columns=4).axes[1]
     grey, hot = (image.get_array() for image in axes.images)
@@ -39,10 +45,10 @@ def test_saliency_lies_over_its_frame_and_its_bars_under_theirs(inputs):
     np.testing.assert_allclose(opacity, frames.MAX_OPACITY * hot, rtol=1e-6)
     bars = axes.containers[0]
     heights = np.array([-bar.get_height() for bar in bars])
-    np.testing.assert_allclose(heights / heights.sum(), inputs.ENERGIES[1])
+    np.testing.assert_allclose(heights / heights.sum(), inputs.NORMS[1])
     dark = [matplotlib.colors.same_color(bar.get_facecolor(), style.BLUE) for bar in bars]
     assert np.flatnonzero(dark).tolist() == [0, 10, 19, 29]
     centres = [bars[i].get_x() + bars[i].get_width() / 2 for i in (0, 29)]
     np.testing.assert_allclose(centres, [7.5, 3 * PITCH + 7.5])
-    line = axes.patches[-1].get_data().values  # here the reference has the same energies
+    line = axes.patches[-1].get_data().values  # here the reference has the same norms
     np.testing.assert_allclose(line, [bar.get_y() + bar.get_height() for bar in bars])

@@ -1,6 +1,7 @@
 """The report is of one run a model, all of the same data, split and seed."""
 
 import json
+import os
 
 import pytest
 
@@ -31,6 +32,21 @@ def test_select_runs_prefers_the_newest_of_one_content(folder, plant):
     config["store_sha256"] = {"frames": "e" * 64}
     (run.path / "config.json").write_text(json.dumps(config))
     assert {run.config.split.kind for run in select_runs(list_runs(folder)).values()} == {"group"}
+
+
+def test_select_runs_prefers_the_set_of_the_newest_run(tmp_path, plant):
+    half = {"precision": "bfloat16"}
+    order = [
+        ("c3d", half),
+        *((model, {}) for model in REPORTED),
+        ("vgg9", half),
+        ("cnn_lstm", half),
+    ]
+    for seconds, (model, flat) in enumerate(order):
+        run = plant(tmp_path, model, **flat)
+        os.utime(run.path / "metrics.json", (seconds, seconds))
+    precisions = {run.config.precision for run in select_runs(list_runs(tmp_path)).values()}
+    assert precisions == {"bfloat16"}
 
 
 def test_build_of_foreign_runs_needs_a_place_of_its_own(folder, figures_dir, tmp_path, monkeypatch):

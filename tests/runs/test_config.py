@@ -76,7 +76,8 @@ def test_of_peers_is_what_they_published(model):
         ({"source": "course", "data": "/\udcff"}, r"'/\udcff': not in UTF-8; rename the folder"),
     ],
 )
-def test_of_bad_parameter_is_one_line(parameters, message):
+def test_of_bad_parameter_is_one_line(parameters, message, monkeypatch):
+    monkeypatch.setattr(config_module, "fastest_precision", None)  # it starts TensorFlow
     with pytest.raises(UserError) as raised:
         RunConfig.of(model="c3d", **parameters)
     assert message in str(raised.value)

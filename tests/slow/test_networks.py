@@ -123,7 +123,7 @@ def test_predict_and_explain_a_video(name, run_of, tmp_path, write_video):
     shown = explain(model, FRAMES)
     assert shown["maps"].shape == (3, 30, 64, 64)
     assert 0 <= shown["maps"].min() < shown["maps"].max() == 1
-    assert shown["energies"].sum(axis=1) == pytest.approx(1, abs=1e-5)
+    assert shown["norms"].sum(axis=1) == pytest.approx(1, abs=1e-5)
 
 
 @every_network

@@ -1,4 +1,6 @@
+import json
 import re
+import shlex
 from dataclasses import asdict, replace
 
 import pandas as pd
@@ -66,9 +68,11 @@ def test_run_studies_unknown_name_runs_nothing(cheap):
 @pytest.mark.slow
 def test_run_studies_of_a_grid_leaves_results_table_and_figure(tmp_path):
     base = "base: {model: cnn_lstm, profile: smoke, epochs: 1, steps_per_epoch: 1}\n"
-    (tmp_path / "two.yaml").write_text(f"{base}grid: {{learning_rate: [0.01, 0.001]}}")
-    run_studies([f"{tmp_path}/two.yaml"], workers=1)
-    (folder,) = paths.runs_dir().glob("study-two-*")
+    (tmp_path / "of two.yaml").write_text(f"{base}grid: {{learning_rate: [0.01, 0.001]}}")
+    run_studies([f"{tmp_path}/of two.yaml"], workers=1)
+    (folder,) = paths.runs_dir().glob("study-of two-*")
+    command = json.loads((folder / "results.json").read_text())["command"]
+    assert shlex.split(command)[-2:] == [f"{tmp_path}/of two.yaml", "--force"]
     assert {path.name for path in folder.iterdir()} == {"accuracy.svg", "results.json", "table.csv"}
     table = pd.read_csv(folder / "table.csv")
     assert table["learning_rate"].tolist() == [0.01, 0.001]

@@ -5,15 +5,15 @@ import pytest
 from ucf11lib import models
 from ucf11lib.data import split
 from ucf11lib.evaluation.baselines import BASELINES, COLOURS
-from ucf11lib.evaluation.perturbations import accuracy_under
+from ucf11lib.evaluation.perturbations import conditions_table
 from ucf11lib.runs import RunConfig
 from ucf11lib.studies import checks, leak
 
 
 def test_probes_are_of_the_runs_own_split(trained, store):
     side = split(store, trained.config).validation
-    wanted = accuracy_under(models.load(trained), store, np.sort(side), "frames shuffled")
-    assert checks.shuffled_frames(trained) == pytest.approx(wanted)
+    wanted = conditions_table(models.load(trained), store, np.sort(side))["accuracy"]
+    assert checks.shuffled_frames(trained) == pytest.approx(wanted["frames shuffled"])
     assert 0 <= leak.nearest_accuracy(trained) <= 1
 
 

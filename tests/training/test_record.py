@@ -1,7 +1,11 @@
+import shutil
+
+import numpy as np
 import pytest
 
 from ucf11lib.backend import tf
 from ucf11lib.runs import RunConfig
+from ucf11lib.training import train
 from ucf11lib.training.record import Events
 from ucf11lib.training.trainer import Epoch
 
@@ -25,3 +29,19 @@ def test_add_writes_each_epoch_once_also_after_a_resume(tmp_path):
     assert set(values) == {"loss", "accuracy", "val_loss", "val_accuracy"}
     for name, rows in values.items():
         assert rows == [(e.epoch, pytest.approx(getattr(e, name))) for e in HISTORY]
+
+
+def test_train_resumed_after_its_last_epoch_has_every_event(store, tmp_path):
+    config = RunConfig.of(model="frame_cnn", profile="smoke")
+    last = config.profile.epochs
+
+    def copy_the_end(line):
+        if line.startswith(f"epoch {last:3d}/"):
+            shutil.copytree(tmp_path / "r", tmp_path / "killed")
+
+    run = train(config, tmp_path / "r", store=store, log=copy_the_end)
+    options = {"store": store, "resume": True, "tensorboard": True, "log": lambda line: None}
+    resumed = train(config, tmp_path / "killed", **options)
+    assert np.array_equal(resumed.predictions["y_prob"], run.predictions["y_prob"])
+    (events,) = (resumed.path / "tensorboard").iterdir()
+    assert len(list(tf.data.TFRecordDataset(str(events)))) == 1 + last  # the first is the version

@@ -59,7 +59,8 @@ def _changes(path: Path, spec: DataSpec) -> str:
     tree = Tree.scan(Path(spec.folder))
     names = {str(file.relative_to(tree.root).with_suffix("")): file for file in tree.files}
     before = {*store.clips, *(one["clip"] for one in store.info.left_out)}
-    new = sorted(name for name in names.keys() - before if named_video(names[name]))
+    known = before | {str(Path(one["file"]).with_suffix("")) for one in store.info.notes}
+    new = sorted(name for name in names.keys() - known if named_video(names[name]))
     gone = sorted(before - names.keys())
     parts = [
         f"{word}: {', '.join(some[:3])}{f' and {len(some) - 3} more' if len(some) > 3 else ''}"

@@ -58,7 +58,7 @@ class StoreInfo:
     stride: Annotated[int, Meta(ge=1)]  # frames from one sequence's start to the next's
     size: int  # pixels a side
     sequences: int
-    frames_read: int  # frames decoded for them
+    frames_read: int  # frames decoded, those of clips that were left out too
     origin: dict  # what is needed to prepare the same store again
     left_out: list[LeftOut]
     sha256: dict[str, str]  # of the `frames` and the `index`

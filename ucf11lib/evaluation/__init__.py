@@ -10,7 +10,7 @@ from ucf11lib.evaluation.metrics import (
     pick_examples,
     reliability_table,
 )
-from ucf11lib.evaluation.perturbations import PERTURBATIONS, accuracy_under, conditions_table
+from ucf11lib.evaluation.perturbations import PERTURBATIONS, conditions_table
 from ucf11lib.evaluation.predict import evaluate, formatted, make_predict
 from ucf11lib.evaluation.saliency import explain
 from ucf11lib.evaluation.videos import Classifier, predict_video

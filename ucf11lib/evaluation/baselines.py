@@ -1,4 +1,4 @@
-"""Baselines without a network: three see no motion, one sees nothing else."""
+"""Baselines without a network: of appearance, and one of motion alone."""
 
 from collections.abc import Callable
 from typing import Any

@@ -24,7 +24,7 @@ def measure_predictions(
     top2 (the true class is among the two likeliest), macro_f1 (over classes that occur),
     per_class_accuracy (recall; None for a class that does not occur), per_class_precision (None for
     a class that is never predicted), confusion (counts, rows are true classes), ece (None for
-    probabilities that are not finite), accuracy_clip (see `by_clip`) and interval (95 %, of the
+    probabilities that are not finite), accuracy_clip (see `one_a_clip`) and interval (95 %, of the
     accuracy, over groups; None for a single group).
     """
     y_pred = y_prob.argmax(axis=1)
@@ -36,7 +36,8 @@ def measure_predictions(
     batch_means = [right[i : i + batch_size].mean() for i in range(0, len(right), batch_size)]
     f1 = f1_score(y_true, y_pred, labels=np.unique(y_true), average="macro", zero_division=0)
     finite = np.isfinite(y_prob).all()
-    _, clip_true, clip_prob = by_clip(y_true, y_prob, clips)
+    held_out = {"y_true": y_true, "y_prob": y_prob, "clips": clips, "groups": groups}
+    of_clips = one_a_clip(held_out)
     return {
         "accuracy": float(right.mean()),
         "accuracy_batch_mean": float(np.mean(batch_means)),
@@ -46,7 +47,7 @@ def measure_predictions(
         "per_class_precision": precisions,
         "confusion": confusion.tolist(),
         "ece": expected_calibration_error(reliability_table(y_true, y_prob)) if finite else None,
-        "accuracy_clip": float(answered_right(clip_prob, clip_true).mean()),
+        "accuracy_clip": float(answered_right(of_clips["y_prob"], of_clips["y_true"]).mean()),
         "interval": group_interval(right, groups),
     }
 
@@ -89,19 +90,13 @@ def expected_calibration_error(table: pd.DataFrame) -> float:
     return float(np.average(distance, weights=filled["count"]))
 
 
-def by_clip(y_true: np.ndarray, y_prob: np.ndarray, clips: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Return clips, sorted, with their labels and their sequences' mean probabilities."""
-    names, first, row = np.unique(clips, return_index=True, return_inverse=True)
-    total = np.zeros((len(names), y_prob.shape[1]))
-    np.add.at(total, row, y_prob)
-    return names, y_true[first], total / np.bincount(row)[:, None]
-
-
 def one_a_clip(held_out: HeldOut) -> dict[str, np.ndarray]:
-    """Return the same with one answer a clip, clips sorted: that of `by_clip`."""
-    names, y_true, y_prob = by_clip(held_out["y_true"], held_out["y_prob"], held_out["clips"])
-    groups = held_out["groups"][np.unique(held_out["clips"], return_index=True)[1]]
-    return {"y_true": y_true, "y_prob": y_prob, "clips": names, "groups": groups}
+    """Return the same with one answer a clip, the mean of its sequences'; clips are sorted."""
+    clips, first, row = np.unique(held_out["clips"], return_index=True, return_inverse=True)
+    total = np.zeros((len(clips), held_out["y_prob"].shape[1]))
+    np.add.at(total, row, held_out["y_prob"])
+    of_clips = {key: held_out[key][first] for key in ("y_true", "groups")}
+    return of_clips | {"y_prob": total / np.bincount(row)[:, None], "clips": clips}
 
 
 def chance_loss(classes: Sequence[str]) -> float:
@@ -165,7 +160,10 @@ def pairs_table(held_out: Mapping[str, HeldOut]) -> pd.DataFrame:
 
     Returns a row a pair: its names `a` and `b` and the keys of `compare_pair`, the p values
     corrected for all pairs by `holm`; the interval's ends are `low` and `high`, NaN without one.
+    Raises a `UserError` for fewer than two models.
     """
+    if len(held_out) < 2:
+        raise UserError("nothing to compare; give two models or more")
     rows = []
     for a, b in itertools.combinations(held_out, 2):
         row = {"a": a, "b": b} | compare_pair(held_out[a], held_out[b])

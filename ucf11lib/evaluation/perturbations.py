@@ -17,7 +17,6 @@ from ucf11lib.evaluation.metrics import answered_right
 from ucf11lib.evaluation.predict import make_predict
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # of R, G and B: ITU-R BT.601
-MID_GREY = 128
 
 
 def shuffled(frames: np.ndarray, indices: np.ndarray) -> np.ndarray:
@@ -42,31 +41,13 @@ def grey(frames: np.ndarray, indices: np.ndarray) -> np.ndarray:
     return np.broadcast_to(np.rint(frames @ LUMA)[..., None], frames.shape).astype(np.uint8)
 
 
-def background_removed(frames: np.ndarray, indices: np.ndarray) -> np.ndarray:
-    """Subtract each sequence's median frame, around mid-grey; differences are clipped to uint8.
-
-    It is what is still for half of the sequence, people included; of an even number of frames the
-    upper median.
-    """
-    middle = frames.shape[1] // 2
-    difference = frames.astype(np.int16) - np.partition(frames, middle, axis=1)[:, [middle]]
-    return np.clip(difference + MID_GREY, 0, 255).astype(np.uint8)
-
-
 PERTURBATIONS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray] | None] = {
     "unchanged": None,
     "frames shuffled": shuffled,
     "time reversed": time_reversed,
     "one frame repeated": one_frame,
     "grey": grey,
-    "background removed": background_removed,
 }
-
-
-def accuracy_under(model: keras.Model, store: ClipStore, indices: np.ndarray, name: str) -> float:
-    """Return the accuracy on sequences changed by `PERTURBATIONS[name]`."""
-    outputs = make_predict(model)(store, indices, PERTURBATIONS[name])
-    return float(answered_right(outputs, store.labels[indices]).mean())
 
 
 def conditions_table(

@@ -1,4 +1,4 @@
-"""Where and when a model looks: Grad-CAM over space and time, the gradient's energy by frame.
+"""Where and when a model looks: Grad-CAM over space and time, the gradient's norm by frame.
 
 Both use the gradient of the likeliest class's logit: a saturated softmax has none.
 """
@@ -44,7 +44,7 @@ def grad_cam(model: keras.Model, frames: np.ndarray) -> np.ndarray:
     return _normalised(np.concatenate(maps), np.max)
 
 
-def energy(model: keras.Model, frames: np.ndarray) -> np.ndarray:
+def gradient_norms(model: keras.Model, frames: np.ndarray) -> np.ndarray:
     """Return how much each frame of uint8 (n, T, H, W, 3) moves the answer's logit.
 
     float32 (n, T): the norm, by frame, of the gradient with respect to the normalised input; each
@@ -58,14 +58,14 @@ def energy(model: keras.Model, frames: np.ndarray) -> np.ndarray:
 def explain(model: keras.Model, frames: np.ndarray) -> dict[str, np.ndarray]:
     """Return what `figures.saliency` draws of the model's own answers.
 
-    `maps` of `grad_cam`, (n, T, H, W), `energies` of `energy`, (n, T), and `reference`, (T,): the
-    mean energies of the same network with shuffled weights. A plausible map proves nothing
+    `maps` of `grad_cam`, (n, T, H, W), `norms` of `gradient_norms`, (n, T), and `reference`, (T,):
+    the mean norms of the same network with shuffled weights. A plausible map proves nothing
     (Adebayo et al., "Sanity Checks for Saliency Maps", NeurIPS 2018, arXiv:1810.03292): C3D's pools
     over time favour the middle frames whatever it has learnt.
     """
-    reference = energy(shuffled_weights(model), frames).mean(axis=0)
+    reference = gradient_norms(shuffled_weights(model), frames).mean(axis=0)
     maps = grad_cam(model, frames)
-    return {"maps": maps, "energies": energy(model, frames), "reference": reference}
+    return {"maps": maps, "norms": gradient_norms(model, frames), "reference": reference}
 
 
 def shuffled_weights(model: keras.Model) -> keras.Model:

@@ -79,46 +79,47 @@ def _strip(axes: Axes, sequence: np.ndarray, columns: int, **look) -> None:
 
 
 def saliency(
-    frames: np.ndarray, maps: np.ndarray, energies: np.ndarray, reference: np.ndarray,
+    frames: np.ndarray, maps: np.ndarray, norms: np.ndarray, reference: np.ndarray,
     titles: Sequence[str], *, columns: int = 8, note: str,
 ) -> Figure:  # fmt: skip
-    """Film strips in grey with Grad-CAM in colour over them, and the gradient's energy below.
+    """Film strips in grey with Grad-CAM in colour over them, and the gradient's norm below.
 
-    `frames` is uint8 (k, T, H, W, 3), `maps` (k, T, H, W), 0..1, and `energies` (k, T) are of
+    `frames` is uint8 (k, T, H, W, 3), `maps` (k, T, H, W), 0..1, and `norms` (k, T) are of
     `evaluation.explain`; `titles` are one a sequence. Strips have `columns` frames. A bar a frame,
     dark those of the frames that are shown; each sequence's bars have a scale of their own, of
-    which a line gives the measure: `reference`, (T,), the energies of a network with shuffled
+    which a line gives the measure: `reference`, (T,), the norms of a network with shuffled
     weights.
     """
     height = 0.6 + (1.25 + BARS_HEIGHT) * SALIENCY_FRAME * len(frames)
     with page(1 + SALIENCY_FRAME * columns, height, note) as figure:
         rows = figure.subplots(len(frames), 1, squeeze=False)[:, 0]
-        parts = zip(rows, frames, maps, energies, titles, strict=True)
-        for axes, sequence, heat, energy, title in parts:
+        parts = zip(rows, frames, maps, norms, titles, strict=True)
+        for axes, sequence, heat, of_frames, title in parts:
             _strip(axes, np.rint(sequence @ LUMA), columns, cmap="gray", vmin=0, vmax=255)
             shown = side_by_side(heat, columns, gap=0)
             axes.imshow(shown, HEAT, vmin=0, vmax=1, alpha=MAX_OPACITY * shown)
-            highest = max(energy.max(), reference.max())
-            _energy_bars(axes, energy / highest, reference / highest, columns, frames.shape[2:4])
+            highest = max(of_frames.max(), reference.max())
+            heights = of_frames / highest, reference / highest
+            _norm_bars(axes, *heights, columns, frames.shape[2:4])
             axes.set_title(title, loc="left", fontsize=8, pad=2)
         scale = ScalarMappable(Normalize(0, 1), HEAT)
         place: dict[str, Any] = {"fraction": 0.03, "pad": 0.02, "shrink": min(1, 2 / len(frames))}
         bar = figure.colorbar(scale, ax=rows, label="Grad-CAM", **place)
         bar.outline.set_visible(False)
         line = "line: the same network with its weights shuffled"
-        title = f"bars: the gradient's energy in each frame; {line}"
+        title = f"bars: the gradient's norm in each frame; {line}"
         figure.suptitle(title, fontsize=SMALL, color=GREY)
         figure.set_layout_engine("constrained", h_pad=0.02, hspace=0)
     return figure
 
 
-def _energy_bars(
+def _norm_bars(
     axes: Axes, heights: np.ndarray, line: np.ndarray, columns: int, size: tuple[int, int]
 ) -> None:
     """Draw a bar a frame, 0..1 high, under the strip, each where its frame is or would be."""
     length, (height, width) = len(heights), size
     room, pitch = BARS_HEIGHT * height, width + GAP
-    apart = pitch * (columns - 1) / (length - 1)
+    apart = pitch * (columns - 1) / max(1, length - 1)
     place = (width - 1) / 2 + np.arange(length) * apart
     foot, shown = height + room, np.isin(np.arange(length), picks(length, columns))
     axes.bar(place, -0.9 * room * heights, 0.8 * apart, foot, color=np.where(shown, BLUE, SKY))

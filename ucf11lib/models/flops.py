@@ -2,9 +2,8 @@
 
 The convention: a multiply-add is 2; convolutions count each tap, those on the padding too; dense
 layers, convolutions, LSTMs and attention count, biases, activations, pools and normalisations do
-not. A
-training step is three times the forward pass: the layer, the gradient of its weights, the gradient
-of its input.
+not. A training step is three times the forward pass: the layer, the gradient of its weights, the
+gradient of its input.
 """
 
 import math
@@ -40,8 +39,3 @@ def layer_flops(model: keras.Model) -> dict[str, int]:
             per_step = 2 * 4 * layer.units * (features + layer.units)
             counts[layer.name] = frames * steps * per_step
     return counts
-
-
-def step_flops(model: keras.Model, batch_size: int) -> int:
-    """Return the FLOPs of one training step, three times the forward pass."""
-    return 3 * batch_size * sum(layer_flops(model).values())

@@ -99,7 +99,8 @@ def select_runs(candidates: Sequence[Run]) -> dict[str, Run]:
             if flat["recipe"] == "repaired" and set(flat) == {"model", "recipe", *KEY}:
                 key = tuple(flat[name] for name in KEY)
                 content = tuple(run.data.store_sha256.values())  # a folder may change
-                sets.setdefault((key, content), {})[flat["model"]] = run
+                earlier = sets.pop((key, content), {})  # the set of the newest run comes last
+                sets[key, content] = earlier | {flat["model"]: run}
     complete = [(key, one) for (key, _), one in sets.items() if set(one) >= set(REPORTED)]
     if not complete:
         missing = "no finished runs of all three models on the same data"

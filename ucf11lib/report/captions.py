@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -18,21 +19,15 @@ WORDS = {"fig": "Figure", "tbl": "Table"}
 REFERENCE = re.compile(r"@(fig|tbl)-([a-z0-9_]+)@")
 
 
+@dataclass
 class Captions:
     """Numbers figures and tables of one document; `resolve` then fills in the links to them."""
 
-    def __init__(
-        self, figures: Path, show: Callable[[Path], str], commit: str, why: Callable[[str], str]
-    ):
-        """Take figures from a folder; `show` returns the link to a figure's file.
-
-        `why` returns why a study's results are stale, as `studies.why_stale` does.
-        """
-        self.figures = figures
-        self.show = show
-        self.commit = commit
-        self.why = why
-        self.numbers: dict[str, int] = {}
+    figures: Path  # the folder that figures are taken from
+    show: Callable[[Path], str]  # returns the link to a figure's file
+    commit: str
+    why: Callable[[str], str]  # returns why a study's results are stale, as `studies.why_stale`
+    numbers: dict[str, int] = field(default_factory=dict)
 
     def figure(self, name: str, words: str, source: str, key: str = "") -> Markdown:
         """Return a figure with number, caption and source; its key is `key` or the file's stem."""

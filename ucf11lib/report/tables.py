@@ -13,17 +13,6 @@ from ucf11lib.runs import Run, named_recipe, recipe_changes
 from ucf11lib.studies import load, summary_table
 from ucf11lib.text import display_name, mean_and_range, percent
 
-# Over the columns of `runs.metrics_table`.
-RESULTS = {
-    "model": "{model}",
-    "held-out accuracy": "{accuracy:.1%}",
-    "macro F1": "{macro_f1:.3f}",
-    "training": "{seconds:.0f} s",
-    "to 75 %": "{seconds_to_75:.0f} s",
-    "parameters": "{parameters:,.0f}",
-}
-
-
 # Of the README and of the report, over the columns of `over_seeds`.
 OVER_SEEDS = {
     "network": "{model}",

@@ -56,13 +56,15 @@ class RunConfig:
             raise UserError(f"unknown parameter {names}; known are {', '.join(sorted(known))}")
         if "model" not in flat:
             raise UserError("no model given; choose one such as c3d, vgg9 or cnn_lstm")
-        if flat.get("precision", AUTO) == AUTO:
-            flat["precision"] = fastest_precision()
         model = str(flat["model"])
         recipe = named_recipe(str(flat.get("recipe", "repaired")), model)
         profile = named_profile(str(flat.get("profile", "quick")), model)
         parts = (recipe, profile, data_spec(profile.name, flat), split_spec(flat))
+        if auto := flat.get("precision", AUTO) == AUTO:
+            flat.pop("precision", None)
         given = {name: read_text(name, flat[name], _TYPES[name]) for name in _TYPES if name in flat}
+        if auto:  # after what may be refused: it starts TensorFlow
+            given["precision"] = fastest_precision()
         return _with_fields(cls(model, *(_with_fields(part, given) for part in parts)), given)
 
     def with_(self, **flat: Any) -> "RunConfig":
@@ -70,7 +72,7 @@ class RunConfig:
         return RunConfig.of(**(self.flat() | flat))
 
     def flat(self) -> dict[str, Any]:
-        """Return the fewest flat parameters that build this configuration again."""
+        """Return flat parameters that build this configuration again, without default fields."""
         flat: dict[str, Any] = {"model": self.model, "recipe": self.recipe.name}
         flat |= {"profile": self.profile.name, "source": self.data.source, "data": self.data.folder}
         flat |= {"split": self.split.kind, "seed": self.seed, "precision": self.precision}
@@ -98,7 +100,7 @@ class RunConfig:
 
     @property
     def digest(self) -> str:
-        """Eight hexadecimal digits that no other configuration has."""
+        """Eight hexadecimal digits that tell this configuration from others."""
         text = json.dumps(self.as_dict(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:8]
 

@@ -5,7 +5,7 @@ environment.json   versions, devices, processor, git commit
 history.csv        one line an epoch: epoch, loss, accuracy, val_loss, val_accuracy, seconds
 model.keras        the last weights: no epoch is chosen by the accuracy that is reported
 predictions.npz    index, y_true, y_prob of the validation part; y_pred, its labels each epoch
-split.csv          one line a sequence of the store: index, clip, group, side (train or held out)
+split.csv          one line a sequence that was divided: index, clip, group, side (train, held out)
 metrics.json       written last: a folder without it is a run that did not finish
 checkpoint.npz     of such a run, and checkpoint-previous.npz: what `train --resume` starts from
 """

@@ -1,6 +1,7 @@
 """The studies by name, and what the command line does with them."""
 
 import os
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -69,7 +70,7 @@ def run_studies(
     threads = "".join(f"{name}={os.environ[name]} " for name in THREADS if name in os.environ)
     options["videos"] = Path(videos) if videos else VIDEOS
     for name in names:
-        command = f"{threads}python -m ucf11lib study {name} --force"
+        command = f"{threads}python -m ucf11lib study {shlex.quote(name)} --force"
         if name in grids:
             file = paths.runs_dir() / f"study-{grids[name].name}" / "results.json"
             run_study(grids[name], command, file=file, **options)

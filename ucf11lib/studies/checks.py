@@ -20,7 +20,7 @@ from ucf11lib import figures, models
 from ucf11lib.data import open_or_prepare, split
 from ucf11lib.data.course.recover import Recovery, boundary_scores
 from ucf11lib.evaluation.baselines import COLOURS, baselines_table
-from ucf11lib.evaluation.perturbations import accuracy_under
+from ucf11lib.evaluation.perturbations import conditions_table
 from ucf11lib.evaluation.predict import own_store
 from ucf11lib.runs import REPORTED, Run, RunConfig
 from ucf11lib.studies.folds import fold_axis
@@ -34,7 +34,8 @@ FRAME_CNN = "frame_cnn"
 def shuffled_frames(run: Run) -> float:
     """Return the accuracy with each held-out sequence's frames in random order."""
     indices = run.predictions["index"]
-    return accuracy_under(models.load(run), own_store(run), indices, "frames shuffled")
+    table = conditions_table(models.load(run), own_store(run), indices, ["frames shuffled"])
+    return float(table["accuracy"].iloc[0])
 
 
 def baseline_rows(config: RunConfig) -> list[dict]:

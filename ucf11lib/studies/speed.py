@@ -27,7 +27,7 @@ import pandas as pd
 from ucf11lib import figures
 from ucf11lib.backend import tf
 from ucf11lib.errors import RunFailed
-from ucf11lib.models.flops import step_flops
+from ucf11lib.models.flops import layer_flops
 from ucf11lib.runs import REPORTED, RunConfig, environment
 from ucf11lib.studies import pytorch
 from ucf11lib.studies.runner import run_rows
@@ -56,7 +56,7 @@ def step_row(config: RunConfig) -> dict:
     peak_mb = environment.peak_memory_mb()  # before PyTorch is loaded
     seconds = _step_seconds(trainer, batch, max(1, round(SECONDS_A_REPEAT / later)))
     memory, store = seconds["memory"], seconds["store"]
-    flops = step_flops(trainer.model, size)
+    flops = 3 * size * sum(layer_flops(trainer.model).values())  # forward, and two gradients
     work = flops / (2 * PRODUCT_SIDE**3) * seconds["product"]  # seconds at the product's rate
     compared: dict[str, object] = {}
     if "pytorch" in seconds:

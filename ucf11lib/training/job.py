@@ -139,6 +139,8 @@ def _train(config: RunConfig, path: Path, store, resume, tensorboard, strategy, 
     if resume:
         checkpoints.restore(path, trainer, log)
     events = record.Events(path / "tensorboard", config) if tensorboard and chief else None
+    if events:
+        events.add(trainer.progress.epochs)  # of a resumed training, which may have no other
     for epoch in trainer.epochs():
         if chief:
             record.save_history(path, trainer)

@@ -83,7 +83,7 @@ def _meet(worker: Worker) -> None:
     end = time.monotonic() + WAIT_SECONDS
     host, _, port = worker.addresses[worker.index].rpartition(":")
     try:  # TensorFlow would wait for a name that nobody knows
-        socket.getaddrinfo(host.strip("[]"), port)
+        socket.getaddrinfo(host, port)
     except OSError as error:
         where = f"{host}: {error.strerror}; name it as the other machines do"
         raise UserError(f"worker {worker.index}: {where}") from None
