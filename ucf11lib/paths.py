@@ -120,22 +120,17 @@ def atomic_dir(path: Path) -> Iterator[Path]:
 
     Raises `FileExistsError` if `path` appeared in the meantime.
     """
-    with temporary_dir(path) as temporary, errors_name(path, temporary):
+    with temporary_dir(path, mode=0o777) as temporary, errors_name(path, temporary):
         yield temporary
         check_free(path)
-        ordinary = temporary / ".mode"  # of the user's umask; a temporary folder lets nobody in
-        ordinary.mkdir()
-        mode = ordinary.stat().st_mode
-        ordinary.rmdir()
-        temporary.chmod(mode)
         temporary.rename(path)
 
 
 @contextlib.contextmanager
-def temporary_dir(beside: Path) -> Iterator[Path]:
+def temporary_dir(beside: Path, mode: int = 0o700) -> Iterator[Path]:
     """Yield a new folder beside a path, with a name made of its name; it vanishes at the end."""
     temporary = remove_torn(beside)
-    temporary.mkdir(mode=0o700)
+    temporary.mkdir(mode)  # less the user's umask
     try:
         yield temporary
     finally:

@@ -9,6 +9,11 @@ DISPLAY_NAMES |= {"vgg9_mean": "VGG9 mean", "vgg9_log_mean": "VGG9 log mean"}
 DISPLAY_NAMES |= {"r2plus1d": "R(2+1)D", "tsm": "TSM", "vivit": "ViViT"}
 
 
+def natural_key(name: str) -> list[int | str]:
+    """Return a sorting key by which "node9" comes before "node10"."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
+
+
 def display_name(name: object) -> str:
     """Return a text with its models by their display names: "tsm 2019" -> "TSM 2019"."""
     return " ".join(DISPLAY_NAMES.get(word, word) for word in str(name).split(" "))

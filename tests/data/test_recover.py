@@ -74,7 +74,6 @@ def test_recovery_class_begins_a_clip():
     for label in (0, 0, 1):
         estimate.add(still, label)
     assert estimate.clips == [0, 0, 1]
-    assert estimate.confidence[0] == estimate.confidence[2] == 1
     one = Recovery()
     for frames in (still, 255 - still):
         one.add(frames, 0)

@@ -18,6 +18,7 @@ from ucf11lib.errors import UserError
 from ucf11lib.runs.config import RunConfig
 from ucf11lib.runs.parsing import check_name
 from ucf11lib.runs.specs import LOGO, SPLITS
+from ucf11lib.text import natural_key
 
 HELD_OUT_2019 = 160
 FOLDS = 5  # video and group splits hold out about a fifth
@@ -64,7 +65,7 @@ def list_folds(store: ClipStore) -> list[str]:
     A group that spans classes, such as Weizmann's subject "daria", is a fold by itself. Raises
     `UserError` if groups are estimated, each clip is its own group, or a group has no index.
     """
-    return sorted(set(_fold_of_each_group(store).values()), key=_natural)
+    return sorted(set(_fold_of_each_group(store).values()), key=natural_key)
 
 
 def leave_out(store: ClipStore, fold: str) -> Split:
@@ -135,10 +136,6 @@ def _fold_of_each_group(store: ClipStore) -> dict[str, str]:
         problem = f"{len(bare)} groups have no index at their end, the first: {bare[0]}"
         raise UserError(f"{store.path}: {problem}; {prepare_again}")
     return {group: one[1] if one and "/" in group else group for group, one in matches.items()}
-
-
-def _natural(name: str) -> list:
-    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
 
 
 def _by_unit(store: ClipStore, kind: str, indices: np.ndarray, seed: int, what: str) -> Split:

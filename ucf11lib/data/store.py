@@ -3,7 +3,7 @@
 A store is a folder, which appears complete or not at all (`ucf11lib.data.writer`):
 
     frames.npy   uint8 (N, window, size, size, 3), RGB; opened as a read-only memory map
-    index.csv    a row a sequence: label, class, group, clip, first_frame; course files: confidence
+    index.csv    a row a sequence: label, class, group, clip, first_frame
     store.json   `StoreInfo`
 """
 

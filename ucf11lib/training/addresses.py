@@ -9,6 +9,7 @@ import msgspec
 
 from ucf11lib.backend import tf
 from ucf11lib.errors import UserError
+from ucf11lib.text import natural_key
 
 EXAMPLE = 'set it to something like {"cluster": {"worker": ["host1:2222", "host2:2222"]}, '
 EXAMPLE += '"task": {"type": "worker", "index": 0}}'
@@ -84,9 +85,4 @@ def _from_slurm() -> Worker:
             raise ValueError(f"SLURM_PROCID={index} of {', '.join(addresses)[:200]}")
     except (KeyError, RuntimeError, ValueError) as error:
         raise UserError(f"strategy multiworker: not in a Slurm step ({error}); use srun") from None
-    return Worker(tuple(sorted(addresses, key=_natural)), index)
-
-
-def _natural(address: str) -> list:
-    """Return a sorting key by which node9 comes before node10, as for Slurm."""
-    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", address)]
+    return Worker(tuple(sorted(addresses, key=natural_key)), index)

@@ -4,7 +4,6 @@ Within a clip the jump from one sequence to the next is a step of motion like an
 cut in order of name, so clips of one group are neighbours too, and look alike. Both are estimates.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -20,14 +19,9 @@ ALIKE_PERCENTILE = 5  # of the distances between clips of different classes, so 
 
 @dataclass
 class Recovery:
-    """Clips and groups of the sequences given to `add` in file order, sorted by class.
-
-    `confidence` is that of the clip boundary before a sequence, or of its absence: 0.5..1, and 1
-    where a class begins.
-    """
+    """Clips and groups of the sequences given to `add` in file order, sorted by class."""
 
     clips: list[int] = field(default_factory=list)  # of each sequence, counted over all classes
-    confidence: list[float] = field(default_factory=list)  # of each sequence
     position: int = -1  # of the last sequence in its clip, from 0
     _labels: list[int] = field(default_factory=list)  # a clip each
     _medians: list[list[np.ndarray]] = field(default_factory=list)  # of a clip's sequences
@@ -39,12 +33,8 @@ class Recovery:
         blurred = _blurred(frames)
         motion = _motion(blurred)
         begins = True
-        confidence = 1.0
         if self._last is not None and label == self._labels[-1]:
-            change = max(_change(blurred[:1], self._last)[0], 1e-6)
-            odds = 4 * math.log(change / max(motion, self._motion, NOISE))
-            begins = odds > 0
-            confidence = 1 / (1 + math.exp(-abs(odds)))
+            begins = _change(blurred[:1], self._last)[0] > max(motion, self._motion, NOISE)
         if begins:
             self._labels.append(label)
             self._medians.append([])
@@ -54,7 +44,6 @@ class Recovery:
         self._last = blurred[-1:]
         self._motion = motion
         self.clips.append(len(self._labels) - 1)
-        self.confidence.append(confidence)
 
     def groups(self) -> list[int]:
         """Return the number of each sequence's group: clips of a class that look alike.

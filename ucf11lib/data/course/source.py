@@ -30,9 +30,8 @@ CLASSES = list(MOTIONS)
 def prepare(path: Path | str, folder: Path | str) -> ClipStore:
     """Read the two parts in `folder` into a new store at `path`; clips and groups are estimated.
 
-    A part may be compressed (`.pkl.gz`); one is in memory at a time. The index has one more column,
-    `confidence` of each clip boundary, 0.5..1. Raises `UserError` if `path` exists, or if a part is
-    missing, is not what it should be, or asks for anything but arrays.
+    A part may be compressed (`.pkl.gz`); one is in memory at a time. Raises `UserError` if `path`
+    exists, or if a part is missing, is not what it should be, or asks for anything but arrays.
     """
     parts = files(Path(folder))
     origin = {"folder": str(Path(folder).absolute()), "groups": "estimated", "clips": "estimated"}
@@ -44,7 +43,6 @@ def prepare(path: Path | str, folder: Path | str) -> ClipStore:
         _check_class_order(parts[0], np.bincount(labels, minlength=len(CLASSES)).tolist())
         if len(labels):
             writer.columns["group"] = [f"group{number:03d}" for number in recovery.groups()]
-            writer.columns["confidence"] = [round(value, 4) for value in recovery.confidence]
     store = ClipStore.open(path)
     counts = f"{len(set(store.clips))} clips and {len(set(store.groups))} groups"
     warning = f"the course's files name no clips or groups; {counts} were estimated from the frames"
