@@ -15,12 +15,18 @@ from ucf11lib.data.synthetic import render
 from ucf11lib.runs import RunConfig
 from ucf11lib.training import train
 
+LONGEST = ("test_reproduce", "test_networks", "test_studies")  # of the slow files, by minutes
 VIDEOS = paths.ROOT.parent / "shared" / "videos"
 
 
 def pytest_collection_modifyitems(items):
     """Begin with the slow files: at the end, one would be alone with the machine's cores."""
-    items.sort(key=lambda item: "tests/slow/" not in item.nodeid)
+
+    def rank(item: pytest.Item) -> tuple[bool, int]:
+        ranks = [number for number, name in enumerate(LONGEST) if name in item.nodeid]
+        return "tests/slow/" not in item.nodeid, (ranks or [len(LONGEST)])[0]
+
+    items.sort(key=rank)
 
 
 @pytest.fixture(autouse=True)
