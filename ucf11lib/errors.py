@@ -169,7 +169,11 @@ def open_streams() -> None:
             setattr(sys, name, open(number, "w" if number else "r"))  # noqa: SIM115 - to the end
         if number:
             with contextlib.suppress(AttributeError):  # a test's own
-                getattr(sys, name).reconfigure(errors="backslashreplace")
+                streams = {
+                    "errors": "backslashreplace",
+                    "line_buffering": True,
+                }  # in the order of time
+                getattr(sys, name).reconfigure(**streams)
     if not isinstance(sys.stdout, _Printable):
         sys.stdout = _Printable(sys.stdout)
 

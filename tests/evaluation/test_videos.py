@@ -34,7 +34,7 @@ def test_predict_video_shorter_than_a_window_plays_it_to_and_fro(by, tmp_path, s
     order = [*range(12), *range(10, -1, -1), *range(1, 8)]
     assert result.track == pytest.approx(by(decode(path)[None, order]))
     assert (result.frames, result.padded, result.as_dict()["padded"]) == (12, 18, 18)
-    assert "12 frames, 1 sequences; 18 frames added by playing it" in result.formatted()
+    assert "12 frames, 1 sequence; 18 frames added by playing it" in result.formatted()
     with pytest.raises(UserError, match=r"v.mpg: 7 frames, but at least 8 in a row are needed"):
         predict_video(write_video(tmp_path / "v.mpg", 7), by)
 

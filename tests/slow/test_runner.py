@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+import socket
 import subprocess
 import sys
 
@@ -100,14 +101,19 @@ def user_cluster(**options):
     return LocalCluster(n_workers=1, **quiet, **options)
 
 
-def test_run_configs_unusable_scheduler_is_one_line():
-    with user_cluster(threads_per_worker=2, processes=True) as cluster:
-        address = cluster.scheduler_address
+def test_run_configs_unusable_scheduler_is_one_line(monkeypatch):
+    monkeypatch.setattr(cluster, "CONNECT_SECONDS", 3)
+    with user_cluster(threads_per_worker=2, processes=True) as users:
+        address = users.scheduler_address
         remedy = f"has 2 threads; start them with 'dask worker {address} --nthreads 1'"
         with pytest.raises(UserError, match=remedy):
             run_configs([SMOKE], scheduler=address)
     with pytest.raises(UserError, match="--scheduler tcp://localhost:9: no Dask scheduler answer"):
         run_configs([SMOKE], scheduler="tcp://localhost:9")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(UserError, match=rf"--scheduler {address}: no Dask scheduler answer"):
+            run_configs([SMOKE], scheduler=address)
     remedies = {"ws": "no address; give tcp", "inproc": "no address; give tcp"}
     remedies["tls"] = "name the certificates in Dask's configuration"
     for scheme, words in remedies.items():

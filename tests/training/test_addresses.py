@@ -63,6 +63,7 @@ CHIEF = tf_config({"worker": ["b:1", "c:1"], "chief": ["a:1"]}, index=1)
         (SLURM | {"SLURM_PROCID": "-1"}, "not in a Slurm step .SLURM_PROCID=-1 of "),
         ({"TF_CONFIG": '{"x":' + 60000 * "[" + 60000 * "]" + "}"}, "TF_CONFIG: .*recursion"),
         (SLURM | {"SLURM_STEP_NODELIST": "n[1-999999999]"}, "more nodes than tasks"),
+        (SLURM | {"SLURM_STEP_TASKS_PER_NODE": "1(x999999999)"}, "999999999. of 3 tasks"),
         (SLURM | {"SLURM_STEP_NODELIST": "a" * 70 + "[9-10]"}, "not in a Slurm step"),
         (SLURM | {"SLURM_STEP_NODELIST": "n[9-"}, r"not in a Slurm step .*n\[9-"),
     ],

@@ -94,7 +94,8 @@ class Prediction:
     def formatted(self) -> str:
         """Return a line on the video, then one for each class, the likeliest first."""
         notes = "".join(f"; {note}" for note in self.notes())
-        size = f"{self.frames} frames, {len(self.track)} sequences{notes}"
+        sequences = f"{len(self.track)} sequence{'s' * (len(self.track) > 1)}"
+        size = f"{self.frames} frames, {sequences}{notes}"
         lines = [f"{self.video}: {size}; trained on {self.by.run.note}"]
         lines += [f"  {name:20s} {percent(share, 1):>7s}" for name, share in self.ranking()]
         return "\n".join(lines)

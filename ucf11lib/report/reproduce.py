@@ -88,7 +88,7 @@ def reproduce(
 def _checked_beside() -> Iterator[Callable[[str], str]]:
     """Check all studies' results in a process of low priority, beside the block.
 
-    Yields a function that waits for it and does as `why_stale`, which takes a minute for all.
+    Yields a function that waits for it and does as `why_stale`, which takes minutes for all.
     """
     command = [sys.executable, "-m", "ucf11lib", "study", "--check"]
     pipe, null = subprocess.PIPE, subprocess.DEVNULL

@@ -4,6 +4,7 @@ Each worker has as many threads as a single training has here, since their numbe
 of a training's sums; so a run's numbers, apart from its seconds, are those of `train`.
 """
 
+import asyncio
 import atexit
 import contextlib
 import io
@@ -11,11 +12,12 @@ import logging
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from pathlib import Path
 
 import dask
 from distributed import Client, Future, KilledWorker, LocalCluster, Security, as_completed
+from distributed.comm import connect
 from distributed.deploy.spec import close_clusters
 from tqdm import tqdm
 
@@ -26,6 +28,7 @@ from ucf11lib.errors import RunFailed, UserError
 from ucf11lib.runs import RunConfig
 from ucf11lib.training import train_or_load
 
+CONNECT_SECONDS = 10
 THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 SETTINGS = {
     "distributed.scheduler.allowed-failures": 2,  # a third death of a run's worker is no accident
@@ -136,13 +139,21 @@ def _local_cluster(workers: int, folder: str) -> LocalCluster:
         raise UserError(f"Dask starts no workers: {error}; {remedy}") from None
 
 
+async def _shake_hands(scheduler: str) -> None:
+    """Connect once: a `Client` would wait for ever where somebody listens and says nothing."""
+    arguments = Security().get_connection_args("client")
+    (await asyncio.wait_for(connect(scheduler, **arguments), CONNECT_SECONDS)).abort()
+
+
 def _client_of(scheduler: str) -> Client:
     """Connect to a scheduler whose workers have one thread each, for one run at a time."""
     where = f"--scheduler {scheduler}"
     if scheduler.rpartition("://")[0] not in ("", "tcp", "tls"):
         raise UserError(f"{where}: no address; give tcp://HOST:PORT or tls://HOST:PORT")
     try:
-        client = Client(scheduler, timeout=10)
+        with ThreadPoolExecutor(1) as thread:  # a notebook's own thread runs a loop already
+            thread.submit(asyncio.run, _shake_hands(scheduler)).result()
+        client = Client(scheduler, timeout=CONNECT_SECONDS)
     except TypeError as error:  # for TLS without certificates
         remedy = "name the certificates in Dask's configuration, distributed.comm.tls"
         raise UserError(f"{where}: {error}; {remedy}") from None

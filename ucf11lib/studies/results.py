@@ -62,7 +62,7 @@ class Results:
 
     def formatted(self) -> str:
         """Return the rows as text, without columns of lists."""
-        lists = self.table.map(lambda value: isinstance(value, list | dict)).any()
+        lists = self.table.map(lambda value: isinstance(value, list | tuple | dict)).any()
         table = self.table.loc[:, ~lists]
         return table.to_string(index=False, na_rep="", float_format="{:.3f}".format)
 

@@ -75,6 +75,9 @@ def _from_slurm() -> Worker:
         nodes = " ".join(re.findall(r"\[(.*?)\]", os.environ["SLURM_STEP_NODELIST"]))
         if any(int(end) - int(one) >= tasks for one, end in re.findall(r"(\d+)-(\d+)", nodes)):
             raise ValueError("more nodes than tasks")
+        each = os.environ.get("SLURM_STEP_TASKS_PER_NODE", "")
+        if any(int(number) > tasks for number in re.findall(r"\d+", each)):
+            raise ValueError(f"SLURM_STEP_TASKS_PER_NODE={each} of {tasks} tasks")
         # two jobs may share a machine, and have other numbers
         port = 20000 + int(os.environ["SLURM_JOB_ID"]) % 10000
         # the resolver has to be told of a GPU a task, which it may not set
