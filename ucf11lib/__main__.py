@@ -161,7 +161,7 @@ def predict(args: argparse.Namespace) -> None:
     result = evaluation.predict_video(args.video, by, explain=args.explain)
     if args.out:
         annotate.write_annotated(result, Path(args.out), figures.overlay)
-    print(json.dumps(result.as_dict()) if args.json else result.formatted())
+    print(json.dumps(result.as_dict()) if args.json else result.formatted(args.out))
 
 
 @command("explore --run my_run --run another_run", *opts.EXPLORE)

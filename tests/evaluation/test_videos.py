@@ -26,6 +26,7 @@ def test_predict_video_averages_windows(by, tmp_path, store, write_video):
     assert (by.run.data.classes.index(name), share) == (means.argmax(), means.max())
     assert sum(dict(result.ranking()).values()) == pytest.approx(1)
     assert len(result.formatted().splitlines()) == 12
+    assert result.formatted("a.mp4").splitlines()[12:] == ["video: a.mp4"]
 
 
 def test_predict_video_shorter_than_a_window_plays_it_to_and_fro(by, tmp_path, store, write_video):
@@ -95,7 +96,8 @@ def test_predict_folder_has_a_row_a_file_and_the_reason_where_there_is_no_answer
         videos.write_predictions(folder, by, None)
     with pytest.raises(RunFailed):
         videos.write_predictions(folder, by, str(tmp_path / "t.csv"))
-    assert (tmp_path / "t.csv").read_text() == capsys.readouterr().out
+    lines = [(tmp_path / "t.csv").read_text(), f"table: {tmp_path}/t.csv\n"]
+    assert capsys.readouterr().out == "".join(lines)
     again = pd.read_csv(tmp_path / "t.csv", keep_default_na=False)
     assert again["file"].tolist() == table["file"].tolist()
     with pytest.raises(FileExistsError):  # before it sees that there is nothing to predict

@@ -91,14 +91,17 @@ class Prediction:
             "trained_on": self.by.run.note,
         }
 
-    def formatted(self) -> str:
-        """Return a line on the video, then one for each class, the likeliest first."""
+    def formatted(self, written: str | None = None) -> str:
+        """Return a line on the video, and one for each class, the likeliest first.
+
+        A last line names the video that was `written`, if there is one.
+        """
         notes = "".join(f"; {note}" for note in self.notes())
         sequences = f"{len(self.track)} sequence{'s' * (len(self.track) > 1)}"
         size = f"{self.frames} frames, {sequences}{notes}"
         lines = [f"{self.video}: {size}; trained on {self.by.run.note}"]
         lines += [f"  {name:20s} {percent(share, 1):>7s}" for name, share in self.ranking()]
-        return "\n".join(lines)
+        return "\n".join(lines + ([f"video: {written}"] if written else []))
 
 
 def predict_video(video: Path | str, by: Classifier, *, explain: bool = False) -> Prediction:
@@ -151,6 +154,8 @@ def write_predictions(folder: Path | str, by: Classifier, out: str | None) -> No
     with paths.atomic_file(Path(out), new=True) if out else nullcontext(sys.stdout) as target:
         table = predict_folder(folder, by)
         table.to_csv(target, index=False, float_format="%.4f", errors="backslashreplace")
+    if out:
+        print(f"table: {out}")
     if failed := int(table["prediction"].isna().sum()):
         raise RunFailed(f"{failed} of {len(table)} files have no prediction; see the column note")
 
