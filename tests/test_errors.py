@@ -157,6 +157,14 @@ def test_what_commands_a_terminal_is_shown(capsys):
     assert capsys.readouterr().out == f"{shown} caf\u00e9\t1\n2\n"
 
 
+def test_output_and_errors_are_in_the_order_of_time_in_a_file():
+    program = "import sys; from ucf11lib.errors import open_streams; open_streams(); "
+    program += "print('first'); print('second', file=sys.stderr); print('third')"
+    together = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    done = subprocess.run([sys.executable, "-c", program], check=True, **together)
+    assert done.stdout == "first\nsecond\nthird\n"
+
+
 def test_failed_command_ends_though_a_thread_hangs():
     """TensorFlow's do, where there is no memory for more of them."""
     command = [sys.executable, "-c", HANGS, "store", "describe", "nowhere"]

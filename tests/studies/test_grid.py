@@ -1,3 +1,4 @@
+import pandas as pd
 import pytest
 
 from ucf11lib.errors import UserError
@@ -55,6 +56,17 @@ def test_load_yaml_base_holds_for_every_model(tmp_path):
 def test_load_yaml_refuses_in_one_line(tmp_path, text, message):
     with pytest.raises(UserError, match=rf"^{tmp_path}/g.yaml: .*{message}[^\n]*$"):
         load(tmp_path, text)
+
+
+@pytest.mark.parametrize("second", [{}, {"seed": [0, 0, 1, 1]}])
+def test_a_grids_figure_names_its_axes(tmp_path, second):
+    (tmp_path / "g.yaml").write_text("base: {model: c3d}\ngrid: {learning_rate: [0.1, 0.01]}")
+    columns = {"learning_rate": [0.1, 0.01] * 2} | second | {"accuracy": [0.5, 0.6, 0.7, 0.8]}
+    table = pd.DataFrame(columns | {"run": "r", "status": "ok", "seconds": 1.0})
+    figure = load_yaml(tmp_path / "g.yaml").figure(table, "note")
+    shown = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert {"learning rate 0.1", "learning rate 0.01"} <= set(shown)
+    assert (figure.axes[0].get_xlabel() == "seed") == bool(second)
 
 
 def test_load_yaml_missing_file_is_named(tmp_path):

@@ -49,6 +49,8 @@ def test_load_returns_what_was_written(fresh, own_results):
     assert loaded.source == ["synthetic data"]
     assert "trace" not in loaded.formatted()
     assert "0.500" in loaded.formatted()
+    measured = replace(loaded, rows=[{"accuracy": 0.5, "classes": ("biking", "diving")}])
+    assert "classes" not in measured.formatted()
     assert loaded.note == f"synthetic data; width 0.0625; python -m ucf11lib study s, {loaded.date}"
 
 

@@ -92,8 +92,8 @@ def _draw(table: pd.DataFrame, note: str) -> Figure | None:
     columns = table.drop(columns=["run", "status", "accuracy", "seconds"])
     axes = [name for name in columns if columns[name].nunique() > 1]
     table = table.dropna(subset=["accuracy"]).astype(dict.fromkeys(axes, str))
-    for name in axes[:1]:  # of the other one, the figure has the name
-        table[name] = f"{name.replace('_', ' ')} " + table[name]
+    if axes:  # of a second one, the figure has the name
+        table[axes[0]] = f"{axes[0].replace('_', ' ')} " + table[axes[0]]
     if len(axes) == 1:
         return figures.dots(table, condition=axes[0], note=note)
     two = len(axes) == 2
