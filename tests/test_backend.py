@@ -6,9 +6,11 @@ import pytest
 
 PROGRAM = """
 import gc, os, sys
+from ucf11lib import evaluation, models, training
 from ucf11lib.backend import keras, tf
 print(tf.reduce_sum(keras.ops.ones((2, 2))).numpy(), keras.config.image_data_format())
-print(gc.isenabled())
+print(gc.isenabled(), {"jax", "matplotlib", "sklearn", "scipy.stats"} & set(sys.modules))
+import sklearn
 os.write(2, b"native")
 print("python", file=sys.stderr)
 """
@@ -23,7 +25,7 @@ def test_tensorflow_starts_without_a_word_and_errors_are_heard_afterwards(tmp_pa
     settings.write_text('{"floatx": "bfloat16", "image_data_format": "channels_first"}')
     others = {"KERAS_BACKEND": "jax", "HOME": str(tmp_path)}
     done = subprocess.run(command, env=os.environ | others, **options)
-    assert (done.stdout, done.stderr) == ("4.0 channels_last\nTrue\n", "nativepython\n")
+    assert (done.stdout, done.stderr) == ("4.0 channels_last\nTrue set()\n", "nativepython\n")
 
 
 BROKEN_TENSORFLOW = """

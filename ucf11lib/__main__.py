@@ -52,7 +52,8 @@ def reproduce(args: argparse.Namespace) -> None:
 @command("prepare --source videos --data my_videos --store my_store", *opts.DATA, *opts.PREPARING)
 def prepare(args: argparse.Namespace) -> None:
     """Turn a source of clips into a store of sequences."""
-    from ucf11lib.data import archive, sources
+    from ucf11lib.data import sources
+    from ucf11lib.data.videos import archive
     from ucf11lib.runs import RunConfig
 
     if args.fetch is not None:
@@ -101,11 +102,7 @@ def train(args: argparse.Namespace) -> None:
         training.print_result(run)
 
 
-@command(
-    "crossval cnn_lstm --source ucf11 --data UCF11_updated_mpg --split logo --workers 4",
-    *opts.TRAINING,
-    *opts.FOLDS,
-)
+@command("crossval cnn_lstm --source ucf11 --data UCF11_updated_mpg --workers 4", *opts.FOLDS)
 def crossval(args: argparse.Namespace) -> None:
     """Hold each group index out once, a run each; resumes."""
     from ucf11lib import studies
@@ -147,7 +144,7 @@ def predict(args: argparse.Namespace) -> None:
     if problem := opts.predict_conflict(args, folder):
         raise UserError(problem)
     run = _measured_run(args.run)
-    from ucf11lib import evaluation, figures, models
+    from ucf11lib import evaluation, models
     from ucf11lib.evaluation import annotate, stream, videos
 
     by = evaluation.Classifier(run, models.load(run), args.test_flip)
@@ -160,6 +157,8 @@ def predict(args: argparse.Namespace) -> None:
         return
     result = evaluation.predict_video(args.video, by, explain=args.explain)
     if args.out:
+        from ucf11lib import figures
+
         annotate.write_annotated(result, Path(args.out), figures.overlay)
     print(json.dumps(result.as_dict()) if args.json else result.formatted(args.out))
 

@@ -61,6 +61,22 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
+@contextlib.contextmanager
+def _without(*packages: str) -> Iterator[None]:
+    """Let packages that are not loaded yet look, in the block, as if they were not installed.
+
+    Keras and TensorFlow Lite import these for functions that nothing here calls, a third of the
+    seconds of a start. What imports them afterwards gets them.
+    """
+    hidden = [name for name in packages if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
+
+
 @functools.cache
 def _started() -> tuple[Any, Any]:
     """Return TensorFlow and Keras; None for TensorFlow where it is not installed."""
@@ -75,12 +91,14 @@ def _started() -> tuple[Any, Any]:
                 return None, importlib.import_module("keras")
             os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever other programs of the user need
             os.environ["KERAS_HOME"] = os.devnull  # nor may their keras.json change anything
-            tensorflow = importlib.import_module("tensorflow")
-            # It warns of compiled steps, of which a training has one.
-            tensorflow.get_logger().setLevel("ERROR")
+            with _without("jax", "matplotlib", "sklearn"):
+                tensorflow = importlib.import_module("tensorflow")
+                # It warns of compiled steps, of which a training has one.
+                tensorflow.get_logger().setLevel("ERROR")
+                network_library = importlib.import_module("keras")
             for gpu in tensorflow.config.list_physical_devices("GPU"):
                 tensorflow.config.experimental.set_memory_growth(gpu, True)
-            return tensorflow, importlib.import_module("keras")
+            return tensorflow, network_library
     except AttributeError as error:  # of a package that was loaded in part, for lack of memory
         raise ImportError(str(error)) from None
 

@@ -107,6 +107,7 @@ MANY_RUNS = (
     option("--scheduler ADDRESS", "a Dask cluster instead, such as tcp://node1:8786", ""),
 )
 FOLDS = (
+    *TRAINING,
     *MANY_RUNS,
     option("--split", "logo: leave one group index out", "logo", choices=("logo",)),
     option("--choose A=1,B=2", "each fold gets the best of several", [], action="append"),

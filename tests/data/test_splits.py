@@ -82,12 +82,28 @@ def test_divide_by_groups_that_span_some_classes_trains_on_all(fake_store, seed)
     assert not set(store.groups[parts.train]) & set(store.groups[parts.validation])
 
 
-def test_divide_that_leaves_a_class_without_training_is_refused(fake_store, monkeypatch):
-    class Unlucky(model_selection.StratifiedGroupKFold):
-        def split(self, x, labels, units):
-            return [np.split(np.arange(4), 2)[::step] for step in (1, -1)]
+@pytest.mark.filterwarnings("ignore:The least populated class")
+@settings(max_examples=300, deadline=None)
+@given(
+    draws=st.lists(st.tuples(st.integers(0, 4), st.integers(0, 9)), min_size=8, max_size=80),
+    span=st.booleans(),
+    n_folds=st.integers(2, 5),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_even_folds_are_those_of_scikit_learn(draws, span, n_folds, seed):
+    labels = np.array([label for label, _ in draws])
+    units = np.array([f"{'' if span else label}/{unit}" for label, unit in draws])
+    if n_folds > min(len(set(units)), np.bincount(labels).max()):  # as scikit-learn refuses
+        return
+    folds = splits.even_folds(labels, units, n_folds, np.random.RandomState(seed))
+    reference = model_selection.StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
+    for i, (_, held_out) in enumerate(reference.split(labels, labels, units)):
+        assert np.array_equal(np.flatnonzero(folds == i), held_out)
 
-    monkeypatch.setattr(model_selection, "StratifiedGroupKFold", Unlucky)
+
+def test_divide_that_leaves_a_class_without_training_is_refused(fake_store, monkeypatch):
+    unlucky = np.array([0, 0, 1, 1])
+    monkeypatch.setattr(splits, "even_folds", lambda *of: unlucky)
     store = fake_store([0, 0, 1, 1], list("abcd"), list("abcd"))
     with pytest.raises(UserError, match="group leaves a class without training sequences; prep"):
         splits.divide(store, "group")

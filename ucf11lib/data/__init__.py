@@ -4,4 +4,3 @@
 from ucf11lib.data.sources import open_or_prepare
 from ucf11lib.data.splits import Split, first_of_each_class, leak_table, split
 from ucf11lib.data.store import ClipStore
-from ucf11lib.data.videos import archive

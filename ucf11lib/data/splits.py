@@ -6,7 +6,6 @@ does well. `video` keeps each clip on one side, `group` each group (performer, p
 Weizmann's. Settings are selected on a part cut out of the training side (`inner_split`).
 """
 
-import importlib
 import re
 from dataclasses import dataclass
 
@@ -91,6 +90,37 @@ def inner_split(store: ClipStore, outer: Split, seed: int = 0) -> Split:
     return _by_unit(store, "group", outer.train, seed, "an inner split of the training part")
 
 
+def even_folds(
+    labels: np.ndarray, units: np.ndarray, n_folds: int, random: np.random.RandomState
+) -> np.ndarray:
+    """Return each sequence's fold: units stay whole, and each class is spread over the folds.
+
+    The units whose classes are the least even are placed first, each where the spread is then the
+    most even; at a tie, in the smaller fold. These are the folds of scikit-learn's
+    `StratifiedGroupKFold`: its package takes as long to load as a short training.
+    """
+    label, unit = (np.unique(of, return_inverse=True)[1] for of in (labels, units))
+    counts = np.zeros((unit.max() + 1, label.max() + 1))
+    np.add.at(counts, (unit, label), 1)
+    order = random.permutation(len(counts))
+    order = order[np.argsort(-counts[order].std(axis=1), kind="stable")]
+    in_fold = np.zeros((n_folds, counts.shape[1]))
+    fold_of_unit = np.zeros(len(counts), int)
+    for i in order:
+        # Axes: the fold that this unit would join, all folds, classes.
+        proposed = in_fold + np.eye(n_folds)[:, :, None] * counts[i]
+        uneven = (proposed / counts.sum(axis=0)).std(axis=1).mean(axis=1)
+        best = 0
+        for fold in range(1, n_folds):
+            tie = np.isclose(uneven[fold], uneven[best])
+            smaller = in_fold[fold].sum() < in_fold[best].sum()
+            if uneven[fold] < uneven[best] or (tie and smaller):
+                best = fold
+        fold_of_unit[i] = best
+        in_fold[best] += counts[i]
+    return fold_of_unit[unit]
+
+
 def split_table(store: ClipStore, parts: Split) -> pd.DataFrame:
     """Return a row a divided sequence, in store order: `index`, `clip`, `group` and `side`."""
     rows = np.sort(np.concatenate([parts.train, parts.validation]))
@@ -152,11 +182,8 @@ def _by_unit(store: ClipStore, kind: str, indices: np.ndarray, seed: int, what: 
     # hardly two are of a size: there it also selects the fold.
     if sum(per_class.values()) > len(set(units)):
         seed, fold = divmod(seed, n_folds)
-    # Only a division needs scikit-learn. Loaded above, it would take more than half of the time
-    # in which this room is imported.
-    selection = importlib.import_module("sklearn.model_selection")
-    splitter = selection.StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
-    folds = list(splitter.split(np.zeros(len(indices)), labels, units))
+    fold_of = even_folds(labels, units, n_folds, np.random.RandomState(seed))
+    folds = [(np.flatnonzero(fold_of != i), np.flatnonzero(fold_of == i)) for i in range(n_folds)]
     folds = folds[fold:] + folds[:fold]
 
     def has_all_classes(part: np.ndarray) -> bool:

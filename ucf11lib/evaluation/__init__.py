@@ -1,7 +1,6 @@
 """What a model's answers are worth, and what they rest on. A model is handed in, never built."""
 
 # ruff: noqa: F401 - names for outsiders
-from ucf11lib.evaluation.baselines import baselines_table
 from ucf11lib.evaluation.metrics import (
     chance_loss,
     expected_calibration_error,

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import confusion_matrix, f1_score
 
 from ucf11lib.errors import UserError
 from ucf11lib.evaluation.intervals import effective_number, group_interval, holm, sign_flip_test
@@ -29,12 +28,13 @@ def measure_predictions(
     """
     y_pred = y_prob.argmax(axis=1)
     right = answered_right(y_prob, y_true)
-    confusion = confusion_matrix(y_true, y_pred, labels=np.arange(y_prob.shape[1]))
+    confusion = _pair_counts(y_true, y_pred, y_prob.shape[1])
     recalls, precisions = _diagonal_shares(confusion), _diagonal_shares(confusion.T)
     # scikit-learn's top-k refuses probabilities that are not finite
     two_likeliest = np.argsort(-y_prob, axis=1, kind="stable")[:, :2]
     batch_means = [right[i : i + batch_size].mean() for i in range(0, len(right), batch_size)]
-    f1 = f1_score(y_true, y_pred, labels=np.unique(y_true), average="macro", zero_division=0)
+    occurs = confusion.any(axis=1)
+    f1 = 2 * confusion.diagonal() / np.maximum(1, confusion.sum(axis=0) + confusion.sum(axis=1))
     finite = np.isfinite(y_prob).all()
     held_out = {"y_true": y_true, "y_prob": y_prob, "clips": clips, "groups": groups}
     of_clips = one_a_clip(held_out)
@@ -42,7 +42,7 @@ def measure_predictions(
         "accuracy": float(right.mean()),
         "accuracy_batch_mean": float(np.mean(batch_means)),
         "top2": float((two_likeliest == y_true[:, None]).any(axis=1).mean()),
-        "macro_f1": float(f1),
+        "macro_f1": float(f1[occurs].mean()),
         "per_class_accuracy": recalls,
         "per_class_precision": precisions,
         "confusion": confusion.tolist(),
@@ -58,6 +58,13 @@ def answered_right(outputs: np.ndarray, labels: np.ndarray) -> np.ndarray:
     A row that is not finite has none: numpy would say class 0.
     """
     return (outputs.argmax(axis=1) == labels) & np.isfinite(outputs).all(axis=1)
+
+
+def _pair_counts(rows: np.ndarray, columns: np.ndarray, n: int) -> np.ndarray:
+    """Return how often each pair of two arrays of numbers below n occurs, int (n, n)."""
+    counts = np.zeros((n, n), int)
+    np.add.at(counts, (rows.astype(int), columns.astype(int)), 1)
+    return counts
 
 
 def _diagonal_shares(counts: np.ndarray) -> list[float | None]:
@@ -140,7 +147,7 @@ def compare_pair(a: HeldOut, b: HeldOut) -> dict:
         raise UserError(f"the two models' clips have different labels; {remedy}")
     right_a, right_b = (answered_right(one["y_prob"], one["y_true"]) for one in (a, b))
     # rows are whether a is right, columns whether b is
-    (neither, only_b), (only_a, both) = confusion_matrix(right_a, right_b, labels=[0, 1]).tolist()
+    (neither, only_b), (only_a, both) = _pair_counts(right_a, right_b, 2).tolist()
     difference = right_a.astype(int) - right_b
     return {
         "clips": len(a["clips"]),
