@@ -136,6 +136,7 @@ def heat_map(
             axes.set_xticks(axes.get_xticks(), map(display_name, means.columns))
             axes.set_yticks(axes.get_yticks(), map(display_name, means.index), rotation=0)
             axes.set(xlabel=columns.replace("_", " "), ylabel="")
+        figure.axes[0].set_ylabel(rows.replace("_", " "))
     return figure
 
 

@@ -92,9 +92,9 @@ def _draw(table: pd.DataFrame, note: str) -> Figure | None:
     columns = table.drop(columns=["run", "status", "accuracy", "seconds"])
     axes = [name for name in columns if columns[name].nunique() > 1]
     table = table.dropna(subset=["accuracy"]).astype(dict.fromkeys(axes, str))
-    if axes:  # of a second one, the figure has the name
-        table[axes[0]] = f"{axes[0].replace('_', ' ')} " + table[axes[0]]
-    if len(axes) == 1:
-        return figures.dots(table, condition=axes[0], note=note)
-    two = len(axes) == 2
-    return figures.heat_map(table, rows=axes[0], columns=axes[1], note=note) if two else None
+    if len(axes) == 2:
+        return figures.heat_map(table, rows=axes[0], columns=axes[1], note=note)
+    if len(axes) != 1:
+        return None
+    table[axes[0]] = f"{axes[0].replace('_', ' ')} " + table[axes[0]]  # dots have no name for it
+    return figures.dots(table, condition=axes[0], note=note)
