@@ -84,7 +84,8 @@ def _study(grid: Grid, name: str) -> Study:
     first = next(iter(axes))  # so that fields of the base are set again after another model's own
     axes[first] = {value: grid.base | {first: value} for value in grid.grid[first]}
     metrics = ("accuracy", "seconds")
-    return Study(name, f"the grid {name}", start, axes, (), metrics, figure=_draw)
+    question = f"How accurate is each combination of {', '.join(axes)}?"
+    return Study(name, question, start, axes, (), metrics, figure=_draw)
 
 
 def _draw(table: pd.DataFrame, note: str) -> Figure | None:

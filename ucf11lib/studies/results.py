@@ -61,10 +61,15 @@ class Results:
         return f"{what}{self.command}, {self.date}"
 
     def formatted(self) -> str:
-        """Return the rows as text, without columns of lists."""
+        """Return the rows as text, without lists; above them, what is the same in all rows."""
         lists = self.table.map(lambda value: isinstance(value, list | tuple | dict)).any()
         table = self.table.loc[:, ~lists]
-        return table.to_string(index=False, na_rep="", float_format="{:.3f}".format)
+        table = table[sorted(table, key="run".__eq__)]  # the longest to the end
+        alike = table.columns[(table.nunique(dropna=False) == 1) & (len(table) > 1)]
+        line = ", ".join(f"{name} {table[name].iloc[0]}" for name in alike)
+        rows = table.drop(columns=alike)
+        text = rows.to_string(index=False, na_rep="", float_format="{:.3f}".format)
+        return f"in all rows: {line}\n{text}" if line else text
 
 
 def results_file(name: str) -> Path:
