@@ -40,7 +40,8 @@ def test_evaluate_repeats_the_runs_own_metrics_or_takes_another_store(trained, m
     text = predict.formatted(result).splitlines()
     assert len(text) == 13
     assert text[1].split() == ["precision", "recall"]
-    assert f"{trained.metrics['n_val']} sequences" in text[0]
+    n_clips = len(np.unique(trained.held_out["clips"]))
+    assert text[0].startswith(f"{trained.metrics['n_val']} sequences of {n_clips} clips, /")
     result = predict.evaluate(trained, model, store.path)
     assert (result["n"], result["classes"]) == (len(store), list(store.classes))
 

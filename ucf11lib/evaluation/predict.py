@@ -94,9 +94,9 @@ def evaluate(
 
     `flip` answers with the mean of a sequence and its mirror image, `windows` cuts as many evenly
     spread sequences from each clip's consecutive frames, which `accuracy_clip` averages. Returns
-    store, n (sequences), classes, and the keys of `measure_predictions`. Raises a `UserError` for a
-    store of other classes or shapes, one that changed since the run, no windows, or a network that
-    does not run, and a `RunFailed` if memory is exhausted.
+    store, n (sequences), n_clips, classes, and the keys of `measure_predictions`. Raises a
+    `UserError` for a store of other classes or shapes, one that changed since the run, no windows,
+    or a network that does not run, and a `RunFailed` if memory is exhausted.
     """
     store, data = ClipStore.open(store_path) if store_path else own_store(run), run.data
     if (store.classes, *store.frames.shape[1:3]) != (data.classes, data.window, data.size):
@@ -116,8 +116,9 @@ def evaluate(
         views = (None, mirrored) if flip else (None,)
         outputs = [predict(looks, rows, change) for change in views]
     y_prob = np.mean([shares_of(run, one) for one in outputs], axis=0)
-    about = {"store": str(store.path), "n": len(index), "classes": list(store.classes)}
     clips, groups = store.clips[index], store.groups[index]
+    about = {"store": str(store.path), "n": len(index), "n_clips": len(np.unique(clips))}
+    about["classes"] = list(store.classes)
     batch_size = run.config.recipe.batch_size
     return about | measure_predictions(store.labels[index], y_prob, clips, groups, batch_size)
 
@@ -126,7 +127,8 @@ def formatted(result: dict) -> str:
     """Return a line on what `evaluate` returned, then each class's precision and recall."""
     accuracies = f"accuracy {percent(result['accuracy'], 1)}"
     accuracies += f", by clip {percent(result['accuracy_clip'], 1)}"
-    title = f"{result['n']} sequences of {result['store']}: {accuracies}"
+    counts = f"{result['n']} sequences of {result['n_clips']} clips"
+    title = f"{counts}, {result['store']}: {accuracies}"
     lines = [f"{title}, macro F1 {result['macro_f1']:.3f}", f"  {'':20s} precision  recall"]
     columns = ("classes", "per_class_precision", "per_class_accuracy")
     for name, *shares in zip(*(result[key] for key in columns), strict=True):
