@@ -122,6 +122,7 @@ def test_blank_gets_a_hint(name, prepared):
         assert caught.value._render_traceback_() == [f"Not yet: {caught.value}"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", WRONG)
 def test_wrong_answer_gets_its_hint(case, prepared):
     name, old, new, hint = WRONG[case]

@@ -14,6 +14,8 @@ from ucf11lib.errors import RunFailed, UserError
 from ucf11lib.evaluation import export
 from ucf11lib.runs import Run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def model(trained):
@@ -92,7 +94,6 @@ def test_export_model_writes_no_file_of_other_probabilities(trained, model, tmp_
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("key", "change"), [("index", 10**15), ("y_prob", np.nan)])
 def test_export_model_predictions_that_are_not_of_its_store(trained, model, tmp_path, key, change):
     run = Run.open(shutil.copytree(trained.path, tmp_path / "r"))
@@ -103,7 +104,6 @@ def test_export_model_predictions_that_are_not_of_its_store(trained, model, tmp_
     assert not (tmp_path / "m").exists()
 
 
-@pytest.mark.slow
 def test_export_model_by_default_in_the_runs_folder(trained, model, tmp_path):
     run = Run.open(shutil.copytree(trained.path, tmp_path / "r"))
     assert "r/savedmodel: on " in export.export_model(run, model, "savedmodel")

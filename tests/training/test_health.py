@@ -73,6 +73,7 @@ def test_checks_are_all_planted():
     assert {check for check, _ in PLANTED.values()} == set(health.CHECKS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", PLANTED)
 def test_monitor_names_a_planted_fault(fault, store, tmp_path):
     check, options = PLANTED[fault]
@@ -140,6 +141,7 @@ def test_lattice_is_what_a_double_softmax_costs(classes, batch_size):
     assert health.lattice(11, 2) == pytest.approx([2.5430, 2.0430, 1.5430], abs=5e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("check", "flat"), [("double_softmax", C3D_2019), ("non_finite", BLOW_UP)])
 def test_train_stopped_leaves_a_complete_folder(check, flat, store, tmp_path):
     run = train(RunConfig.of(profile="smoke", **flat), tmp_path / "r", store=store)
