@@ -51,9 +51,11 @@ def test_load_returns_what_was_written(fresh, own_results):
     assert "0.500" in loaded.formatted()
     measured = replace(loaded, rows=[{"accuracy": 0.5, "classes": ("biking", "diving")}])
     assert "classes" not in measured.formatted()
-    rows = [{"run": f"r{n}", "seed": n, "accuracy": 0.5, "low": None} for n in (0, 1)]
+    rows = [
+        {"run": f"r{n}", "seed": n, "accuracy": 1 / 3, "low": None, "high": None} for n in (0, 1)
+    ]
     lines = replace(loaded, rows=rows[:1] + [rows[1] | {"low": 0.25}]).formatted().splitlines()
-    assert lines[0] == "in all rows: accuracy 0.5"
+    assert lines[0] == "in all rows: accuracy 0.333333"
     assert lines[1].split() == ["seed", "low", "run"]
     assert [line.split() for line in lines[2:]] == [["0", "r0"], ["1", "0.250", "r1"]]
     assert loaded.note == f"synthetic data; width 0.0625; python -m ucf11lib study s, {loaded.date}"

@@ -97,7 +97,7 @@ def even_folds(
 
     The units whose classes are the least even are placed first, each where the spread is then the
     most even; at a tie, in the smaller fold. These are the folds of scikit-learn's
-    `StratifiedGroupKFold`: its package takes as long to load as a short training.
+    `StratifiedGroupKFold`: its package takes a second or more to load.
     """
     label, unit = (np.unique(of, return_inverse=True)[1] for of in (labels, units))
     counts = np.zeros((unit.max() + 1, label.max() + 1))

@@ -63,10 +63,13 @@ class Results:
     def formatted(self) -> str:
         """Return the rows as text, without lists; above them, what is the same in all rows."""
         lists = self.table.map(lambda value: isinstance(value, list | tuple | dict)).any()
-        table = self.table.loc[:, ~lists]
+        table = self.table.loc[:, ~lists].dropna(axis=1, how="all")
         table = table[sorted(table, key="run".__eq__)]  # the longest to the end
         alike = table.columns[(table.nunique(dropna=False) == 1) & (len(table) > 1)]
-        line = ", ".join(f"{name} {table[name].iloc[0]}" for name in alike)
+        first = (
+            table[alike].iloc[:1].map(lambda value: format(value, "g" * isinstance(value, float)))
+        )
+        line = ", ".join(f"{name} {first[name].iloc[0]}" for name in alike)
         rows = table.drop(columns=alike)
         text = rows.to_string(index=False, na_rep="", float_format="{:.3f}".format)
         return f"in all rows: {line}\n{text}" if line else text
