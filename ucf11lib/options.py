@@ -2,9 +2,8 @@
 
 import argparse
 import os
-import sys
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 COMMANDS: list[tuple[Callable, str, tuple]] = []
 
@@ -12,10 +11,9 @@ COMMANDS: list[tuple[Callable, str, tuple]] = []
 class Parser(argparse.ArgumentParser):
     """Says what was wrong in one line."""
 
-    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
-        """Print all of a help text, or raise what hinders, and exit."""
-        sys.stdout.flush()
-        super().exit(status, message)
+    def print_help(self, file: Any = None) -> None:
+        """Print the help text, or raise what hinders, which argparse does not."""
+        print(self.format_help(), end="", file=file)
 
     def error(self, message: str) -> NoReturn:
         """Print one line and exit with 2."""
@@ -121,7 +119,7 @@ STORES = (
 STUDIES = (
     option("names", "studies, or FILE.yaml: 'base' fields and a 'grid' of lists", nargs="*"),
     flag("--all", "all studies of report/results/"),
-    flag("--check", "say which results are stale"),
+    flag("--check", "say which results are stale; two minutes for all"),
     *MANY_RUNS,
     option("--videos DIR", "the folder that holds weizmann/"),
     flag("--force", "run again what has results"),

@@ -67,6 +67,7 @@ def test_runs_table_lists_every_state(trained, tmp_path, cli):
     begin(tmp_path / "killed")
     begin(tmp_path / "now")
     (tmp_path / ".killed.lock").touch()
+    os.utime(tmp_path / "now" / "history.csv", (2e10, 2e10))  # by a clock that is ahead
     for name, text in (("b", "{"), ("c", "[]"), ("d", "{}")):
         (tmp_path / name).mkdir()
         (tmp_path / name / "config.json").write_text(text)
@@ -85,6 +86,7 @@ def test_runs_table_lists_every_state(trained, tmp_path, cli):
     assert status == unreadable | {"killed": "interrupted", "now": "running"}
     killed = {key: rows["killed"][key] for key in ("model", "epoch", "epochs", "accuracy")}
     assert killed == {"model": "cnn_lstm", "epoch": 1, "epochs": 2, "accuracy": 0.25}
+    assert rows["now"]["age"] == 0
     text = formatted(runs_table(tmp_path))
     assert "25.0%" in text
     assert "nan" not in text

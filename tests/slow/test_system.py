@@ -26,6 +26,13 @@ def test_main_closed_streams(store, words, streams):
         assert bool(done.stdout) == ("nowhere" not in words and not shown)
 
 
+def test_main_help_on_a_full_disk():
+    command = ["bash", "-c", f"{COMMAND} train --help >/dev/full"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: output: No space left on device")
+
+
 def test_main_output_without_the_characters(store, tmp_path, cli):
     place = tmp_path / "é\udcff"
     place.symlink_to(store.path)
