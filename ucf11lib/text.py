@@ -1,7 +1,15 @@
 """How names and numbers are written for a reader."""
 
+from __future__ import annotations  # pandas takes a moment to load, and `--help` needs none
+
 import re
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MAX_WIDTH = 300  # characters of a column
 
 # Of the models whose display name is not their name.
 DISPLAY_NAMES = {"c3d": "C3D", "vgg9": "VGG9", "cnn_lstm": "CNN+LSTM", "frame_cnn": "frame CNN"}
@@ -41,6 +49,18 @@ def duration(seconds: float) -> str:
         if round(seconds / smaller) >= size / smaller:  # not "60 min"
             return f"{seconds / size:.0f} {unit}"
     return f"{max(seconds, 0):.0f} s"
+
+
+def table_lines(table: pd.DataFrame) -> str:
+    """Return a table as text, its column `run` last; above it, what is the same in all rows."""
+    table = table[sorted(table, key="run".__eq__)]  # the longest to the end
+    alike = table.columns[(table.nunique(dropna=False) == 1) & (len(table) > 1)]
+    values = [table[name].iloc[0] for name in alike]
+    short = [f"{one:g}" if isinstance(one, float) else " ".join(str(one).split()) for one in values]
+    line = ", ".join(f"{name} {one[:MAX_WIDTH]}" for name, one in zip(alike, short, strict=True))
+    settings: dict[str, Any] = {"float_format": "{:.3f}".format, "max_colwidth": MAX_WIDTH}
+    lines = table.drop(columns=alike).to_string(index=False, na_rep="", **settings)
+    return f"in all rows: {line}\n{lines}" if line else lines
 
 
 def widths(of: Iterable[tuple[str, float]]) -> str:

@@ -53,6 +53,11 @@ def test_formatted_cuts_what_a_stranger_wrote(trained, tmp_path):
     config = json.loads((tmp_path / "r" / "config.json").read_text())
     (tmp_path / "r" / "config.json").write_text(json.dumps(config | {"data_kind": "x" * 999_999}))
     assert max(map(len, formatted(runs_table(tmp_path)).splitlines())) < 1000
+    (tmp_path / "s" / "config.json").write_text(json.dumps(config | {"data_kind": "x\ny" * 9999}))
+    shutil.copy(tmp_path / "s" / "config.json", tmp_path / "r")
+    lines = formatted(runs_table(tmp_path)).splitlines()
+    assert lines[0].startswith("in all rows: status ok, model cnn_lstm, recipe repaired, data x y")
+    assert (len(lines), max(map(len, lines)) < 1000) == (4, True)
 
 
 def test_open_names_what_is_missing(tmp_path):

@@ -13,8 +13,6 @@ from ucf11lib import paths, text
 from ucf11lib.errors import UserError
 from ucf11lib.runs.folder import Run, lock_file
 
-MAX_WIDTH = 300  # characters of a column
-
 
 def list_runs(folder: Path | str | None = None) -> list[Run]:
     """Return the finished runs under `folder`, `runs/` by default, in order of name."""
@@ -74,7 +72,7 @@ def formatted(table: pd.DataFrame) -> str:
     shown["epoch"] = shown["epoch"].where(table["epochs"].notna())
     shown["accuracy"] = table["accuracy"].map("{:.1%}".format, na_action="ignore")
     shown["age"] = table["age"].map(text.duration, na_action="ignore")
-    return shown.fillna("-").to_string(index=False, max_colwidth=MAX_WIDTH)
+    return text.table_lines(shown.fillna("-"))
 
 
 def common_note(runs: Mapping[str, Run]) -> str:

@@ -13,13 +13,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ucf11lib import paths
+from ucf11lib import paths, text
 from ucf11lib.data import open_or_prepare
 from ucf11lib.runs import RunConfig
 from ucf11lib.runs.environment import describe
 from ucf11lib.runs.parsing import damage_in_one_line, read_json
 from ucf11lib.studies.study import Study, new_trainer
-from ucf11lib.text import mean_and_range, widths
 
 TOLERANCE = 1e-3  # of a fingerprint's losses, absolute below 1, else relative
 FINGERPRINT_STEPS = 3
@@ -56,23 +55,14 @@ class Results:
     def note(self) -> str:
         """One line for a figure: data, widths, command and date."""
         configs = self.configs.values()
-        shown = widths((one["model"], one["profile"]["width"]) for one in configs) + "; "
+        shown = text.widths((one["model"], one["profile"]["width"]) for one in configs) + "; "
         what = f"{', '.join(self.source)}; {shown if configs else ''}"
         return f"{what}{self.command}, {self.date}"
 
     def formatted(self) -> str:
         """Return the rows as text, without lists; above them, what is the same in all rows."""
         lists = self.table.map(lambda value: isinstance(value, list | tuple | dict)).any()
-        table = self.table.loc[:, ~lists].dropna(axis=1, how="all")
-        table = table[sorted(table, key="run".__eq__)]  # the longest to the end
-        alike = table.columns[(table.nunique(dropna=False) == 1) & (len(table) > 1)]
-        first = (
-            table[alike].iloc[:1].map(lambda value: format(value, "g" * isinstance(value, float)))
-        )
-        line = ", ".join(f"{name} {first[name].iloc[0]}" for name in alike)
-        rows = table.drop(columns=alike)
-        text = rows.to_string(index=False, na_rep="", float_format="{:.3f}".format)
-        return f"in all rows: {line}\n{text}" if line else text
+        return text.table_lines(self.table.loc[:, ~lists].dropna(axis=1, how="all"))
 
 
 def results_file(name: str) -> Path:
@@ -166,7 +156,7 @@ def summary_table(
     `points` has the difference of its mean and each, in points. The order is that of appearance.
     """
     groups = table.dropna(subset=[value]).groupby(list(by), sort=False)[value]
-    summary = groups.agg([lambda shares: mean_and_range(list(shares)), "size", "mean"])
+    summary = groups.agg([lambda shares: text.mean_and_range(list(shares)), "size", "mean"])
     summary = summary.set_axis([value, "runs", "mean"], axis=1).reset_index()
     if against is not None:
         means = summary["mean"].where(summary[by[-1]] == against)
