@@ -102,5 +102,5 @@ def test_of_refuses_a_batch_that_replicas_cannot_share(store):
 
 
 def test_line_of_an_epoch():
-    line = "loss 1.5000  accuracy  25.0%  val_loss nan  val_accuracy  12.5%    61.0 s"
+    line = "loss 1.5000  accuracy  25.0%  val_loss nan  val_accuracy  12.5%  after   61.0 s"
     assert Epoch(3, 1.5, 0.25, math.nan, 0.125, 61.04).line(12) == f"epoch   3/12  {line}"

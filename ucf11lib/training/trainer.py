@@ -43,7 +43,7 @@ class Epoch:
         """Return one line for a log or a notebook."""
         train = f"loss {self.loss:.4f}  accuracy {self.accuracy:6.1%}"
         validation = f"val_loss {self.val_loss:.4f}  val_accuracy {self.val_accuracy:6.1%}"
-        return f"epoch {self.epoch:3d}/{epochs}  {train}  {validation}  {self.seconds:6.1f} s"
+        return f"epoch {self.epoch:3d}/{epochs}  {train}  {validation}  after {self.seconds:6.1f} s"
 
 
 @dataclass
