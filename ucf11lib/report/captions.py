@@ -60,7 +60,13 @@ class Captions:
         return f'{caption} [Made by {self._source(source)}.]{{.source typst:text:size="7pt"}}'
 
     def _source(self, name: str) -> Markdown:
-        """Return the command, file and commit of a study's results or of a notebook's runs."""
+        """Return the command, file and commit of a study's results or of a notebook's runs.
+
+        Of several studies, separated by spaces, it is one command and each one's commit.
+        """
+        if " " in name:
+            commits = ", ".join(_commit(one, self.why(one)) for one in name.split())
+            return Markdown(f"`python -m ucf11lib study {name}`, commits {commits}")
         if name in STUDIES:
             return measured(name, self.why(name))
         command = f"python -m ucf11lib reproduce --only {name}"
@@ -89,6 +95,17 @@ def measured(name: str, reason: str) -> Markdown:
     if reason:
         note += f"; **stale: {reason}**"
     return Markdown(note)
+
+
+def _commit(name: str, reason: str) -> str:
+    """Return the commit of a study's results, as a link to them, and why they are stale."""
+    results = load(name)
+    link = f"[{results.commit[:7]}](results/{name}.json)"
+    if results.dirty:
+        link += " with uncommitted changes"
+    if reason:
+        link += f" (**stale: {reason}**)"
+    return link
 
 
 def _inches(file: Path) -> float:
