@@ -32,6 +32,7 @@ def assert_refused(done, *words, code=2):
         (["train", "c3d", "--store", "nowhere"], ["nowhere: not a clip store"]),
         (["crossval", "c3d", "--split", "group"], ["--split", "'group'", "logo"]),
         ([*TRAIN, "--overfit", "0"], ["--overfit 0"]),
+        ([*TRAIN, "--overfit", "4", "--run", "r"], ["--overfit leaves no run", "leave --run away"]),
         (["study", "nowhere.yaml"], ["nowhere.yaml", "cannot be read"]),
         (["study", "luck"], ["unknown study 'luck'"]),
         (["study"], ["known studies are"]),
@@ -107,6 +108,7 @@ def test_prepare_ucf11_sample(main, tmp_path, videos):
     assert ",biking,biking/v_biking_01," in (tmp_path / "s" / "index.csv").read_text()
     assert_refused(main(*TRAIN, "--store", tmp_path / "s", "--run", tmp_path / "r"), "only class")
     assert not (tmp_path / "r").exists()
+    assert_refused(main(*TRAIN, "--store", tmp_path / "s", "--overfit", "2"), "only class")
 
 
 def test_train_finished_run_folder_is_left(main, trained):

@@ -67,7 +67,7 @@ def prepare(args: argparse.Namespace) -> None:
     print(sources.prepare(spec, path, **_given(args, "broken", "workers")).formatted())
 
 
-@command("store verify data/synthetic-25x5x2-110a8201", *opts.STORES)
+@command("store verify my_store", *opts.STORES)
 def store(args: argparse.Namespace) -> None:
     """Describe, verify or export a store; or delete those whose source changed since (prune)."""
     from ucf11lib.data import sources
@@ -90,6 +90,7 @@ def train(args: argparse.Namespace) -> None:
     more = _given(args, "precision", "deterministic") | (opened.flat() if opened else {})
     config = _config(args, health=not args.no_health, **more)
     if args.overfit is not None:
+        opts.check_overfit(args)
         from ucf11lib import studies
 
         return studies.check_overfit(config, args.overfit, store=opened)

@@ -172,6 +172,14 @@ BENCH = (
 )
 
 
+def check_overfit(args: argparse.Namespace) -> None:
+    """End with one line for an option of train that has no meaning with --overfit."""
+    for name in ("run", "resume", "tensorboard", "deterministic", "strategy"):
+        if vars(args)[name] not in (None, False, "one"):
+            problem = f"--overfit leaves no run and has one device; leave --{name} away"
+            Parser(prog="python -m ucf11lib train").error(problem)
+
+
 def predict_conflict(args: argparse.Namespace, folder: bool) -> str:
     """Return which of predict's options do not fit each other, or which file exists; else ""."""
     if bool(args.camera) == bool(args.video):

@@ -48,7 +48,7 @@ def test_prepare_uses_what_is_good_of_damaged_clips(tmp_path, capfd, write_video
         file.write_bytes(content)
     store = prepare_videos(tmp_path / "s", tmp_path / "in", broken=1)
     table = store.index.groupby("clip")["first_frame"].agg(list)
-    assert table["a/g/zeros"] == [0, 40]  # of the frames that are left, none over the gap
+    assert table["a/g/zeros"] == [0, 41]  # of the frames that are left, none over the gap
     assert table["a/g/cut"] == [0, 30]
     notes = {item["file"]: item["reason"] for item in store.info.notes}
     assert notes["a/g/zeros"] == "1 of 100 frames are damaged or missing; the rest is used"

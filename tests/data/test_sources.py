@@ -42,10 +42,14 @@ def test_open_or_prepare_two_processes_prepare_once(tmp_path, monkeypatch):
     assert (folder / "frames.npy").stat().st_mtime_ns == written
 
 
-def test_store_path_depends_on_what_changes_the_bytes(tmp_path):
+def test_store_path_depends_on_what_changes_the_bytes(tmp_path, monkeypatch):
     drawn = RunConfig.of(model="c3d").data
     assert sources.store_path(drawn).parent == paths.data_dir()
     assert sources.store_path(drawn) != sources.store_path(replace(drawn, render_seed=1))
+    before = sources.store_path(drawn)
+    with monkeypatch.context() as patched:
+        patched.setattr(sources, "code_digest", lambda place: "0123abcd")
+        assert sources.store_path(drawn) != before
     course_sizes = RunConfig.of(model="c3d", profile="full").data
     assert sources.store_path(course_sizes).name.startswith("synthetic-25x6-course-")
     videos = RunConfig.of(model="c3d", source="videos", data=str(tmp_path)).data

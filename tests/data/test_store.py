@@ -188,6 +188,7 @@ def test_flat_is_what_a_run_on_the_store_has(store):
     finally:
         del store.info.origin["seed"]
     assert (config.data.groups, config.data.render_seed, config.seed) == (3, 5, 0)
+    assert {"stride", "fps", "group_pattern"} < set(store.flat())  # none is left to be changed
 
 
 def test_flat_has_the_group_pattern_of_the_store(tmp_path, write_video, prepare_videos):

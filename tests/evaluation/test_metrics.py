@@ -46,6 +46,8 @@ def test_measure_predictions_batch_mean_and_not_finite():
     for first in (0, 1):  # no answer is no class, also not class 0
         result = measured([first, 2], np.array([[np.nan] * 3, [0.2, 0.3, 0.5]]))
         assert (result["ece"], result["accuracy"], result["accuracy_clip"]) == (None, 0.5, 0.5)
+        assert (result["top2"], result["macro_f1"]) == (0.5, 0.5)
+        assert result["per_class_accuracy"][first] == 0
 
 
 def test_measure_predictions_by_clip_and_group():

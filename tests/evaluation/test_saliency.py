@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ucf11lib import models
-from ucf11lib.backend import keras
+from ucf11lib.backend import keras, tf
 from ucf11lib.errors import UserError
 from ucf11lib.evaluation import saliency
 from ucf11lib.runs import REPORTED, named_recipe
@@ -101,6 +101,18 @@ def test_gradient_norms_are_from_before_a_saturated_softmax():
     model = network("c3d", "2019")
     assert np.asarray(model(noise(3))).max(axis=1) == pytest.approx(1)
     assert saliency.gradient_norms(model, noise(3)).sum(axis=1) == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ["vgg9_mean", "vgg9_log_mean"])
+def test_gradient_norms_are_of_the_answer_where_frames_are_averaged(name):
+    model, frames = network(name), noise(2)
+    back = keras.Model(model.get_layer("normalise").output, model.output)
+    inputs = tf.Variable(model.get_layer("normalise")(frames))
+    with tf.GradientTape() as tape:
+        answer = tf.reduce_sum(tf.reduce_max(back(inputs), axis=1))
+    norms = np.sqrt(np.square(tape.gradient(answer, inputs)).sum(axis=(2, 3, 4)))
+    expected = norms / norms.sum(axis=1, keepdims=True)
+    assert saliency.gradient_norms(model, frames) == pytest.approx(expected, rel=1e-3)
 
 
 def test_maps_of_a_constant_answer_are_zero():

@@ -106,14 +106,14 @@ def test_build_of_the_checkout_links_to_its_figures(folder, figures_dir, tmp_pat
 
 
 @pytest.mark.slow
-def test_build_into_a_folder_with_a_users_figures_reads_none_of_them(
+def test_build_of_others_runs_reads_no_figure_of_the_user_and_none_of_the_checkouts_runs(
     folder, figures_dir, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(paths, "FIGURES", figures_dir)
-    mine = tmp_path / "thesis" / "figures" / "motion.webp"
-    mine.parent.mkdir(parents=True)
-    mine.write_text("mine, and no picture")
-    report.build(folder, to=tmp_path / "thesis")
+    (tmp_path / "thesis" / "figures").mkdir(parents=True)
+    (mine := tmp_path / "thesis" / "figures" / "motion.webp").write_text("mine, and no picture")
+    page = report.build(folder, to=tmp_path / "thesis")[0].read_text()
+    assert page.count("the figure at hand is of other runs") == 13  # which notebooks drew
     assert mine.read_text() == "mine, and no picture"
 
 

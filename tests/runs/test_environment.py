@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from ucf11lib import paths
 from ucf11lib.backend import tf
 from ucf11lib.runs import environment
 
@@ -39,3 +40,21 @@ def test_peak_memory_is_of_what_came_after_the_reset(monkeypatch):
     assert environment.peak_memory_mb() < before + 128
     monkeypatch.setattr(environment.Path, "read_text", lambda self: "VmRSS: 1 kB")
     assert environment.peak_memory_mb() > 0
+
+
+def test_code_digest_is_of_what_code_does(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    (tmp_path / "ucf11lib" / "room").mkdir(parents=True)
+    texts = {
+        "as it is": "def f(x):\n    return x + 1\n",
+        "documented": '"""A."""\n\ndef f(x):  # one\n    """B."""\n\n    return (x + 1)\n',
+        "changed": "def f(x):\n    return x + 2\n",
+    }
+    digests = {}
+    for number, (name, text) in enumerate(texts.items()):
+        place = tmp_path / "ucf11lib" / "room" / f"{number}"
+        place.mkdir()
+        (place / "one.py").write_text(text)
+        digests[name] = environment.code_digest(f"room/{number}")
+    assert digests["as it is"] == environment.code_digest("room/0/one.py")
+    assert digests["documented"] == digests["as it is"] != digests["changed"]

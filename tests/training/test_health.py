@@ -109,7 +109,8 @@ def vector(loss=2.4, norm=1.0):
         (1, [vector(norm=0.0)] * 7, False, "ok"),
         (1, [vector(norm=0.0)] * 8, False, "stopped: dead_gradient"),
         (1, [vector(norm=math.inf)] * 3 + [vector()], True, "ok"),
-        (1, [vector(norm=math.inf)] * 8, True, "stopped: non_finite"),
+        (1, [vector(norm=math.inf)] * 23 + [vector()], True, "ok"),  # the scale is lower then
+        (1, [vector(norm=math.inf)] * 24, True, "stopped: non_finite"),
         (1, [vector(norm=math.inf)], False, "stopped: non_finite"),
     ],
 )
@@ -118,6 +119,15 @@ def test_look_judges_rows(first, rows, scaled, status):
     monitor.begin_epoch(first)
     assert monitor.look(rows, last=True) == status.startswith("stopped")
     assert monitor.status == status
+
+
+def test_look_needs_two_rows_that_sum_to_one():
+    """With two classes and a batch of one, a guess's logits may do so by chance."""
+    row = np.array([0.7, 1, 1.0, 1, 1, 0])
+    for rows, status in ([row], "ok"), ([row, row], "stopped: double_softmax"):
+        monitor = health.Monitor(2, 1, lambda line: None)
+        monitor.look(rows, last=True)
+        assert monitor.status == status
 
 
 def test_look_sees_habits_within_an_epoch_only():

@@ -13,7 +13,7 @@ from ucf11lib.models import load
 from ucf11lib.runs import Run, RunConfig
 from ucf11lib.runs.folder import HISTORY, lock_file
 from ucf11lib.runs.records import Metrics
-from ucf11lib.training import finished_run, print_result, train, train_or_load
+from ucf11lib.training import finished_run, job, print_result, train, train_or_load
 
 TINY = RunConfig.of(model="frame_cnn", profile="smoke", groups=3, clips=1, epochs=1)
 
@@ -165,6 +165,14 @@ def test_train_or_load_leaves_other_folders_as_they_are(trained):
     assert run.path == paths.runs_dir() / f"{TINY.name}-4"
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert finished_run(TINY) == run
+
+
+def test_train_or_load_trains_anew_with_other_code(monkeypatch):
+    first = train_or_load(TINY, log=silent)
+    monkeypatch.setattr(job, "code_digest", lambda *places: "0123abcd")
+    assert finished_run(TINY) is None
+    assert train_or_load(TINY, log=silent).path.name == f"{first.path.name}-2"
+    assert Run.open(first.path).metrics == first.metrics
 
 
 def test_train_or_load_trains_anew_on_other_data(store, tmp_path):

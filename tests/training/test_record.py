@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from ucf11lib.backend import tf
-from ucf11lib.runs import RunConfig
-from ucf11lib.training import train
+from ucf11lib.data import split
+from ucf11lib.runs import Run, RunConfig
+from ucf11lib.training import Trainer, record, train
 from ucf11lib.training.record import Events
 from ucf11lib.training.trainer import Epoch
 
@@ -20,8 +21,8 @@ def test_add_writes_each_epoch_once_also_after_a_resume(tmp_path):
     resumed.add(HISTORY)
     values = {}
     for file in tmp_path.iterdir():
-        for record in tf.data.TFRecordDataset(str(file)):
-            event = tf.compat.v1.Event.FromString(record.numpy())
+        for one in tf.data.TFRecordDataset(str(file)):
+            event = tf.compat.v1.Event.FromString(one.numpy())
             for value in event.summary.value:
                 values.setdefault(value.tag, []).append((event.step, value.simple_value))
     rates = [rate for _, rate in values.pop("learning_rate")]
@@ -29,6 +30,15 @@ def test_add_writes_each_epoch_once_also_after_a_resume(tmp_path):
     assert set(values) == {"loss", "accuracy", "val_loss", "val_accuracy"}
     for name, rows in values.items():
         assert rows == [(e.epoch, pytest.approx(getattr(e, name))) for e in HISTORY]
+
+
+def test_begin_tells_of_each_code_that_trained(store, tmp_path, monkeypatch):
+    config = RunConfig.of(model="frame_cnn", profile="smoke")
+    trainer = Trainer.of(config, store, split(store, config))
+    for digest, told in (("1", "1"), ("1", "1"), ("2", "1+2")):
+        monkeypatch.setattr(record.environment, "code_digest", lambda *_: digest)  # noqa: B023
+        record.begin(tmp_path / "r", trainer)
+        assert Run(tmp_path / "r").data.code == told
 
 
 def test_train_resumed_after_its_last_epoch_has_every_event(store, tmp_path):

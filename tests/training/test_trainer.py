@@ -8,7 +8,7 @@ from ucf11lib.data import split
 from ucf11lib.data.splits import Split
 from ucf11lib.errors import UserError
 from ucf11lib.runs import RunConfig
-from ucf11lib.training import Trainer
+from ucf11lib.training import Trainer, checkpoints
 from ucf11lib.training import trainer as trainer_module
 from ucf11lib.training.step import score
 from ucf11lib.training.trainer import Epoch
@@ -99,6 +99,19 @@ def test_of_refuses_a_batch_that_replicas_cannot_share(store):
     config = RunConfig.of(**SHORT, batch_size=16)
     with pytest.raises(UserError, match="batch size 16 cannot be shared by 3 replicas"):
         Trainer.of(config, store, None, strategy=Three())
+    for changes in ({"norm": "batch"}, {"precision": "float16"}):  # each replica by itself
+        config = RunConfig.of(**SHORT | {"batch_size": 15} | changes)
+        with pytest.raises(UserError, match=r"norm=batch: .*norm=group|float16 is for one device"):
+            Trainer.of(config, store, None, strategy=Three())
+
+
+def test_checkpoint_of_an_epoch_without_a_finite_loss_is_read_again(store, tmp_path):
+    job = trainer(store)
+    job.progress.epochs += [Epoch(1, 2.0, 0.25, math.nan, 0.125, 1.0), Epoch(2, *[1.0] * 5)]
+    checkpoints.save(tmp_path, job)
+    again = trainer(store)
+    checkpoints.restore(tmp_path, again, lambda line: None)
+    assert repr(again.progress) == repr(job.progress)  # a NaN is unlike itself
 
 
 def test_line_of_an_epoch():

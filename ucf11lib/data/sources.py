@@ -21,6 +21,7 @@ from ucf11lib.data.synthetic import render
 from ucf11lib.data.videos import source as videos
 from ucf11lib.data.videos.tree import Tree, named_video
 from ucf11lib.errors import UserError, printable
+from ucf11lib.runs.environment import code_digest
 from ucf11lib.runs.parsing import read_json
 from ucf11lib.runs.specs import DataSpec
 
@@ -166,6 +167,7 @@ def store_path(spec: DataSpec) -> Path:
         per_clip = "-course" if spec.sequences is None else f"x{spec.sequences}"
         name = f"synthetic-{spec.groups}x{spec.clips}{per_clip}"
         relevant = {key: value for key, value in asdict(spec).items() if key in SYNTHETIC}
+        relevant["code"] = code_digest("data/synthetic")  # which draws them
         return paths.data_dir() / f"{name}-{_hash(relevant)}"
     relevant = {key: value for key, value in asdict(spec).items() if key not in SYNTHETIC}
     defaults = asdict(DataSpec())

@@ -35,8 +35,12 @@ class Split:
 def split(store: ClipStore, config: RunConfig) -> Split:
     """Divide a store's sequences as a run's `split` and `seed` ask.
 
-    Raises `UserError` for a store that cannot be divided so, or that does not have the fold.
+    Raises `UserError` for a store that cannot be divided so, that does not have the fold, or that
+    has a single class.
     """
+    if len(store.classes) < 2:
+        only = f"only class {store.classes[0]!r}"
+        raise UserError(f"{store.path}: {only}; a classifier needs at least 2 class folders")
     spec = config.split
     logo = spec.kind == LOGO
     parts = leave_out(store, spec.fold) if logo else divide(store, spec.kind, config.seed)

@@ -7,7 +7,7 @@ A store is a folder, which appears complete or not at all (`ucf11lib.data.writer
     store.json   `StoreInfo`
 """
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, TypedDict
@@ -25,6 +25,7 @@ from ucf11lib.runs.parsing import (
     read_json,
     read_table,
 )
+from ucf11lib.runs.specs import DataSpec
 
 FORMAT = 1
 REMEDY = "prepare the store again"
@@ -152,18 +153,18 @@ class ClipStore:
     def flat(self) -> dict[str, object]:
         """Return the flat parameters of a run on this store (see `RunConfig.of`)."""
         info = self.info
-        flat = {"source": info.source, "data": info.origin.get("folder", "")}
-        flat |= {"window": info.window, "size": info.size}
-        if info.stride != info.window:
-            flat["stride"] = info.stride
-        if info.fps:
-            flat["fps"] = info.fps
         rule, _, pattern = str(info.origin.get("groups")).partition(" ")
-        if rule == "--group-pattern":
-            flat["group_pattern"] = pattern
-        if info.source == "synthetic":
-            flat |= {name: info.origin[name] for name in SYNTHETIC if name in info.origin}
-        return flat
+        made_of = info.origin if info.source == "synthetic" else asdict(DataSpec())
+        return {
+            "source": info.source,
+            "data": info.origin.get("folder", ""),
+            "window": info.window,
+            "size": info.size,
+            "stride": None if info.stride == info.window else info.stride,
+            "fps": info.fps,
+            "group_pattern": pattern if rule == "--group-pattern" else "",
+            **{name: made_of[name] for name in SYNTHETIC if name in made_of},
+        }
 
     def take(self, indices: np.ndarray) -> np.ndarray:
         """Read sequences: uint8 (n, window, size, size, 3), in the order asked for."""

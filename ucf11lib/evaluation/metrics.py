@@ -29,24 +29,27 @@ def measure_predictions(
     y_pred = y_prob.argmax(axis=1)
     right = answered_right(y_prob, y_true)
     confusion = _pair_counts(y_true, y_pred, y_prob.shape[1])
-    recalls, precisions = _diagonal_shares(confusion), _diagonal_shares(confusion.T)
+    hits = np.bincount(y_true[right], minlength=len(confusion))
+    recalls = _shares(hits, confusion.sum(axis=1))
+    precisions = _shares(hits, confusion.sum(axis=0))
     # scikit-learn's top-k refuses probabilities that are not finite
     two_likeliest = np.argsort(-y_prob, axis=1, kind="stable")[:, :2]
     batch_means = [right[i : i + batch_size].mean() for i in range(0, len(right), batch_size)]
     occurs = confusion.any(axis=1)
-    f1 = 2 * confusion.diagonal() / np.maximum(1, confusion.sum(axis=0) + confusion.sum(axis=1))
-    finite = np.isfinite(y_prob).all()
+    f1 = 2 * hits / np.maximum(1, confusion.sum(axis=0) + confusion.sum(axis=1))
+    finite = np.isfinite(y_prob).all(axis=1)
+    bins = reliability_table(y_true, y_prob) if finite.all() else None
     held_out = {"y_true": y_true, "y_prob": y_prob, "clips": clips, "groups": groups}
     of_clips = one_a_clip(held_out)
     return {
         "accuracy": float(right.mean()),
         "accuracy_batch_mean": float(np.mean(batch_means)),
-        "top2": float((two_likeliest == y_true[:, None]).any(axis=1).mean()),
+        "top2": float(((two_likeliest == y_true[:, None]).any(axis=1) & finite).mean()),
         "macro_f1": float(f1[occurs].mean()),
         "per_class_accuracy": recalls,
         "per_class_precision": precisions,
         "confusion": confusion.tolist(),
-        "ece": expected_calibration_error(reliability_table(y_true, y_prob)) if finite else None,
+        "ece": None if bins is None else expected_calibration_error(bins),
         "accuracy_clip": float(answered_right(of_clips["y_prob"], of_clips["y_true"]).mean()),
         "interval": group_interval(right, groups),
     }
@@ -67,9 +70,9 @@ def _pair_counts(rows: np.ndarray, columns: np.ndarray, n: int) -> np.ndarray:
     return counts
 
 
-def _diagonal_shares(counts: np.ndarray) -> list[float | None]:
-    """Return each row's share on the diagonal; None for a row of zeros."""
-    return [float(row[c] / row.sum()) if row.any() else None for c, row in enumerate(counts)]
+def _shares(hits: np.ndarray, totals: np.ndarray) -> list[float | None]:
+    """Return each of `hits` as a share of its total; None where that is 0."""
+    return [float(h / n) if n else None for h, n in zip(hits, totals, strict=True)]
 
 
 def reliability_table(y_true: np.ndarray, y_prob: np.ndarray, bins: int = BINS) -> pd.DataFrame:

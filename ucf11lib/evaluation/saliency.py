@@ -93,7 +93,9 @@ def _gradients(model: keras.Model, frames: np.ndarray, layer: str) -> Iterator:
     """Yield, a batch at a time, a layer's outputs and the gradient of each one's logit in them."""
     middle = model.get_layer(layer).output
     front = keras.Model(model.input, middle)
-    back = keras.Model(middle, model.get_layer("logits").output)
+    last = model.layers[-1]  # but for operations, as a mean over frames
+    ends_in_softmax = last.name == "softmax" and last.output is model.output
+    back = keras.Model(middle, last.input if ends_in_softmax else model.output)
     for start in range(0, len(frames), SALIENCY_BATCH):
         outputs = front(frames[start : start + SALIENCY_BATCH], training=False)
         with tf.GradientTape(watch_accessed_variables=False) as tape:

@@ -50,7 +50,8 @@ def _positions(x, make: Builder, name: str):
 def _encoder(x, make: Builder, name: str):
     """Attention among tokens, then two dense layers on each, both residual: (N, tokens, units).
 
-    As those of the LSTM, the attention's own weights are the framework's defaults in every recipe.
+    As those of the LSTM, the attention's own weights have the framework's distribution in every
+    recipe. Its kernels of queries, keys and values begin as the same draw.
     """
     layers, units = keras.layers, x.shape[-1]
     glorot = keras.initializers.GlorotUniform(seed=make.next_seed())

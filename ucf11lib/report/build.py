@@ -50,7 +50,7 @@ def build(
     Args:
         runs_dir: the run folders; `runs/` by default.
         to: where they go; `report/` by default, and then the README's table is rebuilt too.
-        figures_dir: the figures that the template names; by default `to`'s own, else `figures/`.
+        figures_dir: the figures; by default `to`'s own, else those of `figures/` of these runs.
         runs: by model; by default those of `select_runs`.
         why: returns why a study's results are stale, or empty.
 
@@ -64,16 +64,17 @@ def build(
     runs = runs or select_runs(list_runs(runs_dir))
     for changed in filter(None, (run.changed() for run in runs.values())):
         print(f"warning: {changed}", file=sys.stderr)
-    if to is None and runs_dir and paths.resolved(runs_dir) != paths.runs_dir():
+    others = bool(runs_dir) and paths.resolved(str(runs_dir)) != paths.runs_dir()
+    if to is None and others:
         problem = "its report would replace this checkout's"
         raise UserError(f"{runs_dir}: {problem}; say with --out DIR where it goes")
     target = to or paths.REPORT
-    own_figures, written = target / "figures", (target / "report.html").is_file()
-    figures_dir = figures_dir or (
-        own_figures if written and own_figures.is_dir() else paths.FIGURES
-    )
+    if (target / "report.html").is_file() and (target / "figures").is_dir():
+        figures_dir = figures_dir or target / "figures"
+    known: dict[str, Any] = {"why": why, "foreign": others and not figures_dir}
+    captions = functools.partial(Captions, figures_dir or paths.FIGURES, **known)
     with paths.temporary_dir(Path(tempfile.gettempdir(), "report")) as work:
-        document = functools.partial(_document, runs=runs, figures=figures_dir, why=why)
+        document = functools.partial(_document, runs=runs, captions=captions)
         page = document("report.md", show=_linked if to is None else _copied(work))
         paper = document("report.md", show=_printed(work), html=False)
         (work / "models.md").write_text(document("card.md", show=_linked))
@@ -139,15 +140,14 @@ def _document(
     template: str,
     *,
     runs: Mapping[str, Run],
-    figures: Path,
-    why: Callable[[str], str],
+    captions: Callable[..., Captions],
     show: Callable[[Path], str],
     html: bool = True,
 ) -> str:
     """Return a template as Markdown; `show` returns the link to a figure's file."""
     commit = text.plain(runs[REPORTED[0]].environment["commit"] or "unknown", 7)
-    captions = Captions(figures, show, commit, why)
-    return captions.resolve(fill(template, _context(runs, captions, html)))
+    numbered = captions(show=show, commit=commit)
+    return numbered.resolve(fill(template, _context(runs, numbered, html)))
 
 
 def _context(runs: Mapping[str, Run], captions: Captions, html: bool) -> dict:

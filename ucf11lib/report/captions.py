@@ -27,10 +27,16 @@ class Captions:
     show: Callable[[Path], str]  # returns the link to a figure's file
     commit: str
     why: Callable[[str], str]  # returns why a study's results are stale, as `studies.why_stale`
+    foreign: bool = False  # whether the figures that notebooks drew are of other runs
     numbers: dict[str, int] = field(default_factory=dict)
 
     def figure(self, name: str, words: str, source: str, key: str = "") -> Markdown:
         """Return a figure with number, caption and source; its key is `key` or the file's stem."""
+        if self.foreign and source not in STUDIES:
+            key = key or Path(name).stem
+            caption = self._caption("fig", key, words, source)
+            reason = "*Not shown: the figure at hand is of other runs.*"
+            return Markdown(f"[{caption} {reason}]{{#fig-{key}}}")
         report = self.figures.parent  # the folder itself may be a link that leads out of it
         file = own_file(self.figures / name, report, "make it with 'make report'")
         kind = ".inline-svg " if file.suffix == ".svg" else ""

@@ -22,6 +22,7 @@ class StoreRecord:
     classes: tuple[Text, ...]  # display names in label order
     window: int  # frames a sequence
     size: int  # pixels a side
+    code: Text = ""  # digest of the code that trained it; runs before it have none
     strategy: str = "one"  # or `mirrored`, `multiworker`
     workers: int = 1
     replicas: int = 1

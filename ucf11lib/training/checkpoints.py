@@ -1,7 +1,7 @@
 """Everything that a training needs to be resumed, after each epoch; the last two are on disk."""
 
 from collections.abc import Callable
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from pathlib import Path
 
 import msgspec
@@ -12,7 +12,7 @@ from ucf11lib.errors import UserError
 from ucf11lib.runs import Run
 from ucf11lib.runs.parsing import damage_in_one_line, read_arrays
 from ucf11lib.training import workers
-from ucf11lib.training.trainer import Progress, Trainer
+from ucf11lib.training.trainer import Epoch, Progress, Trainer
 
 NEWEST = "checkpoint.npz"
 PREVIOUS = "checkpoint-previous.npz"
@@ -30,9 +30,10 @@ def save(folder: Path, trainer: Trainer) -> None:
     numbers = [*weights, np.array(astuple(trainer.progress.epochs[-1]))]
     if not all(np.isfinite(value).all() for value in numbers):
         return
-    progress = np.frombuffer(msgspec.json.encode(trainer.progress), np.uint8)
+    epochs = np.array([astuple(epoch) for epoch in trainer.progress.epochs])  # may hold a NaN
+    progress = msgspec.json.encode(replace(trainer.progress, epochs=[]))
     with paths.atomic_file(folder / NEWEST) as temporary:
-        np.savez(temporary, *arrays, progress=progress)
+        np.savez(temporary, *arrays, epochs=epochs, progress=np.frombuffer(progress, np.uint8))
         if (folder / NEWEST).exists():
             (folder / NEWEST).replace(folder / PREVIOUS)
 
@@ -50,6 +51,8 @@ def restore(folder: Path, trainer: Trainer, log: Callable[[str], None]) -> None:
             arrays = read_arrays(path, AGAIN)
             with damage_in_one_line(path, AGAIN):
                 progress = msgspec.json.decode(arrays["progress"].tobytes(), type=Progress)
+                rows = np.asarray(arrays["epochs"], np.float64).tolist()
+                progress.epochs = [Epoch(int(number), *rest) for number, *rest in rows]
                 for number, variable in enumerate(_variables(trainer)):
                     variable.assign(arrays[f"arr_{number}"])
             trainer.progress = progress

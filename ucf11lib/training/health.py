@@ -11,6 +11,8 @@ MAX_FIRST_LOSS_RATIO = 10.0  # of the first loss to ln(classes), or of ln(classe
 DEAD_GRADIENT_NORM = 1e-7  # moves nothing in float32
 MEMORISED_LOSS = 0.05  # below it a small gradient means success
 MIN_PREDICTIONS_A_CLASS = 10  # before "all of one class" means anything
+MIN_DISTRIBUTIONS = 2  # rows of outputs that sum to 1, in steps one after the other
+MAX_SCALING_STEPS = 24  # float16's loss scale, 2^15 at first, halves at each that is not finite
 INPUT_RMS_RANGE = (0.01, 10.0)  # of normalised frames
 LATTICE_TOLERANCE = 0.01  # of the distance between two points
 
@@ -133,7 +135,9 @@ class Monitor:
         ratio = max(loss / chance, chance / max(loss, 1e-30))
         if self._first_step + len(self._epoch) == 1 and ratio > MAX_FIRST_LOSS_RATIO:
             self._add("first_loss", f"the loss is {loss:.4g}, and that of a guess {chance:.4f}")
-        if signals.distributions == self.batch_size:
+        # A single row of a guess may sum to 1 by chance.
+        recent = self._epoch[-math.ceil(MIN_DISTRIBUTIONS / self.batch_size) :]
+        if sum(one.distributions for one in recent) == max(MIN_DISTRIBUTIONS, self.batch_size):
             floor = f"so no loss is below {lattice(self.classes, 1)[1]:.4f}"
             seen = f"each sequence's outputs already sum to 1 under a loss from logits, {floor}"
             self._add("double_softmax", seen)
@@ -151,8 +155,9 @@ class Monitor:
         if (norms < DEAD_GRADIENT_NORM).all() and losses.min() > MEMORISED_LOSS:
             norm = f"{norms.max():.1e} for {len(steps)} steps"
             self._add("dead_gradient", f"the gradient norm is {norm} at a loss of {losses[-1]:.4f}")
-        if self.scaled and not np.isfinite(norms).any():
-            self._add("non_finite", f"no gradient was finite for {len(steps)} steps")
+        scaling = [one.gradient_norm for one in self._epoch[-MAX_SCALING_STEPS:]]
+        if self.scaled and len(scaling) == MAX_SCALING_STEPS and not np.isfinite(scaling).any():
+            self._add("non_finite", f"no gradient was finite for {MAX_SCALING_STEPS} steps")
 
     def _check_predictions(self, predicted: np.ndarray) -> None:
         """Check an epoch's predictions a class."""

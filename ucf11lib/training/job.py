@@ -15,6 +15,7 @@ from ucf11lib.data import ClipStore, open_or_prepare, split
 from ucf11lib.data.sources import store_path
 from ucf11lib.errors import RunFailed, UserError
 from ucf11lib.runs import Run, RunConfig
+from ucf11lib.runs.environment import code_digest
 from ucf11lib.runs.folder import lock_file
 from ucf11lib.runs.parsing import check_utf8
 from ucf11lib.training import checkpoints, record, workers
@@ -64,9 +65,9 @@ def train(
 def train_or_load(config: RunConfig, *, log: Callable[[str], None] = print) -> Run:
     """Return the finished run of `config` under `runs/`; train or resume it if there is none.
 
-    A folder of that name that holds anything else, such as a run on what the data were before, is
-    left as it is, and the run goes to `<config.name>-2`, or the next free number. If another
-    process is training it, wait for that one.
+    A folder of that name that holds anything else, such as a run on what the data were before or
+    of other code (`record.DECIDES`), is left as it is, and the run goes to `<config.name>-2`, or
+    the next free number. If another process is training it, wait for that one.
     """
     store = open_or_prepare(config.data)
     return train(config, _own_path(config, store), store=store, resume=True, log=log, wait=True)
@@ -92,25 +93,32 @@ def _own_path(config: RunConfig, store: ClipStore) -> Path:
     """Return the folder under `runs/` of the run of `config`, else the first free name."""
     names = itertools.chain([config.name], (f"{config.name}-{n}" for n in itertools.count(2)))
     folders = (paths.runs_dir() / name for name in names)
-    return next(path for path in folders if _content(path, config, store.info.sha256) != "other")
+    of_today = (store.info.sha256, code_digest(*record.DECIDES))
+    return next(path for path in folders if _content(path, config, of_today) != "other")
 
 
 def _content(
-    path: Path, config: RunConfig, store_sha256: dict[str, str] | None = None
+    path: Path, config: RunConfig, of_today: tuple[dict[str, str], str] | None = None
 ) -> Literal["nothing", "begun", "finished", "other"]:
     """Return what a folder holds: nothing, a begun or finished run of `config`, anything else.
 
-    A run on a store of another `store_sha256`, if that is given, is something else.
+    A run on a store of other checksums, or by code of another digest, is something else if those
+    `of_today` are given.
     """
     if (path / "config.json").is_file():
         with contextlib.suppress(UserError):
             run = Run(path)
-            if run.config == config and store_sha256 in (None, run.data.store_sha256):
+            if run.config == config and (of_today is None or _is_of(run, *of_today)):
                 return "finished" if (path / "metrics.json").is_file() else "begun"
         return "other"
     if path.is_dir() and all(map(paths.is_torn, path.iterdir())):
         return "nothing"  # a process was killed before it had written the first file
     return "other" if path.exists() else "nothing"
+
+
+def _is_of(run: Run, store_sha256: dict[str, str], code: str) -> bool:
+    """Return whether a run is on such a store, and by such code; an older one does not tell."""
+    return run.data.store_sha256 == store_sha256 and run.data.code in ("", code)
 
 
 def _train(config: RunConfig, path: Path, store, resume, tensorboard, strategy, log) -> Run:
@@ -181,9 +189,6 @@ def _check_store(store: ClipStore, config: RunConfig, path: Path) -> None:
     if store.source != config.data.source:
         sources = f"its source is {store.source}, not {config.data.source}"
         raise UserError(f"{store.path}: {sources}; give --source {store.source}")
-    if len(store.classes) < 2:
-        only = f"only class {store.classes[0]!r}"
-        raise UserError(f"{store.path}: {only}; a classifier needs at least 2 class folders")
     if (path / "config.json").is_file() and Run(path).data.store_sha256 != store.info.sha256:
         remedy = "bring that back, or choose another --run"
         raise UserError(f"{store.path}: not the data that {path} was begun with; {remedy}")

@@ -13,7 +13,7 @@ from ucf11lib.backend import tf
 from ucf11lib.data.splits import split_table
 from ucf11lib.evaluation.metrics import measure_predictions
 from ucf11lib.evaluation.predict import probabilities
-from ucf11lib.runs import RunConfig, environment
+from ucf11lib.runs import Run, RunConfig, environment
 from ucf11lib.runs.folder import HISTORY, MEASURED
 from ucf11lib.runs.records import Metrics
 from ucf11lib.training import workers
@@ -23,8 +23,15 @@ from ucf11lib.training.trainer import Epoch, Trainer
 TARGET = 0.75  # the 2019 report's goal, of `seconds_to_75` and `sequences_to_75`
 
 
+# What decides a training's numbers, beside its configuration and its data.
+DECIDES = ("models", "training/step.py", "training/trainer.py", "data/batches.py", "data/splits.py")
+
+
 def begin(path: Path, trainer: Trainer) -> None:
-    """Write configuration and environment; remove what a killed process did not finish."""
+    """Write configuration and environment; remove what a killed process did not finish.
+
+    A run that other code began has the digests of both.
+    """
     environment.reset_peak_memory()
     store = trainer.store
     path.mkdir(parents=True, exist_ok=True)
@@ -37,7 +44,10 @@ def begin(path: Path, trainer: Trainer) -> None:
         "data_kind": store.kind,
     }
     data |= {"classes": store.classes, "window": window, "size": size}
-    data |= workers.description(trainer.strategy)
+    code = environment.code_digest(*DECIDES)
+    if (path / "config.json").is_file() and (begun := Run(path).data.code) not in ("", code):
+        code = f"{begun}+{code}"
+    data |= {"code": code} | workers.description(trainer.strategy)
     paths.write_json(path / "config.json", trainer.config.as_dict() | data)
     paths.write_json(path / "environment.json", environment.describe())
 

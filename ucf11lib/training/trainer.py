@@ -186,8 +186,10 @@ def _check_workers(config: RunConfig, strategy: tf.distribute.Strategy) -> None:
     if recipe.batch_size % replicas:
         size = f"batch size {recipe.batch_size}"
         raise UserError(f"{size} cannot be shared by {replicas} replicas; choose a multiple")
-    if recipe.norm == "batch" and workers.worker_of(strategy).others:
-        raise UserError("norm=batch: each worker would have its own statistics; choose norm=group")
+    if replicas > 1 and recipe.norm == "batch":
+        raise UserError("norm=batch: each replica would have its own statistics; choose norm=group")
+    if replicas > 1 and config.precision == "float16":  # Keras would see one replica's overflow
+        raise UserError("float16 is for one device; choose --precision float32 or bfloat16")
 
 
 def build_model(config: RunConfig, store: ClipStore, split: Split, classes: int) -> keras.Model:

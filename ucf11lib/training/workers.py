@@ -1,6 +1,7 @@
 """Where a training computes: one device, all GPUs of a machine, or several machines.
 
-Its numbers differ in the last digits only: sums over replicas add up in another order.
+Its numbers differ in the last digits only, since sums over replicas add up in another order; with
+dropout they differ more, since each replica draws the masks of its own part.
 """
 
 from __future__ import annotations  # TensorFlow may be missing, see `backend`

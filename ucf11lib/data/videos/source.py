@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import numpy as np
 from tqdm import tqdm
 
 from ucf11lib import paths
@@ -141,7 +142,9 @@ def _decode(writer: StoreWriter, clips: list[tuple[str, str, Path]], workers: in
             info.notes.append({"file": clip, "reason": f"{decoded.trouble}; the rest is used"})
         label = info.classes.index(clip.split("/")[0])
         unit: dict[str, Any] = {"label": label, "group": group, "clip": clip}
-        writer.add(sequences, **unit, first_frames=starts, frames_read=n)
+        # A gap counts as a frame, so that sequences at its sides do not touch.
+        numbers = starts + np.searchsorted(decoded.gaps, starts, side="right")
+        writer.add(sequences, **unit, first_frames=numbers, frames_read=n)
 
 
 def _why_left_out(decoded: Decoded, sequences: int, window: int) -> str:
