@@ -64,6 +64,23 @@ def test_prepare_refuses_labels_that_only_say_their_shape(tmp_path, dump_parts):
         course.prepare(tmp_path / "store", folder)
 
 
+def test_prepare_refuses_what_follows_the_pickle_and_names_other_files(tmp_path, dump_parts):
+    rows = np.eye(11, dtype=int)[[0, 1]].tolist()  # one-hot, as lists
+    folder = dump_parts(tmp_path / "in", (TWO, rows), (TWO, [2, 2]))
+    (folder / "youtube_action_train_data_part3.pkl").write_bytes(b"x")
+    store = course.prepare(tmp_path / "store", folder)
+    assert store.labels.tolist() == [0, 1, 2, 2]
+    (note,) = store.info.notes
+    assert note == {
+        "file": "youtube_action_train_data_part3.pkl",
+        "reason": "not one of the parts",
+    }
+    with (folder / course.PARTS[0]).open("ab") as file:
+        pickle.dump((TWO, [1, 1]), file, 2)
+    with pytest.raises(UserError, match=r"part1\.pkl: not read \(more follows the first pickle"):
+        course.prepare(tmp_path / "other", folder)
+
+
 def test_prepare_missing_part_is_named_first(tmp_path, dump_parts):
     folder = dump_parts(tmp_path / "in", b"no pickle", (ONE, [0]))
     (folder / course.PARTS[1]).unlink()

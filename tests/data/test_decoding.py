@@ -87,7 +87,21 @@ def test_decode_resamples_files_without_times_and_joined_ones(ffmpeg, tmp_path):
         path.write_bytes(2 * path.read_bytes())  # the second half's times begin again
         full = decode(path).frames
         assert (len(full), len(decode(path, fps=10).frames)) == (150, 60)
+        assert (decode(path).gaps, "times go back" in decode(path).trouble) == ([75], True)
         assert np.array_equal(decode(path, fps=25).frames, full)
+
+
+def test_decode_a_last_frame_that_is_shown_long_is_no_damage(ffmpeg, tmp_path):
+    longer = "setts=duration=if(eq(N\\,59)\\,25*DURATION\\,DURATION)"
+    ffmpeg("-t", "2.4", "-c:v", "libx264", "-bf", "0", "-bsf:v", longer, tmp_path / "x.mkv")
+    decoded = decode(tmp_path / "x.mkv")
+    assert (len(decoded), decoded.lost, decoded.trouble) == (60, 0, "")
+
+
+def test_decode_times_that_are_all_alike_tell_nothing(ffmpeg, tmp_path):
+    still = ["-vf", "setpts=0", "-fps_mode", "passthrough"]
+    ffmpeg("-frames:v", "60", *still, "-c:v", "ffv1", tmp_path / "x.mkv")
+    assert len(decode(tmp_path / "x.mkv", fps=25).frames) == 60
 
 
 def test_decode_refuses_pictures_of_gigabytes(ffmpeg, tmp_path):

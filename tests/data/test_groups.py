@@ -33,6 +33,14 @@ def test_find_groups_first_rule_that_fits_all_names(names, groups, rule):
     assert found[1].startswith(rule)
 
 
+def test_find_groups_are_no_parts_of_a_split():
+    names = [f"walk/{part}/anna/{part}.mp4" for part in ("train", "test")]
+    with pytest.raises(UserError, match=r"folders test, train are parts of a split, not groups; t"):
+        find_groups(names)
+    assert find_groups(names, r"/(\w+)/\w+\.mp4")[0] == ["anna", "anna"]
+    assert find_groups([f"a/set{n}/1.mp4" for n in (1, 2)])[0] == ["a/set1", "a/set2"]
+
+
 def test_find_groups_of_another_case_or_form_of_unicode_are_one():
     names = [
         "walk/lena_walk.avi",

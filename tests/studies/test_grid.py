@@ -26,6 +26,17 @@ def test_load_yaml_reads_values_as_the_command_line_does(tmp_path):
     assert study.name.startswith("g-")
 
 
+def test_load_yaml_name_is_of_the_configurations(tmp_path, monkeypatch):
+    """The folders of two projects may have one name."""
+    text = "base: {model: c3d, source: videos, data: vids}\ngrid: {seed: [0]}\n"
+    names = set()
+    for project in ("a", "b"):
+        (tmp_path / project).mkdir()
+        monkeypatch.chdir(tmp_path / project)
+        names |= {load(tmp_path, text).name, load(tmp_path, f"# the same\n{text}").name}
+    assert len(names) == 2
+
+
 def test_load_yaml_base_holds_for_every_model(tmp_path):
     study = load(tmp_path, "base: {width: 0.125}\ngrid: {seed: [1], model: [c3d, cnn_lstm]}\n")
     assert [(one.profile.width, one.seed) for one in study.points()] == [(0.125, 1)] * 2
@@ -47,6 +58,7 @@ def test_load_yaml_base_holds_for_every_model(tmp_path):
         ("base: {model: c3d}\ngrid: {seed: [0], seed: [1]}", "key 'seed' is repeated"),
         ("grid: {model: [c3d, resnet]}", "unknown model 'resnet'"),
         ("grid: {seed: &a [*a]}", "recursive"),
+        ("base: {model: c3d}\ngrid: {seed: 0}", "grid: seed: '0': no list of values; write"),
         ("\x00", "unacceptable character"),
         ("grid: " + 2000 * "[", "grid"),
         (f"base: {{{', '.join(f'k{i}: 0' for i in range(6000))}}}", "6000 keys, more than 100"),

@@ -68,7 +68,7 @@ def _changes(path: Path, spec: DataSpec) -> str:
         for word, some in (("new", new), ("gone", gone))
         if some
     ]
-    return "; ".join(parts) or "files were replaced"
+    return "; ".join(parts) or "clips or other files were replaced, added or removed"
 
 
 def prune(folder: Path | str | None = None) -> list[Path]:

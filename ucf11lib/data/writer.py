@@ -114,7 +114,8 @@ def _finish(folder: Path, writer: StoreWriter) -> None:
     if not writer.rows:
         first = [f", the first: {item['clip']}: {item['reason']}" for item in left_out[:1]]
         count = f"{len(left_out)} clips left out{''.join(first)}"
-        raise UserError(f"no sequence of {writer.info.window} frames; {count}")
+        where = writer.info.origin.get("folder", writer.info.source)
+        raise UserError(f"{where}: no sequence of {writer.info.window} frames; {count}")
     index = folder / "index.csv"
     table = pd.DataFrame(writer.rows, columns=COLUMNS).assign(**writer.columns)
     table.to_csv(index, index=False, lineterminator="\n")

@@ -53,7 +53,7 @@ def write_annotated(result: Prediction, out: Path, draw: Callable[..., np.ndarra
 def _readable(container: av.container.InputContainer, stream: av.VideoStream) -> Iterator[tuple]:
     """Yield `pictures` that are not damaged, until the file breaks off."""
     with contextlib.suppress(av.FFmpegError, ValueError):
-        for image, seconds in pictures(container, stream):
+        for image, seconds, _ in pictures(container, stream):
             if image is not None:
                 yield image, seconds
 

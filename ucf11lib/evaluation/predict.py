@@ -79,6 +79,8 @@ def own_store(run: Run) -> ClipStore:
     store = ClipStore.open(run.data.store)
     if store.info.sha256 != run.data.store_sha256:
         raise UserError(f"{store.path}: changed since {run.path} was trained; train again")
+    if store.classes != run.data.classes:
+        raise UserError(f"{run.path}/config.json: its classes are not its store's; train again")
     return store
 
 
@@ -102,6 +104,9 @@ def evaluate(
     if (store.classes, *store.frames.shape[1:3]) != (data.classes, data.window, data.size):
         remedy = f"give a store of the same classes, of {data.window} frames of {data.size} pixels"
         raise UserError(f"{store.path}: classes or shape are not those of {run.path}; {remedy}")
+    if store.info.fps != run.config.data.fps:
+        rates = f"--fps {store.info.fps} differs from {run.path}'s {run.config.data.fps}"
+        raise UserError(f"{store.path}: {rates}; prepare a store with the same")
     if windows is not None and windows < 1:
         raise UserError(f"--windows {windows}: give 1 or more sequences a clip")
     index = np.arange(len(store)) if store_path else held_out_index(run, store)

@@ -79,7 +79,7 @@ class _Reader(threading.Thread):
             with av.open(
                 self.file, format="v4l2" if Path(self.file).is_char_device() else None
             ) as c:
-                for image, seconds in pictures(c, video_stream(c), self.size):
+                for image, seconds, _ in pictures(c, video_stream(c), self.size):
                     if image is None:
                         continue
                     tick = last + 1

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from ucf11lib import paths
 from ucf11lib.backend import keras
-from ucf11lib.data.videos import Decoded, decode, decode_all, walk
+from ucf11lib.data.videos import Decoded, decode, decode_all, named_video, walk
 from ucf11lib.errors import RunFailed, UserError
 from ucf11lib.evaluation.predict import EVALUATION_BATCH, failure_in_one_line, shares_of
 from ucf11lib.evaluation.saliency import grad_cam
@@ -127,8 +127,9 @@ def predict_folder(folder: Path | str, by: Classifier) -> pd.DataFrame:
     workers = min(len(files), os.cpu_count() or 1)
     videos = decode_all(files, workers, by.run.data.size, by.run.config.data.fps)
     bar = tqdm(videos, "videos", len(files), leave=False, disable=None)
-    # A folder without clips, as UCF-11's annotations, is no file that failed; a link is one.
-    unread = [(p, reason) for p, reason in listed if reason and (p.is_symlink() or not p.is_dir())]
+    # A folder without files, as UCF-11's annotations, is no file that failed; others are.
+    unread = [(p, reason) for p, reason in listed if reason not in ("", "an empty folder")]
+    unread = [(p, reason) for p, reason in unread if reason != "annotations" or _has_videos(p)]
     rows: list[tuple] = []
     rows += [(str(path.relative_to(folder)), None, None, 0, reason) for path, reason in unread]
     for file, decoded in zip(files, bar, strict=True):
@@ -143,6 +144,10 @@ def predict_folder(folder: Path | str, by: Classifier) -> pd.DataFrame:
         rows.append((str(file.relative_to(folder)), *answer, len(decoded), note))
     columns = ["file", "prediction", "confidence", "frames", "note"]
     return pd.DataFrame(sorted(rows, key=lambda row: row[0]), columns=columns)
+
+
+def _has_videos(folder: Path) -> bool:
+    return any(named_video(path) for path in folder.rglob("*"))
 
 
 def write_predictions(folder: Path | str, by: Classifier, out: str | None) -> None:

@@ -62,6 +62,7 @@ def _template(name: str) -> str:
 def _contents(runs: Sequence[Run], load: Load) -> dict:
     """Return what the page shows; lists are a sequence an element, `positions` point into them."""
     store = own_store(runs[0])
+    store.verify()
     for run in runs:
         if run.data.store_sha256 != store.info.sha256:
             other = f"was trained on another store than {runs[0].path}"

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,7 +28,7 @@ def runs_table(folder: Path | str | None = None) -> pd.DataFrame:
     most), accuracy (of the last epoch) and age (seconds since the last write). What a damaged
     folder does not tell is None. Raises `UserError` for no such folder.
     """
-    rows = [_row(Run(path.parent)) for path in sorted(_folder(folder).glob("[!.]*/config.json"))]
+    rows = [_row(Run(path)) for path in sorted(_folder(folder).iterdir()) if _may_be_run(path)]
     columns = ["run", "status", "model", "recipe", "profile", "data", "split", "seed"]
     columns += ["epoch", "epochs", "accuracy", "age"]
     return pd.DataFrame(rows, columns=columns, dtype=object)
@@ -38,7 +39,16 @@ def _folder(folder: Path | str | None) -> Path:
     if not folder.is_dir():
         remedy = "train a model first, or give another with --runs"
         raise UserError(f"{paths.display(folder)}: no such folder; {remedy}")
+    if not os.access(folder, os.R_OK | os.X_OK):
+        raise UserError(f"{paths.display(folder)}: not readable; allow it with chmod")
     return folder
+
+
+def _may_be_run(path: Path) -> bool:
+    """Return whether a folder has a configuration, or cannot be looked into."""
+    if path.name[0] == "." or not path.is_dir():
+        return False
+    return not os.access(path, os.X_OK) or (path / "config.json").exists()
 
 
 def _row(run: Run) -> dict:

@@ -62,7 +62,7 @@ def run_studies(
             raise UserError("--minutes goes with study full_width alone, and with --workers")
         full_width.train(minutes, options.get("workers"))
         return
-    grids = {name: load_yaml(name) for name in names if name.endswith((".yaml", ".yml"))}
+    grids = {name: load_yaml(name) for name in names if name.lower().endswith((".yaml", ".yml"))}
     for name in names:
         if name not in grids:
             check_name(name, STUDIES, "study")

@@ -17,6 +17,7 @@ from ucf11lib.data import open_or_prepare
 from ucf11lib.data.splits import list_folds
 from ucf11lib.errors import RunFailed, UserError
 from ucf11lib.evaluation.metrics import HeldOut, measure_predictions, one_a_clip
+from ucf11lib.models import check_model
 from ucf11lib.runs import Run, RunConfig
 from ucf11lib.runs.config import NAMED, parse_settings
 from ucf11lib.studies.runner import run_study
@@ -111,6 +112,9 @@ def crossval(
     if len(candidates) == 1:
         remedy = "nothing to select from; give it twice or more"
         raise UserError(f"--choose {candidates[0]!r}: {remedy}")
+    check_model(config.model)
+    for one in candidates:  # refused before minutes of decoding
+        config.with_(**parse_settings(filter(None, one.split(",")), NAMED))
     folds = fold_axis(list_folds(open_or_prepare(config.data)))
     name = f"crossval-{config.name}"
     if candidates:

@@ -13,6 +13,8 @@ fold 07 is not 7.
 
 import hashlib
 import math
+import reprlib
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -52,7 +54,7 @@ class _Loader(yaml.BaseLoader):
 
 
 def load_yaml(file: Path | str) -> Study:
-    """Return the study of a YAML file; its name has a digest of its content.
+    """Return the study of a YAML file; its name has a digest of its configurations.
 
     A `UserError` names file, key and value of what is no grid, too large or no setting of a run.
     """
@@ -61,15 +63,27 @@ def load_yaml(file: Path | str) -> Study:
     try:
         if not path.is_file() or path.stat().st_size > MAX_BYTES:
             raise UserError("cannot be read; give a YAML file of at most 1 MiB")
-        text = path.read_text()
-        grid = convert(yaml.load(text, _Loader), Grid, "the grid", REMEDY)
-        study = _study(grid, f"{path.stem}-{hashlib.sha256(text.encode()).hexdigest()[:8]}")
-        study.points()
+        content = yaml.load(path.read_text(), _Loader)
+        _check_lists(content)
+        study = _study(convert(content, Grid, "the grid", REMEDY), path.stem)
+        digests = sorted(config.digest for config in study.points())  # of absolute folders
+        name = f"{path.stem}-{hashlib.sha256(''.join(digests).encode()).hexdigest()[:8]}"
+        study = replace(study, name=name)
+    except PermissionError:
+        raise UserError(f"{file}: not readable; allow it with chmod") from None
     except UserError as error:
         raise UserError(f"{file}: {error}") from None
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise UserError(f"{file}: {' '.join(str(error).split())[:200]}; {REMEDY}") from None
     return study
+
+
+def _check_lists(content: object) -> None:
+    """Raise a `UserError` for a value under `grid` that is no list of texts."""
+    grid = content.get("grid") if isinstance(content, dict) else None
+    for key, values in grid.items() if isinstance(grid, dict) else ():
+        if not isinstance(values, list) or not all(isinstance(one, str) for one in values):
+            raise UserError(f"grid: {key}: {reprlib.repr(values)}: no list of values; {REMEDY}")
 
 
 def _study(grid: Grid, name: str) -> Study:

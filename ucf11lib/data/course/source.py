@@ -4,6 +4,7 @@
 `recover` estimates both.
 """
 
+import contextlib
 import os
 import pickle
 import sys
@@ -25,6 +26,7 @@ from ucf11lib.paths import atomic_file, sha256
 PARTS = ("youtube_action_train_data_part1.pkl", "youtube_action_train_data_part2.pkl")
 SHAPE = (30, 64, 64, 3)
 CLASSES = list(MOTIONS)
+MAX_NAMED = 9  # other files of the folder
 
 
 def prepare(path: Path | str, folder: Path | str) -> ClipStore:
@@ -37,6 +39,10 @@ def prepare(path: Path | str, folder: Path | str) -> ClipStore:
     origin = {"folder": str(Path(folder).absolute()), "groups": "estimated", "clips": "estimated"}
     recovery = Recovery()
     with create(path, source="course", classes=CLASSES, origin=origin) as writer:
+        others = sorted(os.fsencode(one.name) for one in Path(folder).iterdir() if one not in parts)
+        unused = [name.decode(errors="backslashreplace") for name in others]
+        unused[MAX_NAMED:] = [f"{len(unused) - MAX_NAMED} more"] if unused[MAX_NAMED:] else []
+        writer.info.notes.extend({"file": one, "reason": "not one of the parts"} for one in unused)
         labels = np.zeros(0, int)
         for file in parts:
             labels = np.append(labels, _copy(file, labels.max(initial=0), recovery, writer))
@@ -105,8 +111,9 @@ def _scale(file: Path, data: np.ndarray) -> int:
 
 def _labels(file: Path, labels: Any, n: int) -> np.ndarray:
     """Return labels given as a list, an array, a column or one-hot rows: int64 (n,), 0..10."""
-    if isinstance(labels, list | tuple) and all(isinstance(one, int | float) for one in labels):
-        labels = np.array(labels)
+    if isinstance(labels, list | tuple) and all(_is_row(one) for one in labels):
+        with contextlib.suppress(ValueError):  # rows of several lengths
+            labels = np.array(labels)
     shape = labels.shape if isinstance(labels, np.ndarray) else None
     if shape == (n, len(CLASSES)) and np.isin(labels, (0, 1)).all() and (labels.sum(1) == 1).all():
         labels = labels.argmax(axis=1)
@@ -119,6 +126,12 @@ def _labels(file: Path, labels: Any, n: int) -> np.ndarray:
         label = wrong[0] if isinstance(wrong[0], float) else max(-(10**9), min(wrong[0], 10**9))
         raise UserError(f"{file}: label {label}, expected 0..{len(CLASSES) - 1}")
     return np.array(values, np.int64)
+
+
+def _is_row(one: object) -> bool:
+    """Return whether it is a number, or a list of numbers."""
+    numbers = one if isinstance(one, list | tuple) else [one]
+    return all(isinstance(number, int | float) for number in numbers)
 
 
 def _check_class_order(file: Path, sizes: list[int]) -> None:
@@ -160,6 +173,7 @@ def export(store: ClipStore, folder: Path | str) -> list[Path]:
     if shape != SHAPE or not set(CLASSES) >= set(classes):
         what = f"{shape} of {', '.join(classes)}"
         raise UserError(f"{store.path}: {what}; course files hold {SHAPE} of UCF-11's classes")
+    store.verify()
     labels = np.array([CLASSES.index(name) for name in classes], "<i8")[store.labels]
     halves = np.array_split(np.argsort(labels, kind="stable"), 2)
     with atomic_file(files[0]) as first, atomic_file(files[1]) as second:

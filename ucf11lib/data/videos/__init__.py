@@ -3,4 +3,4 @@
 # ruff: noqa: F401 - names for outsiders
 from ucf11lib.data.videos.decoding import Decoded, decode, decode_all
 from ucf11lib.data.videos.pictures import pictures, reason, video_stream
-from ucf11lib.data.videos.tree import walk
+from ucf11lib.data.videos.tree import named_video, walk

@@ -17,14 +17,14 @@ import numpy as np
 
 from ucf11lib import paths
 from ucf11lib.data.processes import in_processes
-from ucf11lib.data.videos.pictures import is_video, pictures, reason, video_stream
+from ucf11lib.data.videos.pictures import check_no_archive, is_video, pictures, reason, video_stream
+from ucf11lib.data.videos.times import joins, jump, resampled, steady
 from ucf11lib.errors import UserError
 
 TIMEOUT_SECONDS = 60  # and for each `BYTES_A_SECOND` one more: a decoder that takes longer hangs
 BYTES_A_SECOND = 1e5
 MAX_BYTES = 1 << 29  # of one file's frames: a small file may hold, or promise, any number of them
 READ_SECONDS = 10  # for the next packet: FFmpeg would search gigabytes of zeros for one
-MAX_PAUSE = 1.0  # seconds between two frames that one sequence may have
 DURATION_IN_HEADER = ("matroska", "flv", "asf", "rm", "nut")  # formats
 TOO_MANY = f"more than {MAX_BYTES >> 20} MiB of frames; cut it into clips"
 
@@ -73,6 +73,7 @@ class _Reading:
 
     images: list[np.ndarray] = field(default_factory=list)
     times: list[float | None] = field(default_factory=list)  # of the images, seconds
+    last: float = 0.0  # seconds that the last one is shown, as far as the file tells
     rate: float = 0.0  # frames a second that the file tells; 0 for none
     promised: int = 0  # frames that the file tells, where that can be relied on
     seconds: float = 0.0  # when its last frame ends, likewise
@@ -103,6 +104,7 @@ def decode_file(file: Path, size: int, fps: float | None = None) -> Decoded:
     try:
         # An absolute name is never mistaken for a URL; a title in odd bytes is no reason to refuse.
         options: dict[str, Any] = {"metadata_errors": "replace", "timeout": READ_SECONDS}
+        check_no_archive(file)
         with av.open(str(file.absolute()), **options) as container:
             stream = video_stream(container)
             reading.rate = float(stream.average_rate or stream.base_rate or 0)
@@ -135,7 +137,8 @@ def _check_end(reading: _Reading, frames_are_told: bool) -> None:
     n, times = len(reading.images), [time for time in reading.times if time is not None]
     if reading.seconds and n > 1 and len(times) == n:
         step = float(np.median(np.diff(times)))
-        missing = round((reading.seconds - times[-1]) / step) - 1 if step > 0 else 0
+        left = reading.seconds - times[-1] - max(step, reading.last)
+        missing = round(left / step) if step > 0 else 0
         reading.promised, frames_are_told = n + max(0, missing), True
     if frames_are_told and n < 0.9 * reading.promised and not reading.damaged:
         reading.damaged.append(n)
@@ -146,12 +149,13 @@ def _read(
 ) -> None:
     """Decode all packets; one that fails costs its own frames."""
     try:
-        for image, seconds in pictures(container, stream, size):
+        for image, seconds, shown in pictures(container, stream, size):
             if image is None:
                 reading.damaged.append(len(reading.images))
             else:
                 reading.images.append(image)
                 reading.times.append(seconds)
+                reading.last = shown
                 if len(reading.images) * image.nbytes > MAX_BYTES:
                     raise ValueError(TOO_MANY)
     except (av.FFmpegError, ValueError) as error:
@@ -164,15 +168,17 @@ def _result(reading: _Reading, fps: float | None) -> Decoded:
     if not n:
         return _nothing(reading.trouble or "no frame decodes")
     times = np.array([seconds for seconds in reading.times if seconds is not None])
-    known = len(times) == n
+    known = len(times) == n and (n == 1 or np.ptp(times) > 0)  # equal times tell nothing
+    joined = np.zeros(0, int)
     if known:
-        times = _steady(times)
+        joined, times = joins(times), steady(times)
     elif fps:
         if not reading.rate:
             return _nothing("its frames have no times, so they cannot be resampled")
         times = np.arange(n) / reading.rate
     steps = np.diff(times) if len(times) == n else np.zeros(n - 1)
-    jumps = 1 + np.flatnonzero(steps > _jump(steps, fps, bool(reading.damaged)))
+    longest = jump(steps, fps, bool(reading.damaged))
+    jumps = 1 + np.union1d(np.flatnonzero(steps > longest), joined)
     places = jumps if known else np.array(reading.damaged, int)  # decoders are behind the packets
     shown, frames = np.arange(n), np.stack(reading.images)
     reading.images.clear()
@@ -181,45 +187,19 @@ def _result(reading: _Reading, fps: float | None) -> Decoded:
         seconds = sum(times[part[-1]] - times[part[0]] for part in parts)
         if seconds * fps * frames[0].nbytes > MAX_BYTES:
             return _nothing(TOO_MANY)
-        shown = np.concatenate([part[_resampled(times[part], fps)] for part in parts])
+        shown = np.concatenate([part[resampled(times[part], fps)] for part in parts])
         frames = frames[shown]
     inside = np.searchsorted(shown, places)
     gaps = sorted({int(place) for place in inside if 0 < place < len(frames)})
     if not reading.damaged:
         trouble = ""
         if gaps:
-            trouble = f"its times jump by {steps.max():.3g} s, and no sequence crosses a jump"
+            how = f"jump by {steps.max():.3g} s" if steps.max() > longest else "go back"
+            trouble = f"its times {how}, and no sequence crosses a jump"
         return Decoded(frames, gaps, n, 0, trouble, shown.tolist())
     lost = max(len(reading.damaged), reading.promised - n)
     trouble = reading.trouble or f"{lost} of {n + lost} frames are damaged or missing"
     return Decoded(frames, gaps, n, lost, trouble, shown.tolist())
-
-
-def _jump(steps: np.ndarray, fps: float | None, damaged: bool) -> float:
-    """Return above how many seconds the next frame is no continuation of the one before.
-
-    Steps of one length leave no doubt that frames are missing. Others are a pause, in which a
-    player shows one picture, as `fps` does.
-    """
-    usual = float(np.median(steps)) if len(steps) else 0.0
-    if damaged:
-        return 1.5 * usual
-    alike = (np.abs(steps - usual) < 0.2 * usual).mean() > 0.9 if usual else False
-    return 2.5 * usual if alike and not fps else max(MAX_PAUSE, 5 * usual)
-
-
-def _steady(times: np.ndarray) -> np.ndarray:
-    """Return times that never go back, as they do where files were joined."""
-    steps = np.diff(times)
-    usual = np.median(steps[steps > 0]) if (steps > 0).any() else 0.0
-    return times[0] + np.append(0, np.cumsum(np.where(steps > 0, steps, usual)))
-
-
-def _resampled(times: np.ndarray, fps: float) -> np.ndarray:
-    """Return which frame is seen at each multiple of 1 / fps seconds after the first."""
-    length = times[-1] - times[0] + (times[-1] - times[0]) / max(len(times) - 1, 1)
-    ticks = times[0] + np.arange(max(1, round(length * fps))) / fps
-    return np.clip(np.searchsorted(times, ticks + 1e-6, side="right") - 1, 0, len(times) - 1)
 
 
 def decode_all(files: list[Path], workers: int, *options: object) -> Iterator[Decoded]:

@@ -1,6 +1,9 @@
 """Who or what must not be on both sides of a split, read from the names of clips."""
 
+import re
 import unicodedata
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 import regex
@@ -16,6 +19,9 @@ RULES = {
     "Weizmann names": (r"(?is)^([^/]+)/(?:.+/)?([^/]+)_\1\d?\.\w+$", r"\2"),
 }
 OWN = "each clip its own"
+PARTS = "train(ing)?|test(ing)?|(train)?val(id|idate|idation)?|dev(elopment)?|eval(uation)?|holdout"
+WORDS = r"(set|split|data|dataset|videos|clips)?[\W_\d]*"
+PART = re.compile(rf"{WORDS}({PARTS})[\W_]*{WORDS}|(fold|split|part|set)[\W_]*\d+", re.IGNORECASE)
 MAX_SECONDS = 1.0  # for one name: some patterns take forever (https://en.wikipedia.org/wiki/ReDoS)
 
 
@@ -41,6 +47,9 @@ def find_groups(names: list[str], pattern: str = "") -> tuple[list[str], str]:
         except TimeoutError:
             remedy = "give one without nested repetitions"
             raise UserError(f"{rule}: no answer in {MAX_SECONDS:g} s; {remedy}") from None
+        if expression is UCF11 and (parts := _parts_for_groups(names)):
+            what = f"folders {', '.join(parts)} are parts of a split, not groups"
+            raise UserError(f"{what}; tell the groups with --group-pattern")
         if all(groups):
             return _by_first_spelling(groups), rule
         if pattern:
@@ -50,9 +59,32 @@ def find_groups(names: list[str], pattern: str = "") -> tuple[list[str], str]:
     return [_without_suffix(name) for name in names], OWN
 
 
+def parts_of_a_split(folders: Iterable[str]) -> list[str]:
+    """Return those names that are parts of one split, such as train and test, two or all of them.
+
+    Two names with such words that are alike but for these, such as UCF_train and UCF_test, are.
+    """
+    names = sorted(folders)
+    rests = {}  # of names with such words
+    for name in names:
+        words = re.split(r"[\W_]+", name.casefold())
+        rest = tuple(one for one in words if not re.fullmatch(PARTS, one))
+        if len(rest) < len(words):
+            rests[name] = rest
+    alike = Counter(rests.values())
+    parts = [name for name in names if PART.fullmatch(name) or alike[rests.get(name, ("",))] > 1]
+    return parts if len(parts) > 1 or len(parts) == len(names) else []
+
+
+def _parts_for_groups(names: list[str]) -> list[str]:
+    """Return the folders of clips that are parts of a split; "set1" may well be a group."""
+    folders = {parts[1] for name in names if len(parts := name.split("/")) > 2}
+    return [one for one in parts_of_a_split(folders) if not one[-1].isdigit()]
+
+
 def _by_first_spelling(groups: list[str]) -> list[str]:
     first: dict[str, str] = {}
-    alike = [unicodedata.normalize("NFC", group).casefold() for group in groups]
+    alike = [unicodedata.normalize("NFC", group).casefold().strip(" .") for group in groups]
     return [first.setdefault(key, group) for key, group in zip(alike, groups, strict=True)]
 
 

@@ -3,6 +3,8 @@
 Scaled by area averaging, since skipping pixels makes small things flicker.
 """
 
+import contextlib
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,19 @@ MAX_PIXELS = 40_000_000  # of a picture, as 8K has; decoders keep up to 17 of th
 # What FFmpeg shows as moving pictures: text as on a terminal, known by the file's name alone, and
 # lists of other files.
 NO_VIDEO = ("tty", "bin", "xbin", "adf", "idf", "concat", "hls", "dash", "imf")
+# The first bytes of zip, PDF, OLE (as Thumbs.db), rar, 7z, gzip, xz, bzip2, SQLite, ar and zstd.
+ARCHIVES = (b"PK\3\4", b"PK\5\6", b"%PDF", b"\xd0\xcf\x11\xe0", b"Rar!", b"7z\xbc\xaf", b"\x1f\x8b",
+            b"\xfd7zXZ", b"BZh", b"SQLite format 3", b"!<arch>", b"\x28\xb5\x2f\xfd")  # fmt: skip
+STILLS = ("ico", "gif", "apng", "mjpeg")  # formats of which a file with one picture is no video
 PHOTOS = ("avif", "heic", "heix", "mif1")  # brands of ISO/IEC 14496-12 files that hold a still
+
+
+def check_no_archive(file: Path) -> None:
+    """Raise a `ValueError` for an archive or document, in which FFmpeg may find pieces of video."""
+    with contextlib.suppress(OSError), file.open("rb") as opened:  # FFmpeg says what is wrong
+        start = opened.read(512)
+        if start.startswith(ARCHIVES) or start[257:262] == b"ustar":
+            raise ValueError("an archive or a document, no video")
 
 
 def video_stream(container: av.container.InputContainer) -> av.VideoStream:
@@ -47,20 +61,26 @@ def video_stream(container: av.container.InputContainer) -> av.VideoStream:
 def is_video(file: Path) -> bool:
     """Return whether FFmpeg finds moving pictures in a file, whatever its name."""
     try:
+        check_no_archive(file)
         with av.open(str(file.absolute()), metadata_errors="replace") as container:
             still = container.format.name == "image2" or container.format.name.endswith("_pipe")
             still = still or container.metadata.get("major_brand") in PHOTOS
-            return not still and bool(video_stream(container))
+            stream = video_stream(container)
+            if container.format.name in STILLS:
+                packets = (packet for packet in container.demux(stream) if packet.size)
+                still = len(list(itertools.islice(packets, 2))) < 2
+            return not still
     except (av.FFmpegError, ValueError):
         return False
 
 
 def pictures(
     container: av.container.InputContainer, stream: av.VideoStream, size: int | None = None
-) -> Iterator[tuple[np.ndarray | None, float | None]]:
-    """Yield each frame, upright, as uint8 RGB, and its time in seconds, None if unknown.
+) -> Iterator[tuple[np.ndarray | None, float | None, float]]:
+    """Yield each frame, upright, as uint8 RGB, its time and how long it is shown, in seconds.
 
-    `size` scales to a square. What is damaged gives (None, None): the picture is a decoder's guess.
+    A time that is unknown is None, a duration 0. `size` scales to a square. What is damaged gives
+    no picture and no time: the picture is a decoder's guess.
     Raises `av.FFmpegError` or `ValueError` where the file breaks off.
     """
     scaler = VideoReformatter()  # one a file: one a frame takes five times as long
@@ -69,14 +89,15 @@ def pictures(
         try:
             frames = packet.decode()
         except av.FFmpegError:
-            yield None, None
+            yield None, None, 0.0
             continue
         for frame in frames:
             if frame.is_corrupt:
-                yield None, None
+                yield None, None, 0.0
                 continue
             scaled = scaler.reformat(frame, size or frame.width, size or frame.height, **look)
-            yield _upright(scaled.to_ndarray(), frame), frame.time
+            shown = float((frame.duration or 0) * (frame.time_base or 0))
+            yield _upright(scaled.to_ndarray(), frame), frame.time, shown
 
 
 def _upright(image: np.ndarray, frame: av.VideoFrame) -> np.ndarray:

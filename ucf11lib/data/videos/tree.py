@@ -8,7 +8,6 @@ FFmpeg decides what is a video, by content. No file is passed over in silence.
 
 import mimetypes
 import os
-import re
 import unicodedata
 from collections import deque
 from collections.abc import Iterator
@@ -19,11 +18,9 @@ from ucf11lib import paths
 from ucf11lib.data.store import Note
 from ucf11lib.data.synthetic.motions import MOTIONS
 from ucf11lib.data.videos.decoding import which_are_videos
+from ucf11lib.data.videos.groups import parts_of_a_split
 from ucf11lib.errors import UserError
 
-PARTS = "train(ing)?|test(ing)?|val(id|idate|idation)?|dev(elopment)?|eval(uation)?|holdout"
-WORDS = r"(set|split|data|dataset|videos|clips)?[\W_\d]*"
-PART = re.compile(rf"{WORDS}({PARTS})[\W_]*{WORDS}|(fold|split|part)[\W_]*\d+", re.IGNORECASE)
 UCF11 = "UCF11_updated_mpg"  # the archive's only folder
 ANNOTATION = "annotation"  # a folder in each class folder of UCF-11, whose files are no clips
 MAX_NAMED = 3  # unused files of one folder and reason; more are told by their number
@@ -85,7 +82,9 @@ class Tree:
 def _classes_folder(folder: Path) -> Path:
     """Return the folder of the class folders: `folder`, or the only folder in it that holds any."""
     below = [path for path in folder.iterdir() if path.is_dir() and _holds_files(path)]
-    if len(below) == 1:
+    # A class without files, or a link to nothing, is a class still.
+    empty = [path for path in folder.iterdir() if _is_beside(path) and path not in below]
+    if len(below) == 1 and not empty:
         inner = list(below[0].iterdir())
         folders = [path for path in inner if path.is_dir() and _is_clip_folder(path)]
         deeper = _classes_folder(below[0])
@@ -93,6 +92,11 @@ def _classes_folder(folder: Path) -> Path:
         if below[0].name == UCF11 or (wraps and not any(map(named_video, inner))):
             return deeper
     return folder
+
+
+def _is_beside(path: Path) -> bool:
+    """Return whether a name is that of a folder, or a link, that a user may take for a class."""
+    return (path.is_dir() or path.is_symlink()) and _is_clip_folder(path) and path.name[0] != "_"
 
 
 def _holds_files(folder: Path) -> bool:
@@ -168,11 +172,18 @@ def _check_classes(root: Path, tree: dict[str, list[Path]], source: str) -> None
         raise UserError(f"{root}: no class folder with videos in it; expected {expected}")
     written: dict[str, str] = {}
     for name in tree:
-        if (first := written.setdefault(unicodedata.normalize("NFC", name), name)) != name:
-            both = f"{first!a} and {name!a} are one name in two forms of Unicode"
+        key = unicodedata.normalize("NFC", name).casefold().strip(" .")
+        if (first := written.setdefault(key, name)) != name:
+            both = f"{first!a} and {name!a} differ in case, spaces at the ends or Unicode only"
             raise UserError(f"{root}: its folders {both}; rename one, or join them")
-    parts = [name for name in tree if PART.fullmatch(name)]
-    if len(parts) > 1 or len(parts) == len(tree):
+    (only, *others), beside = tree, sorted(filter(_is_beside, root.iterdir()))
+    groups = {path.relative_to(root).parts[1] for path in tree[only] if path.parent != root / only}
+    if not others and len(beside) > 1 and len(groups) > 1:
+        without = ", ".join(_readable(path.name) for path in beside if path.name != only)
+        remedy = f"add some, or give --data {root / only} if its folders are the classes"
+        raise UserError(f"{root}: no video in {without}; {remedy}")
+    parts = parts_of_a_split(tree)
+    if parts:
         raise UserError(
             f"{root}: its folders {', '.join(parts)} are parts of a split, not classes; "
             f"give one of them, such as --data {root / parts[0]}"
