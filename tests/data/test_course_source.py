@@ -122,6 +122,16 @@ def test_export_of_few_sequences_or_classes(tmp_path, labels, classes, numbers):
     assert course.prepare(tmp_path / "b", tmp_path).labels.tolist() == numbers
 
 
+def test_export_refuses_a_damaged_store(tmp_path):
+    store = write_store(tmp_path / "a", [0, 1])
+    with (store.path / "frames.npy").open("r+b") as file:
+        file.seek(200_000)
+        file.write(bytes(100))
+    with pytest.raises(UserError, match="differ from their checksum"):
+        course.export(ClipStore.open(store.path), tmp_path / "x")
+    assert not (tmp_path / "x").exists()
+
+
 def test_export_refuses_to_overwrite(tmp_path):
     store = write_store(tmp_path / "a", [0, 1])
     (tmp_path / course.PARTS[1]).write_bytes(b"precious")

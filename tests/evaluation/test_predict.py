@@ -55,9 +55,18 @@ def test_evaluate_store_of_other_classes_or_changed_since_the_run(trained, model
     for name in ("s", "small"):
         with pytest.raises(UserError, match=r"classes or shape are not those of .*; give a store"):
             predict.evaluate(trained, model, tmp_path / name)
+    same = {"source": "videos", "classes": trained.data.classes, "fps": 12.0}
+    with writer.create(tmp_path / "slow", **same, origin={}) as new:
+        new.add(np.zeros((1, 30, 64, 64, 3), np.uint8), label=0, group="g", clip="c")
+    with pytest.raises(UserError, match=r"--fps 12.0 differs from .*'s None; prepare a store with"):
+        predict.evaluate(trained, model, tmp_path / "slow")
     assert isinstance(predict.own_store(trained), ClipStore)
     folder = shutil.copytree(trained.path, tmp_path / "run")
     config = json.loads((folder / "config.json").read_text())
+    swapped = config | {"classes": config["classes"][::-1]}
+    (folder / "config.json").write_text(json.dumps(swapped))
+    with pytest.raises(UserError, match=r"its classes are not its store's; train again"):
+        predict.own_store(Run.open(folder))
     config["store_sha256"]["frames"] = "0" * 64
     (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(UserError, match=r"changed since .* was trained; train again"):

@@ -106,6 +106,15 @@ def test_predict_folder_has_a_row_a_file_and_the_reason_where_there_is_no_answer
         videos.predict_folder(tmp_path / "videos" / ".none", by)
 
 
+def test_predict_folder_names_folders_that_it_does_not_read(by, tmp_path, write_video):
+    for name in ("a.mpg", "Annotation/b.mpg", "store/c.mpg"):
+        write_video(tmp_path / "v" / name, 35)
+    (tmp_path / "v/store/store.json").write_text("{}")
+    table = videos.predict_folder(tmp_path / "v", by).set_index("file")
+    notes = table["note"][table["prediction"].isna()].to_dict()
+    assert notes == {"Annotation": "annotations", "store": "a store"}
+
+
 def test_predict_json_of_a_real_video(trained, videos, main):
     video = videos / "ucf101_sample" / "Biking" / "v_Biking_g01_c01.avi"
     done = main("predict", video, "--run", trained.path, "--json")

@@ -98,6 +98,18 @@ def test_runs_table_lists_every_state(trained, tmp_path, cli):
     assert [run.path.name for run in list_runs(tmp_path)] == ["done"]
 
 
+def test_runs_table_of_folders_that_cannot_be_read(trained, tmp_path, monkeypatch):
+    shutil.copytree(trained.path, tmp_path / "r")
+    may = os.access
+    closed = tmp_path / "r"  # the user "root" may read all
+    monkeypatch.setattr(os, "access", lambda path, mode: path != closed and may(path, mode))
+    monkeypatch.setattr(Run, "config", property(lambda run: (run.path / "none").read_text()))
+    assert runs_table(tmp_path)["status"].tolist() == ["unreadable"]
+    closed = tmp_path
+    with pytest.raises(UserError, match="not readable; allow it with chmod"):
+        runs_table(tmp_path)
+
+
 def test_runs_table_missing_folder_is_named(tmp_path):
     with pytest.raises(UserError, match="no such folder"):
         runs_table(tmp_path / "nowhere")

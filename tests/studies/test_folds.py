@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -58,6 +60,14 @@ def test_crossval_has_a_summary_for_each_choice_of_candidates(tiny, monkeypatch)
     monkeypatch.setattr(folds, "run_study", lambda *_, file, **__: file)
     choices = [(), ("", "shift=8"), ("", "shift=2")]
     assert len({crossval(tiny, candidates=choice) for choice in choices}) == 3
+
+
+def test_crossval_is_refused_before_data_are_prepared(tiny, monkeypatch):
+    monkeypatch.setattr(folds, "open_or_prepare", None)
+    with pytest.raises(UserError, match="unknown model 'cnn_lsmt'"):
+        crossval(replace(tiny, model="cnn_lsmt"))
+    with pytest.raises(UserError, match="unknown parameter nosuch"):
+        crossval(tiny, candidates=["", "nosuch=1"])
 
 
 def test_crossval_bad_candidates_are_one_line(tiny):

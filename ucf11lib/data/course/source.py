@@ -39,8 +39,9 @@ def prepare(path: Path | str, folder: Path | str) -> ClipStore:
     origin = {"folder": str(Path(folder).absolute()), "groups": "estimated", "clips": "estimated"}
     recovery = Recovery()
     with create(path, source="course", classes=CLASSES, origin=origin) as writer:
-        others = sorted(os.fsencode(one.name) for one in Path(folder).iterdir() if one not in parts)
-        unused = [name.decode(errors="backslashreplace") for name in others]
+        others = [one for one in Path(folder).iterdir() if one.is_file() and one not in parts]
+        names = sorted(os.fsencode(one.name) for one in others)
+        unused = [name.decode(errors="backslashreplace") for name in names]
         unused[MAX_NAMED:] = [f"{len(unused) - MAX_NAMED} more"] if unused[MAX_NAMED:] else []
         writer.info.notes.extend({"file": one, "reason": "not one of the parts"} for one in unused)
         labels = np.zeros(0, int)
