@@ -1,4 +1,5 @@
 import importlib.util
+import json
 import os
 import resource
 import shutil
@@ -102,6 +103,15 @@ def test_export_model_predictions_that_are_not_of_its_store(trained, model, tmp_
     with pytest.raises((UserError, RunFailed), match=message):
         export.export_model(Run.open(run.path), model, "savedmodel", tmp_path / "m")
     assert not (tmp_path / "m").exists()
+
+
+def test_export_model_of_other_class_names_is_refused(trained, model, tmp_path):
+    folder = shutil.copytree(trained.path, tmp_path / "run")
+    config = json.loads((folder / "config.json").read_text())
+    swapped = config | {"classes": config["classes"][::-1]}
+    (folder / "config.json").write_text(json.dumps(swapped))
+    with pytest.raises(UserError, match=r"config.json: its classes are not its store's; train a"):
+        export.export_model(Run.open(folder), model, "savedmodel", tmp_path / "m")
 
 
 def test_export_model_by_default_in_the_runs_folder(trained, model, tmp_path):

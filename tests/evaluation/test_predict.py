@@ -63,10 +63,6 @@ def test_evaluate_store_of_other_classes_or_changed_since_the_run(trained, model
     assert isinstance(predict.own_store(trained), ClipStore)
     folder = shutil.copytree(trained.path, tmp_path / "run")
     config = json.loads((folder / "config.json").read_text())
-    swapped = config | {"classes": config["classes"][::-1]}
-    (folder / "config.json").write_text(json.dumps(swapped))
-    with pytest.raises(UserError, match=r"its classes are not its store's; train again"):
-        predict.own_store(Run.open(folder))
     config["store_sha256"]["frames"] = "0" * 64
     (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(UserError, match=r"changed since .* was trained; train again"):

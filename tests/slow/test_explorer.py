@@ -10,7 +10,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.wait import WebDriverWait
 from sklearn.metrics import confusion_matrix
 
-from ucf11lib import models
+from ucf11lib import models, paths
 from ucf11lib.report import explore
 from ucf11lib.runs import Run
 
@@ -30,11 +30,14 @@ def runs(tmp_path_factory, trained, store):
     shutil.copytree(store.path, folder / "store")
     for path in (folder / "store" / "store.json", folder / "store" / "index.csv"):
         path.write_text(path.read_text().replace("biking", HOSTILE))
+    info = json.loads((folder / "store" / "store.json").read_text())
+    info["sha256"]["index"] = paths.sha256(folder / "store" / "index.csv")
+    (folder / "store" / "store.json").write_text(json.dumps(info))
     copies = []
     for seed, name in enumerate(("first", "second")):
         shutil.copytree(trained.path, folder / name)
         config = json.loads((folder / name / "config.json").read_text())
-        config["store"] = str(folder / "store")
+        config |= {"store": str(folder / "store"), "store_sha256": info["sha256"]}
         (folder / name / "config.json").write_text(json.dumps(config))
         answers = {key: trained.predictions[key] for key in ("index", "y_true")}
         noise = np.random.default_rng(seed).dirichlet(np.full(11, 0.3), len(answers["index"]))

@@ -49,6 +49,8 @@ def export_model(run: Run, model: keras.Model, to: str, out: Path | str | None =
     some = np.unique(np.linspace(0, n - 1, MAX_SEQUENCES).astype(int))
     store = own_store(run)
     store.verify()
+    if store.classes != run.data.classes:
+        raise UserError(f"{run.path}/config.json: its classes are not its store's; train again")
     frames = store.take(held_out_index(run, store)[some])
     network = in_float32(model, two_step_pools=to == "tflite")
     if run.config.recipe.head == "logits":
