@@ -17,6 +17,7 @@ import numpy as np
 
 from ucf11lib import paths
 from ucf11lib.backend import keras, silent_stderr, tf
+from ucf11lib.data import ClipStore
 from ucf11lib.errors import FAILED, RunFailed, UserError
 from ucf11lib.evaluation.predict import EVALUATION_BATCH, held_out_index, own_store
 from ucf11lib.runs import Run
@@ -47,10 +48,7 @@ def export_model(run: Run, model: keras.Model, to: str, out: Path | str | None =
         raise UserError(f"no package {missing[0]}; install it: pip install -e '.[export]'")
     n = len(run.predictions["index"])
     some = np.unique(np.linspace(0, n - 1, MAX_SEQUENCES).astype(int))
-    store = own_store(run)
-    store.verify()
-    if store.classes != run.data.classes:
-        raise UserError(f"{run.path}/config.json: its classes are not its store's; train again")
+    store = _store_of(run)
     frames = store.take(held_out_index(run, store)[some])
     network = in_float32(model, two_step_pools=to == "tflite")
     if run.config.recipe.head == "logits":
@@ -75,6 +73,15 @@ def export_model(run: Run, model: keras.Model, to: str, out: Path | str | None =
     size = f"{paths.display(path)}: on {len(some)} held-out sequences its probabilities differ by"
     own = f"{of_run:.0e} from the run's, in {run.config.precision}"
     return f"{size} at most {of_network:.0e} from the network's in float32, {own}"
+
+
+def _store_of(run: Run) -> ClipStore:
+    """Open a run's store; raise a `UserError` if its bytes or classes are not the run's."""
+    store = own_store(run)
+    store.verify()
+    if store.classes != run.data.classes:
+        raise UserError(f"{run.path}/config.json: its classes are not its store's; train again")
+    return store
 
 
 def in_float32(model: keras.Model, *, two_step_pools: bool = False) -> keras.Model:
