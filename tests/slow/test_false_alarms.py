@@ -10,12 +10,12 @@ from ucf11lib.training import Trainer
 
 SHORT = {"profile": "smoke", "epochs": 2, "steps_per_epoch": 10, "target_accuracy": None}
 # Half precision is slow on a processor without the instructions.
-BFLOAT16 = {"precision": "bfloat16", "batch_size": 2, "epochs": 1}
+BFLOAT16 = {"precision": "bfloat16", "batch_size": 2, "epochs": 1, "steps_per_epoch": 5}
 FLOAT16 = {"precision": "float16", "batch_size": 2, "epochs": 1}
 HEALTHY = {
     "c3d": {"model": "c3d"},
     "c3d, bfloat16": {"model": "c3d", **BFLOAT16},
-    "c3d, wider": {"model": "c3d", "width": 0.125},
+    "c3d, wider": {"model": "c3d", "width": 0.125, "epochs": 1},
     "c3d, dataset input": {"model": "c3d", "inputs": "dataset"},
     "vgg9": {"model": "vgg9"},
     "cnn_lstm, float16": FLOAT16,
