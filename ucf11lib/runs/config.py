@@ -145,10 +145,8 @@ def parse_settings(items: Iterable[str], reserved: Container[str] = ()) -> dict[
     for item in items:
         name, equals, value = map(str.strip, item.partition("="))
         if not equals or name in reserved:
-            remedy = (
-                "write FIELD=VALUE, a field of recipe, profile or data, not one that an option "
-            )
-            remedy += "or --store sets"
+            remedy = "write FIELD=VALUE, a field of recipe, profile or data,"
+            remedy += " not one that an option or --store sets"
             raise UserError(f"setting {item!r}: {remedy}")
         settings[name] = value
     return settings
