@@ -7,8 +7,8 @@ import pytest
 from ucf11lib import paths, report, text
 from ucf11lib.errors import RunFailed, UserError
 from ucf11lib.models import lite0
-from ucf11lib.report import tables
-from ucf11lib.report.build import README_MARKS, fill, select_runs, update_readme
+from ucf11lib.report import selection, tables
+from ucf11lib.report.build import README_MARKS, fill, update_readme
 from ucf11lib.report.captions import measured
 from ucf11lib.report.tables import claims
 from ucf11lib.report.targets import MARKS
@@ -97,7 +97,7 @@ def test_build_of_the_checkout_links_to_its_figures(folder, figures_dir, tmp_pat
     shutil.copy(paths.ROOT / "README.md", tmp_path)
     monkeypatch.setattr(paths, "REPORT", tmp_path / "report")
     monkeypatch.setattr(paths, "ROOT", tmp_path)
-    html, *_ = report.build(figures_dir=figures_dir, runs=select_runs(list_runs(folder)))
+    html, *_ = report.build(figures_dir=figures_dir, runs=selection.select_runs(list_runs(folder)))
     links = re.findall(r'<img\s+src="([^"]+)"', html.read_text())
     assert {link.rpartition("/")[0] for link in links} == {"../figures"}  # and there are some
     assert {link.rpartition("/")[2] for link in links} <= {

@@ -4,13 +4,12 @@ No number is typed by hand: an undefined one fails the build. Same numbers, same
 run folders bring along is shown as text, whatever markup it holds.
 """
 
-import contextlib
 import functools
 import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from ucf11lib import paths, text
 from ucf11lib.errors import RunFailed, UserError
 from ucf11lib.report import cards, tables
 from ucf11lib.report.captions import Captions
+from ucf11lib.report.selection import has_main_job, select_runs
 from ucf11lib.report.tables import Markdown
 from ucf11lib.report.targets import check_report
 from ucf11lib.runs import REPORTED, Run, list_runs, metrics_table
@@ -32,8 +32,6 @@ from ucf11lib.studies.checks import bars_table
 from ucf11lib.studies.signal import amplification
 
 README_MARKS = ("<!-- results: begin -->", "<!-- results: end -->")
-PREFERRED = ("quick", "synthetic", "", "group", 0)
-KEY = ("profile", "source", "data", "split", "seed", "precision")  # of runs that fit together
 JPEG_QUALITY = 55  # the PDF stays below 1 MiB
 MAX_TEXT = 2000  # characters of one value
 # What a template raises that computes with whatever the results hold.
@@ -56,18 +54,18 @@ def build(
 
     Raises:
         UserError: a run or a figure that the report shows is missing or damaged, or the report of
-            others' runs would replace the checkout's.
+            others' runs, or of none of the main job's, would replace the checkout's.
         RunFailed: the template or the text is at fault.
     """
     if to is not None:
         check_report(to)
+    others = runs is None and not has_main_job(runs_dir)
+    if to is None and others:
+        problem = "not the runs of 'make report'; their report would replace this checkout's"
+        raise UserError(f"{runs_dir or 'runs'}: {problem}; say with --out DIR where it goes")
     runs = runs or select_runs(list_runs(runs_dir))
     for changed in filter(None, (run.changed() for run in runs.values())):
         print(f"warning: {changed}", file=sys.stderr)
-    others = bool(runs_dir) and paths.resolved(str(runs_dir)) != paths.runs_dir()
-    if to is None and others:
-        problem = "its report would replace this checkout's"
-        raise UserError(f"{runs_dir}: {problem}; say with --out DIR where it goes")
     target = to or paths.REPORT
     if (target / "report.html").is_file() and (target / "figures").is_dir():
         figures_dir = figures_dir or target / "figures"
@@ -85,30 +83,6 @@ def build(
     if to is None:
         update_readme(why)
     return [target / file.name for file in files]
-
-
-def select_runs(candidates: Sequence[Run]) -> dict[str, Run]:
-    """Return each reported model's repaired run without overrides, alike in all of `KEY`.
-
-    They are the default data's if there are any, and the newest. Folders that cannot be read, such
-    as an older version's, are passed over. Raises `UserError` where no set has all three models.
-    """
-    sets: dict[tuple, dict[str, Run]] = {}
-    for run in sorted(candidates, key=lambda one: (one.path / "metrics.json").stat().st_mtime):
-        with contextlib.suppress(UserError):
-            flat = run.config.flat()
-            if flat["recipe"] == "repaired" and set(flat) == {"model", "recipe", *KEY}:
-                key = tuple(flat[name] for name in KEY)
-                content = tuple(run.data.store_sha256.values())  # a folder may change
-                earlier = sets.pop((key, content), {})  # the set of the newest run comes last
-                sets[key, content] = earlier | {flat["model"]: run}
-    complete = [(key, one) for (key, _), one in sets.items() if set(one) >= set(REPORTED)]
-    if not complete:
-        missing = "no finished runs of all three models on the same data"
-        raise UserError(f"{missing}; make them with 'make report'")
-    preferred = [one for key, one in complete if key[:-1] == PREFERRED]
-    runs = (preferred or [one for _, one in complete])[-1]
-    return {model: runs[model] for model in REPORTED}
 
 
 def _linked(file: Path) -> str:

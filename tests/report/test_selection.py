@@ -7,7 +7,7 @@ import pytest
 
 from ucf11lib import paths, report
 from ucf11lib.errors import UserError
-from ucf11lib.report.build import select_runs
+from ucf11lib.report.selection import select_runs
 from ucf11lib.runs import REPORTED, list_runs
 
 
@@ -49,8 +49,12 @@ def test_select_runs_prefers_the_set_of_the_newest_run(tmp_path, plant):
     assert precisions == {"bfloat16"}
 
 
-def test_build_of_foreign_runs_needs_a_place_of_its_own(folder, figures_dir, tmp_path, monkeypatch):
+@pytest.mark.parametrize("own", [False, True])
+def test_build_of_other_runs_needs_a_place_of_its_own(folder, own, tmp_path, monkeypatch):
+    """The checkout's report and figures are of quick runs; these are smoke runs."""
     monkeypatch.setattr(paths, "REPORT", tmp_path / "report")
-    with pytest.raises(UserError, match=r"planted: its report would replace .* with --out DIR"):
-        report.build(folder, figures_dir=figures_dir)
+    if own:
+        monkeypatch.setenv("UCF11_RUNS", str(folder))
+    with pytest.raises(UserError, match=r"not the runs of 'make report'; .* --out DIR"):
+        report.build(None if own else folder)
     assert not (tmp_path / "report").exists()
