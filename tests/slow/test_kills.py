@@ -42,7 +42,9 @@ for line in sys.stdin:
 
 TIMING = """
 import time
+from ucf11lib import errors
 from ucf11lib.studies import speed
+errors.raise_on_sigterm()
 speed.run_in_process(time.sleep, 600)
 """
 
@@ -117,10 +119,12 @@ def test_study_killed_before_it_tidies_up(kill, tmp_path, monkeypatch):
     assert not [name for name in names if not name.startswith("__autograph_generated")]
 
 
-def test_bench_killed_takes_its_process_along():
-    parent = subprocess.Popen([sys.executable, "-c", TIMING])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_bench_ended_takes_its_process_along(number):
+    pipes = {"stderr": subprocess.DEVNULL}
+    parent = subprocess.Popen([sys.executable, "-c", TIMING], **pipes)
     while not (children := psutil.Process(parent.pid).children()):
         time.sleep(0.05)
-    parent.kill()
-    parent.wait()
+    parent.send_signal(number)
+    assert parent.wait(timeout=60)
     assert psutil.wait_procs(children, timeout=60)[1] == []

@@ -13,11 +13,9 @@ products is the device's, which may be TensorFloat-32.
     python -m ucf11lib study full_width --force                    # a minute on 2 cores
 """
 
-import multiprocessing
 import os
 import time
 from collections.abc import Mapping
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -30,6 +28,7 @@ from ucf11lib.data import open_or_prepare, split
 from ucf11lib.errors import RunFailed, UserError
 from ucf11lib.runs import REPORTED, RunConfig
 from ucf11lib.runs.parsing import read_json
+from ucf11lib.studies.speed import process_pool
 from ucf11lib.studies.study import Changes, Study, over
 from ucf11lib.training import portable
 
@@ -70,8 +69,7 @@ def train(minutes: float, workers: int | None = None, log=print) -> None:
     left = [one for one in configs if (record := _record(one)) is None or record.status != "ok"]
     left.sort(key=lambda config: config.seed)
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # of JAX, for several processes
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context) as pool:
+    with process_pool(workers) as pool:
         statuses = pool.map(partial(run, deadline=deadline), left)
         try:
             for config, status in zip(left, statuses, strict=True):

@@ -11,12 +11,15 @@ below the machine's limit. The store costs 0 to 7 %, the health checks less than
 Where PyTorch is installed, see `pytorch`, its step is timed in the same turns.
 """
 
+import contextlib
 import itertools
 import multiprocessing
 import os
+import signal
+import sys
 import threading
 import timeit
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
@@ -150,8 +153,7 @@ def _inference(trainer: Trainer, n: int) -> float:
 
 def run_in_process(function: Callable, *arguments: object) -> dict:
     """Call a function in a process of its own, which ends with this one; return what it returns."""
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, context, initializer=_end_with_parent) as pool:
+    with process_pool(1) as pool:
         try:
             return pool.submit(function, *arguments).result()
         except BrokenProcessPool:
@@ -159,8 +161,25 @@ def run_in_process(function: Callable, *arguments: object) -> dict:
             raise RunFailed(f"a measurement's process was killed; {remedy}") from None
 
 
-def _end_with_parent() -> None:
-    """Let this process end if its parent is killed: it would wait for more work, for ever."""
+@contextlib.contextmanager
+def process_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """Yield new processes, which end with this one and at Ctrl-C and SIGTERM."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, initializer=_prepare_to_end) as pool:
+        try:
+            yield pool
+        except KeyboardInterrupt:  # of SIGTERM they know nothing yet
+            for process in multiprocessing.active_children():
+                process.terminate()
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _prepare_to_end() -> None:
+    """Let this process end at SIGTERM without a word, and if its parent is killed.
+
+    It would wait for more work, for ever.
+    """
 
     def wait() -> None:
         if parent := multiprocessing.parent_process():
@@ -168,6 +187,7 @@ def _end_with_parent() -> None:
         os._exit(1)
 
     threading.Thread(target=wait, daemon=True).start()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
 
 
 def bench(models: Sequence[str], profiles: Sequence[str]) -> pd.DataFrame:
