@@ -136,7 +136,7 @@ EVALUATE = (
     *RUN,
     option("--store DIR", "another store, all of it"),
     flag("--test-flip", "answer with the mean of a sequence and its mirror image"),
-    option("--windows N", "cut N evenly spread sequences from each clip", type=int),
+    option("--windows N", "cut up to N evenly spread sequences from each clip", type=int),
 )
 PREDICT = (
     option(
@@ -153,7 +153,7 @@ EXPLORE = (
     option("--out FILE", "the page; explorer.html in the first run's folder by default"),
 )
 SITE = (
-    option("--report DIR", "a report's folder; report/ by default"),
+    option("--report DIR", "a report's folder; by default report/, after 'make report'"),
     option("--out DIR", "the site's folder; site/ by default"),
 )
 EXPORT = (

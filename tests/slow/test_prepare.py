@@ -153,7 +153,7 @@ def test_store_export_prepare_and_verify(store, tmp_path, cli):
     assert cli("prepare", "--source", "course", *options).returncode == 0
     assert (path / "frames.npy").read_bytes() == (tmp_path / "t/frames.npy").read_bytes()
     done = cli("store", "verify", path)
-    assert done.stdout.splitlines()[-1] == "every byte is as it was written"
+    assert done.stdout.splitlines()[-1] == "ok: every byte is as it was written"
     content = bytearray((path / "frames.npy").read_bytes())
     content[12345] ^= 1
     (path / "frames.npy").write_bytes(content)

@@ -198,7 +198,7 @@ def store_lines(action: str, path: str | None, folder: str | None) -> Iterator[s
     """Do what the command `store` is asked for; yield what it prints."""
     if action == "prune" and not folder:
         deleted = [f"deleted: {paths.display(one)}" for one in prune(path)]
-        yield from deleted or ["no store was replaced by a later one"]
+        yield from deleted or ["nothing to delete: no store was replaced by a later one"]
         return
     if not path:
         raise UserError(f"store {action}: name the store's folder")
@@ -213,4 +213,4 @@ def store_lines(action: str, path: str | None, folder: str | None) -> Iterator[s
     yield store.formatted()
     if action == "verify":
         store.verify()
-        yield "every byte is as it was written"
+        yield "ok: every byte is as it was written"

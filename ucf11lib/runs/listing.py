@@ -37,7 +37,7 @@ def runs_table(folder: Path | str | None = None) -> pd.DataFrame:
 def _folder(folder: Path | str | None) -> Path:
     folder = Path(folder) if folder else paths.runs_dir()
     if not folder.is_dir():
-        remedy = "train a model first, or give another with --runs"
+        remedy = "train a model without --run, or give another folder with --runs"
         raise UserError(f"{paths.display(folder)}: no such folder; {remedy}")
     if not os.access(folder, os.R_OK | os.X_OK):
         raise UserError(f"{paths.display(folder)}: not readable; allow it with chmod")

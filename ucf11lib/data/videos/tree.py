@@ -38,7 +38,8 @@ class Tree:
     def scan(cls, folder: Path) -> "Tree":
         """List a folder without opening a file; raises `UserError` if there is none."""
         if not folder.is_dir():
-            raise UserError(f"{folder}: no folder there; give --data the one of the class folders")
+            remedy = "give --data the folder that holds the class folders"
+            raise UserError(f"{folder}: no such folder; {remedy}")
         root = _classes_folder(folder)
         unused = []
         if root not in (folder, folder / UCF11):
