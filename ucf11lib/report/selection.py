@@ -36,11 +36,13 @@ def select_runs(candidates: Sequence[Run]) -> dict[str, Run]:
 
 
 def has_main_job(runs_dir: Path | str | None) -> bool:
-    """Return whether a folder is this checkout's `runs/` and its report is of the main job."""
-    if runs_dir and paths.resolved(str(runs_dir)) != paths.runs_dir():
-        return False
+    """Return whether a folder is this checkout's `runs/` and its report is of the main job.
+
+    Raises `UserError` for a folder that no report can be made of.
+    """
     runs = select_runs(list_runs(runs_dir))
-    return _key(runs[REPORTED[0]])[:-1] == MAIN_JOB
+    own = not runs_dir or paths.resolved(str(runs_dir)) == paths.runs_dir()
+    return own and _key(runs[REPORTED[0]])[:-1] == MAIN_JOB
 
 
 def _key(run: Run) -> tuple:
