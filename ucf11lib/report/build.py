@@ -23,7 +23,7 @@ from ucf11lib import paths, text
 from ucf11lib.errors import RunFailed, UserError
 from ucf11lib.report import cards, tables
 from ucf11lib.report.captions import Captions
-from ucf11lib.report.selection import has_main_job, select_runs
+from ucf11lib.report.selection import are_main_job, select_runs
 from ucf11lib.report.tables import Markdown
 from ucf11lib.report.targets import check_report
 from ucf11lib.runs import REPORTED, Run, list_runs, metrics_table
@@ -54,16 +54,18 @@ def build(
 
     Raises:
         UserError: a run or a figure that the report shows is missing or damaged, or the report of
-            others' runs, or of none of the main job's, would replace the checkout's.
+            other runs than the main job's would replace the checkout's.
         RunFailed: the template or the text is at fault.
     """
     if to is not None:
         check_report(to)
-    others = runs is None and not has_main_job(runs_dir)
+    others = False
+    if runs is None:
+        runs = select_runs(list_runs(runs_dir))
+        others = not are_main_job(runs)
     if to is None and others:
         problem = "not the runs of 'make report'; their report would replace this checkout's"
         raise UserError(f"{runs_dir or 'runs'}: {problem}; say with --out DIR where it goes")
-    runs = runs or select_runs(list_runs(runs_dir))
     for changed in filter(None, (run.changed() for run in runs.values())):
         print(f"warning: {changed}", file=sys.stderr)
     target = to or paths.REPORT

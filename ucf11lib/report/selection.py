@@ -1,12 +1,11 @@
 """Which run folders a report is of."""
 
 import contextlib
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 from ucf11lib import paths
 from ucf11lib.errors import UserError
-from ucf11lib.runs import REPORTED, Run, list_runs
+from ucf11lib.runs import REPORTED, Run
 
 KEY = ("profile", "source", "data", "split", "seed", "precision")  # of runs that fit together
 MAIN_JOB = ("quick", "synthetic", "", "group", 0)  # whose figures are in figures/, any precision
@@ -35,14 +34,11 @@ def select_runs(candidates: Sequence[Run]) -> dict[str, Run]:
     return {model: runs[model] for model in REPORTED}
 
 
-def has_main_job(runs_dir: Path | str | None) -> bool:
-    """Return whether a folder is this checkout's `runs/` and its report is of the main job.
-
-    Raises `UserError` for a folder that no report can be made of.
-    """
-    runs = select_runs(list_runs(runs_dir))
-    own = not runs_dir or paths.resolved(str(runs_dir)) == paths.runs_dir()
-    return own and _key(runs[REPORTED[0]])[:-1] == MAIN_JOB
+def are_main_job(runs: Mapping[str, Run]) -> bool:
+    """Return whether runs, alike in all of `KEY`, are the main job's and in this `runs/`."""
+    first = runs[REPORTED[0]]
+    own = paths.resolved(str(first.path.parent)) == paths.runs_dir()
+    return own and _key(first)[:-1] == MAIN_JOB
 
 
 def _key(run: Run) -> tuple:

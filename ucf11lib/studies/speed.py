@@ -163,12 +163,12 @@ def run_in_process(function: Callable, *arguments: object) -> dict:
 
 @contextlib.contextmanager
 def process_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
-    """Yield new processes, which end with this one and at Ctrl-C and SIGTERM."""
+    """Yield a pool of new processes; they end with this one, and where it is interrupted."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context, initializer=_prepare_to_end) as pool:
         try:
             yield pool
-        except KeyboardInterrupt:  # of SIGTERM they know nothing yet
+        except KeyboardInterrupt:  # SIGTERM reaches this process alone
             for process in multiprocessing.active_children():
                 process.terminate()
             pool.shutdown(cancel_futures=True)

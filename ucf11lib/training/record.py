@@ -24,10 +24,8 @@ TARGET = 0.75  # the 2019 report's goal, of `seconds_to_75` and `sequences_to_75
 
 
 # What decides a training's numbers, beside its configuration and its data.
-DECIDES = (
-    *("models", "data/batches.py", "data/splits.py"),
-    *("training/step.py", "training/trainer.py", "training/health.py"),
-)
+DECIDES: tuple[str, ...] = ("models", "data/batches.py", "data/splits.py")
+DECIDES += ("training/step.py", "training/trainer.py", "training/health.py")
 
 
 def begin(path: Path, trainer: Trainer) -> None:
