@@ -73,18 +73,23 @@ def build(
         figures_dir = figures_dir or target / "figures"
     known: dict[str, Any] = {"why": why, "foreign": others and not figures_dir}
     captions = functools.partial(Captions, figures_dir or paths.FIGURES, **known)
+    document = functools.partial(_document, runs=runs, captions=captions)
     with paths.temporary_dir(Path(tempfile.gettempdir(), "report")) as work:
-        document = functools.partial(_document, runs=runs, captions=captions)
-        page = document("report.md", show=_linked if to is None else _copied(work))
-        paper = document("report.md", show=_printed(work), html=False)
-        (work / "models.md").write_text(document("card.md", show=_linked))
-        files = [_html(page, work, embed=to is not None), _pdf(paper, work), work / "models.md"]
+        files = _render(document, work, embed=to is not None)
         for file in files:
             with paths.atomic_file(target / file.name) as copy:
                 shutil.copyfile(file, copy)
     if to is None:
         update_readme(why)
     return [target / file.name for file in files]
+
+
+def _render(document: Callable[..., str], work: Path, *, embed: bool) -> list[Path]:
+    """Write the report and the model cards to `work`, the page with its figures if `embed`."""
+    page = document("report.md", show=_copied(work) if embed else _linked)
+    paper = document("report.md", show=_printed(work), html=False)
+    (work / "models.md").write_text(document("card.md", show=_linked))
+    return [_html(page, work, embed=embed), _pdf(paper, work), work / "models.md"]
 
 
 def _linked(file: Path) -> str:
