@@ -23,6 +23,8 @@ class Parser(argparse.ArgumentParser):
 def option(name: str, help_: str, default: object = None, **settings: object) -> tuple:
     """Return the arguments of one `add_argument`; "--run DIR" names an option and its metavar."""
     name, _, metavar = name.partition(" ")
+    if isinstance(default, str | int) and default != "":
+        help_ += f" (default: {default})"
     if metavar:
         settings["metavar"] = metavar
     return name, {"help": help_, "default": default} | settings

@@ -60,7 +60,7 @@ def test_of_peers_is_what_they_published(model):
         ({"name": "mine"}, "unknown parameter name"),
         ({"": "3"}, "unknown parameter ''; known are"),
         ({"init": "zeros"}, "init='zeros': choose one of normal, he"),
-        ({"precision": "half"}, "precision='half': choose one of float32, bfloat16, float16"),
+        ({"precision": "half"}, "precision='half': choose one of auto, float32, bfloat16, float16"),
         ({"learning_rate": "fast"}, "learning_rate='fast': Expected float, got str"),
         ({"learning_rate": -1}, "learning_rate=-1: Expected float > 0"),
         ({"width": "nan"}, "width='nan'"),

@@ -65,6 +65,12 @@ def test_run_studies_unknown_name_runs_nothing(cheap):
     assert cheap == []
 
 
+def test_run_studies_names_videos_that_are_not_there_also_beside_results(cheap):
+    run_studies(["cheap"])
+    with pytest.raises(UserError, match=r"^nowhere/weizmann: no such folder; .* with --videos"):
+        run_studies(["cheap"], videos="nowhere")
+
+
 @pytest.mark.slow
 def test_run_studies_of_a_grid_leaves_results_table_and_figure(tmp_path):
     base = "base: {model: cnn_lstm, profile: smoke, epochs: 1, steps_per_epoch: 1}\n"

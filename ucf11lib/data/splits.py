@@ -21,6 +21,7 @@ from ucf11lib.text import natural_key
 
 HELD_OUT_2019 = 160
 FOLDS = 5  # video and group splits hold out about a fifth
+MORE = "prepare more, or use --split random, which holds out near copies of trained sequences"
 INDEX = re.compile(r"(?:^|[/_])([A-Za-z]?\d+)$")  # 07 of swing/v_swing_07, g07 of Biking/g07
 
 
@@ -179,7 +180,7 @@ def _by_unit(store: ClipStore, kind: str, indices: np.ndarray, seed: int, what: 
     per_class = {name: len(set(units[labels == i])) for i, name in enumerate(store.classes)}
     if scarce := ", ".join(name for name, n in per_class.items() if n < 2):
         problem = f"needs at least 2 {kind}s of each class; too few of {scarce}"
-        raise UserError(f"{store.path}: {what} {problem}; prepare more or use --split random")
+        raise UserError(f"{store.path}: {what} {problem}; {MORE}")
     n_folds = min(FOLDS, *per_class.values())
     fold = 0
     # The seed shuffles units of a size. Of units that span classes, as Weizmann's subjects do,
@@ -197,6 +198,6 @@ def _by_unit(store: ClipStore, kind: str, indices: np.ndarray, seed: int, what: 
     usable = [one for one in folds if has_all_classes(one[0]) and len(one[1])]
     if not usable:
         problem = f"{what} leaves a class without training sequences"
-        raise UserError(f"{store.path}: {problem}; prepare more or use --split random")
+        raise UserError(f"{store.path}: {problem}; {MORE}")
     train, validation = max(usable, key=lambda one: has_all_classes(one[1]))
     return Split(np.sort(indices[train]), np.sort(indices[validation]))

@@ -134,6 +134,7 @@ _TYPES = {  # of the fields that a flat parameter of the same name sets
     for name, kind in typing.get_type_hints(part, include_extras=True).items()
     if name not in (*NAMED, "name", "folder", "kind")
 }
+_TYPES["precision"] = Literal[AUTO, "float32", "bfloat16", "float16"]
 
 
 def parse_settings(items: Iterable[str], reserved: Container[str] = ()) -> dict[str, str]:

@@ -30,7 +30,7 @@ from ucf11lib.studies import (
 from ucf11lib.studies.cluster import THREADS
 from ucf11lib.studies.grid import load_yaml
 from ucf11lib.studies.results import load, results_file, stale
-from ucf11lib.studies.runner import run_study
+from ucf11lib.studies.runner import check_videos, run_study
 from ucf11lib.studies.study import VIDEOS, Study
 
 _FILES = (
@@ -68,6 +68,8 @@ def run_studies(
             check_name(name, STUDIES, "study")
     # TensorFlow adds up in another order with another number of threads, so a command names them.
     threads = "".join(f"{name}={os.environ[name]} " for name in THREADS if name in os.environ)
+    if videos:  # also where no study needs it
+        check_videos(Path(videos))
     options["videos"] = Path(videos) if videos else VIDEOS
     for name in names:
         command = f"{threads}python -m ucf11lib study {shlex.quote(name)} --force"

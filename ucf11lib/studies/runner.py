@@ -36,8 +36,8 @@ def run_study(
     missing videos or a `file` among others that it did not write, and a `RunFailed` when a run
     failed: a `file` then has the rows of the others, report/results/ keeps what it had.
     """
-    if study.videos and not (videos / "weizmann").is_dir():
-        raise UserError(f"{videos / 'weizmann'}: no such folder; give its parent with --videos")
+    if study.videos:
+        check_videos(videos)
     if file and os.path.lexists(file.parent) and not file.parent.is_dir():
         raise UserError(f"{file.parent}: no folder; choose another --out")
     if file and not file.is_file() and list(file.parent.glob("[!.]*")):
@@ -63,6 +63,12 @@ def run_study(
         first = f"{failed[0]['run']}: {failed[0]['status']}"
         raise RunFailed(f"{len(failed)} of {len(rows)} runs failed; {first}")
     return path
+
+
+def check_videos(folder: Path) -> None:
+    """Raise a `UserError` unless a folder holds weizmann/."""
+    if not (folder / "weizmann").is_dir():
+        raise UserError(f"{folder / 'weizmann'}: no such folder; give its parent with --videos")
 
 
 def _save(study: Study, results: Results, path: Path, drawing: Path, log: Callable) -> None:

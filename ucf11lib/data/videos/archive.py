@@ -87,7 +87,8 @@ def _download(url: str, part: Path) -> None:
                     part.unlink()
                 raise UserError(f"{url}: {error}; give the address of the archive") from None
             failures = 0 if part.stat().st_size > before else failures + 1
-            reason = f"broke off after {part.stat().st_size} bytes ({error})"
+            size = part.stat().st_size
+            reason = f"{f'broke off after {size} bytes' if size else 'sends nothing'} ({error})"
             time.sleep(min(failures, 1))
     raise RunFailed(f"{url}: {reason}; the same command resumes")
 
