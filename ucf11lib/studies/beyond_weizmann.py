@@ -15,11 +15,14 @@ scratch.
 
 from dataclasses import replace
 
+from ucf11lib.runs import RunConfig
 from ucf11lib.studies import beyond, real_video
 from ucf11lib.studies.folds import fold_axis, nested
 from ucf11lib.studies.study import Axis, weizmann
 
+SHORT = RunConfig.of(model="cnn_lstm", batch_size=16, steps_per_epoch=80, epochs=6)
 WEIZMANN: Axis = {"Weizmann": lambda config, videos: {**weizmann(config, videos), "stride": 10}}
+CANDIDATES = ("", "stride=10,dropout=0.5", "stride=5,dropout=0.5")
 EPOCHS = {"cnn_lstm": 6, "r2plus1d": 5, "tsm": 4, "vivit": 3}
 SUBJECTS_OUT: dict[str, Axis] = {
     "data": {"Weizmann": weizmann},
@@ -30,10 +33,11 @@ STUDY = nested(
     replace(
         real_video.ONE_SPLIT,
         name="beyond_weizmann",
+        base=SHORT,
         question="What do features from ImageNet reach on real people that no head has seen?",
         axes=SUBJECTS_OUT,
-        then=(beyond.compared(real_video.ONE_SPLIT.base, WEIZMANN),),
+        then=(beyond.compared(SHORT, WEIZMANN),),
         figure=beyond.draw,
     ),
-    real_video.CANDIDATES,
+    CANDIDATES,
 )
