@@ -1,9 +1,9 @@
 """How do the repaired models do on real people that they have not seen?
 
 Weizmann (Blank et al., ICCV 2005): ten actions by nine subjects. First one split by subject, then
-each subject left out once, with dropout or without, as is selected for each subject and model
-inside the other subjects' sequences. The length, nine epochs, is that with which CNN+LSTM is better
-there (after six had reached 90 % of the subjects left out).
+each subject left out once, with the recipe's dropout or one half, as is selected for each subject
+and model inside the other subjects' sequences. The length, nine epochs, is that with which CNN+LSTM
+is better there (after six had reached 90 % of the subjects left out).
 
 Expect: about 90 % by clip, each of the three; errors between run, skip and jump.
 
