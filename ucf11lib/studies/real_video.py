@@ -5,9 +5,9 @@ each subject left out once, with the recipe's dropout or one half, as is selecte
 and model inside the other subjects' sequences. The length, nine epochs, is that with which CNN+LSTM
 is better there (after six had reached 90 % of the subjects left out).
 
-Expect: about 90 % by clip, each of the three; errors between run, skip and jump.
+Expect: about 95 % by clip, each of the three; errors between run, skip and jump.
 
-    python -m ucf11lib study real_video --videos DIR  # 93 trainings, estimated 120 min on 2 cores
+    python -m ucf11lib study real_video --videos DIR  # 93 trainings, 7 hours on 2 cores, AVX2 only
 """
 
 from dataclasses import replace
