@@ -41,9 +41,10 @@ for line in sys.stdin:
 
 
 TIMING = """
-import time
+import signal, time
 from ucf11lib import errors
 from ucf11lib.studies import speed
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a shell's background jobs
 errors.raise_on_sigterm()
 speed.run_in_process(time.sleep, 600)
 """
