@@ -11,11 +11,12 @@ from ucf11lib.backend import keras, tf
 from ucf11lib.data import batches
 from ucf11lib.evaluation.metrics import answered_right
 from ucf11lib.runs.recipes import Recipe
+from ucf11lib.training.adam import Adam
 
 SUM_TOLERANCE = 1e-4  # of outputs that sum to 1
 
 OPTIMIZERS = {
-    "adam": keras.optimizers.Adam,
+    "adam": Adam,
     "rmsprop": keras.optimizers.RMSprop,
     "momentum": functools.partial(keras.optimizers.SGD, momentum=0.9),
     "sgd": keras.optimizers.SGD,
