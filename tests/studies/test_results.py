@@ -58,7 +58,7 @@ def test_load_returns_what_was_written(fresh, own_results):
     assert lines[0] == "in all rows: accuracy 0.333333"
     assert lines[1].split() == ["seed", "low", "run"]
     assert [line.split() for line in lines[2:]] == [["0", "r0"], ["1", "0.250", "r1"]]
-    assert loaded.note == f"synthetic data; width 0.0625; python -m ucf11lib study s, {loaded.date}"
+    assert loaded.note == f"python -m ucf11lib study s, {loaded.date}: synthetic data; width 0.0625"
 
 
 def test_losses_that_are_not_finite_are_read_again(tiny, own_results, monkeypatch):

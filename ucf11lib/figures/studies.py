@@ -32,13 +32,14 @@ SAME_COST = 0.03  # relative difference below which two marks would hide each ot
 ASIDE = 6  # points, by which such a mark is moved to the right
 MOST_MARKS = 40  # of a line; more would be a band
 LABELS = {"accuracy": "held-out accuracy", "accuracy_clip": "held-out accuracy by clip"}
+LABELS["share"] = "share of the matrix product's FLOPs a second"
 
 
 def dots(
     table: pd.DataFrame, *, condition: str, group: str = "", panel: str = "",
     value: str = "accuracy", target: float | None = None, note: str,
 ) -> Figure:  # fmt: skip
-    """A condition a row, a dot a run, a black bar the mean.
+    """A condition a row, a dot a run, a black bar the mean of several.
 
     `table` has a row a run and the columns `condition` (names of the rows, in order of appearance),
     `group` (colours the dots; by default the panels'), `panel` (a panel a value) and `value`
@@ -62,7 +63,8 @@ def dots(
                     y += 0.24 * (groups.index(one) - (len(groups) - 1) / 2)
                 look: dict[str, Any] = {"markersize": 3.5, "color": colour_of[one]}
                 axes.plot(rows[value], [y] * len(rows), "o", **look)
-                axes.plot(rows[value].mean(), y, "|", markersize=11, color="black")
+                if len(rows) > 1:
+                    axes.plot(rows[value].mean(), y, "|", markersize=11, color="black")
             if target is not None:
                 axes.axvline(target, color=GREY, linestyle=":", linewidth=1)
             label = LABELS.get(value, value) + (" (%)" if narrow else "")

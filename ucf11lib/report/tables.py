@@ -8,7 +8,7 @@ import pandas as pd
 
 from ucf11lib.evaluation import pairs_table
 from ucf11lib.evaluation.baselines import FLOW
-from ucf11lib.evaluation.intervals import seeds_interval
+from ucf11lib.evaluation.intervals import TAIL, seeds_interval
 from ucf11lib.runs import Run, named_recipe, recipe_changes
 from ucf11lib.studies import load, summary_table
 from ucf11lib.text import display_name, mean_and_range, percent
@@ -30,11 +30,16 @@ class Markdown(str):
 
 
 class _Cells(string.Formatter):
-    """`str.format`, with display names, "75.0 %" for `:.1%`, and yes or **no** for a bool."""
+    """`str.format`, with display names, and yes or **no** for a bool.
+
+    A share of 0.75 is "75.0 %" with `:.1%`, and "75.0", in points, with `:.1p`.
+    """
 
     def format_field(self, value: object, spec: str) -> str:
         if isinstance(value, str):
             return display_name(value)
+        if isinstance(value, float) and spec.endswith("p"):
+            return format(100 * value, spec.replace("p", "f"))
         if spec:
             return format(value, spec).replace("%", " %")
         return {"True": "yes", "False": "**no**"}.get(str(value), str(value))
@@ -108,7 +113,9 @@ def weizmann(published: Sequence[Mapping]) -> pd.DataFrame:
     """
     ours = study_rows("real_video", fold="all")
     unit = [f"{np.sum(confusion)} clips" for confusion in ours["confusion"]]
-    interval = [f"{percent(one.low, 1)} to {percent(one.high, 1)}" for one in ours.itertuples()]
+    ours["mark"] = _marks(ours)
+    ends = ours[["low", "mark", "high"]].itertuples(index=False)
+    interval = [f"{percent(low, 1)}{mark} to {percent(high, 1)}" for low, mark, high in ends]
     ours = ours.assign(method=ours["model"].map(display_name), unit=unit, interval=interval)
     ours["accuracy"] = ours["accuracy_clip"]
     flow = study_rows("checks", data="Weizmann", baseline=FLOW)
@@ -117,6 +124,12 @@ def weizmann(published: Sequence[Mapping]) -> pd.DataFrame:
     table = pd.concat([ours, pd.DataFrame([without])]).assign(left_out="one subject")
     table = pd.concat([table, pd.DataFrame(published)])
     return table[["method", "left_out", "unit", "accuracy", "interval"]]
+
+
+def _marks(rows: pd.DataFrame, groups: int = 9) -> list[str]:
+    """Mark the intervals whose lower end is `bootstrap_t`'s rule of three, of nine subjects."""
+    bound = rows["accuracy_clip"] * TAIL ** (1 / groups)
+    return np.where(np.isclose(rows["low"], bound, atol=1e-4), "†", "").tolist()
 
 
 def pairs(runs: Mapping[str, Run]) -> pd.DataFrame:
@@ -167,9 +180,10 @@ def precisions() -> pd.DataFrame:
 def methods(name: str) -> pd.DataFrame:
     """Return the methods of a study such as `beyond`, the most accurate by clip first.
 
-    The columns are means over seeds, but `over_seeds`: mean and range of the accuracy by clip.
+    The columns are means over seeds, but `over_seeds`: mean and range of the accuracy by clip, and
+    `mark`: "†" where the lower end of the interval is no bootstrap's (nine groups, one seed).
     """
     groups = study_rows(name).dropna(subset=["clips"]).groupby("model", sort=False)
     numbers = groups.mean(numeric_only=True).sort_values("accuracy_clip", ascending=False)
     ranges = groups["accuracy_clip"].agg(lambda shares: mean_and_range(list(shares)))
-    return numbers.assign(over_seeds=ranges).reset_index()
+    return numbers.assign(over_seeds=ranges, mark=_marks(numbers)).reset_index()

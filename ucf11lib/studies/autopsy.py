@@ -139,7 +139,8 @@ def memorise_row(config: RunConfig) -> list[dict]:
 
 def draw(table: pd.DataFrame, note: str):
     """Draw the losses of C3D's first steps on their lattice."""
-    rows = table[table["part"] == "lattice"].astype({"classes": int, "batch_size": int})
+    rows = table[table["part"] == "lattice"].replace({"data": {"quick": "synthetic"}})
+    rows = rows.astype({"classes": int, "batch_size": int})
     points = [lattice(*row) for row in rows[["classes", "batch_size"]].itertuples(index=False)]
     return figures.lattice(rows.assign(points=points).to_dict("records"), note=note)
 

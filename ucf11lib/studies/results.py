@@ -53,11 +53,11 @@ class Results:
 
     @property
     def note(self) -> str:
-        """One line for a figure: data, widths, command and date."""
+        """One line for a figure: the study's command and date, its data and widths."""
         configs = self.configs.values()
-        shown = text.widths((one["model"], one["profile"]["width"]) for one in configs) + "; "
-        what = f"{', '.join(self.source)}; {shown if configs else ''}"
-        return f"{what}{self.command}, {self.date}"
+        shown = "; " + text.widths((one["model"], one["profile"]["width"]) for one in configs)
+        what = f"{', '.join(self.source)}{shown if configs else ''}"
+        return f"{self.command}, {self.date}: {what}"
 
     def formatted(self) -> str:
         """Return the rows as text, without lists; above them, what is the same in all rows."""

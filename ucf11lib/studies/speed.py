@@ -198,7 +198,7 @@ def bench(models: Sequence[str], profiles: Sequence[str]) -> pd.DataFrame:
 
 
 def draw(table: pd.DataFrame, note: str):
-    """Draw the step's arithmetic as a share of the matrix product's rate."""
+    """Draw the FLOPs a second of each step as a share of the matrix product's."""
     steps = table[table["part"] == "step"]
     names = steps["model"] + steps["width"].map(" width {:g} ".format) + steps["precision"]
     steps = steps.assign(network=names)
