@@ -32,7 +32,7 @@ from ucf11lib.studies.checks import bars_table
 from ucf11lib.studies.signal import amplification
 
 README_MARKS = ("<!-- results: begin -->", "<!-- results: end -->")
-JPEG_QUALITY = 55  # the PDF stays below 1 MiB
+JPEG_QUALITY = 52  # the PDF stays below 1 MiB
 MAX_TEXT = 2000  # characters of one value
 # What a template raises that computes with whatever the results hold.
 NOT_COMPUTED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
