@@ -7,6 +7,7 @@ from ucf11lib.data.synthetic import render
 from ucf11lib.data.synthetic.motions import MOTIONS
 from ucf11lib.data.synthetic.places import draw_place
 from ucf11lib.data.synthetic.scene import Style, body_shapes
+from ucf11lib.errors import UserError
 from ucf11lib.runs import RunConfig
 
 
@@ -103,3 +104,10 @@ def test_motions_move_and_stay_in_sight(name):
     assert np.isfinite(points).all()
     assert np.ptp(points, axis=0).max() > 0.15
     assert np.abs(scene.pelvis).max() < 1.6
+
+
+def test_prepare_refuses_more_clips_than_sequences(tmp_path):
+    data = RunConfig.of(model="c3d", profile="full", clips=19).data
+    with pytest.raises(UserError, match="25 groups of 19 clips: a class of the course has 466 seq"):
+        render.prepare(tmp_path / "s", data)
+    assert list(tmp_path.iterdir()) == []

@@ -189,3 +189,4 @@ def test_prepare_window_stride_and_size(tmp_path, write_video, prepare_videos):
     frames = decode(file, 24).frames
     for start, sequence in zip(range(0, 40, 8), store.frames, strict=True):
         np.testing.assert_array_equal(sequence, frames[start : start + 16])
+    assert prepare_videos(tmp_path / "f", tmp_path / "in", fps=60).info.frames_read == 50

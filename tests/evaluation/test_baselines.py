@@ -57,6 +57,7 @@ def test_optical_flow_is_the_motion_of_the_picture_and_histograms_are_against_th
     assert flow.shape == (1, 4, 8, 8, 2)
     assert flow.mean(axis=(0, 1, 2, 3)) == pytest.approx([1.0, -0.5], abs=0.1)
     everywhere = baselines.flow_histograms(film(1.0, -0.5))
+    assert not baselines.flow_histograms(film(1.0, -0.5, frames=1)).any()
     still, half = film(0, 0), film(0, 0)
     half[:, :, :, 48:] = film(1.0, 0)[:, :, :, 48:]
     assert everywhere.shape == (1, 2 * 4 * 4 * 8)

@@ -42,6 +42,9 @@ def test_features_are_computed_once_and_alike(store, network, monkeypatch, tmp_p
     assert path.read_bytes() == before
     assert prune(tmp_path) == []
     assert path.exists()
+    monkeypatch.setattr(features, "code_digest", lambda *places: "other")
+    features.features(store, network, "frames", mirrored=True)
+    assert len(list(tmp_path.glob("features-*"))) == 2
 
 
 def test_features_interrupted_leaves_nothing_and_damaged_is_one_line(

@@ -1,4 +1,5 @@
 import tempfile
+import threading
 from pathlib import Path
 
 import av
@@ -76,3 +77,12 @@ def test_predict_stream_of_a_file_below_dev(by, write_video):
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
         (*_, last) = stream.predict_stream(by, str(write_video(Path(folder) / "v.mpg", 40)))
     assert last["frames"] == 40
+
+
+def test_predict_stream_that_is_left_stops_reading(by, tmp_path, write_video):
+    answers = stream.predict_stream(by, str(write_video(tmp_path / "v.mpg", 2000)))
+    next(answers)
+    (reader,) = [one for one in threading.enumerate() if isinstance(one, stream._Reader)]
+    answers.close()
+    reader.join()
+    assert reader.newest[1] < 2000

@@ -7,6 +7,7 @@ from scipy.special import softmax
 
 from ucf11lib import models
 from ucf11lib.backend import keras
+from ucf11lib.errors import UserError
 from ucf11lib.runs import named_recipe
 
 FRAMES = np.random.default_rng(0).integers(0, 256, (3, 30, 32, 32, 3), dtype=np.uint8)
@@ -55,3 +56,10 @@ def test_mean_of_log_softmaxes_has_the_gradient_of_the_mean_of_logits():
         gradients.append(tape.gradient(loss, logits).numpy())
     np.testing.assert_allclose(*gradients, atol=1e-12)
     assert np.abs(gradients[0]).max() > 1e-3
+
+
+def test_log_mean_of_softmaxes_has_no_softmax_head():
+    with pytest.raises(
+        UserError, match=r"^vgg9_log_mean takes the logarithm itself; choose head=l"
+    ):
+        build("vgg9_log_mean", "softmax")

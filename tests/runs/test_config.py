@@ -131,6 +131,8 @@ def test_name_differs_for_each_configuration(tmp_path):
     again = {"source": "videos", "data": tmp_path / "one" / ".." / "one" / "v"}
     spelled = RunConfig.of(model="c3d", precision="float32", **again)
     assert spelled.name in names
+    escaping = RunConfig.of(model="c3d", precision="float32", split="logo", fold="../x/y")
+    assert escaping.name == "c3d-repaired-quick-synthetic-logo_.._x_y-seed0"
 
 
 def test_parse_settings_refuses_what_is_no_setting():

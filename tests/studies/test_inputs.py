@@ -45,3 +45,7 @@ def test_moved_camera_shows_a_part_of_each_picture_and_moves(tmp_path, monkeypat
     moved_camera(CONFIG, tmp_path)
     again = tmp_path / "again" / moved.relative_to(tmp_path / "data")
     assert again.read_bytes() == moved.read_bytes()
+
+    write_video(tmp_path / "weizmann/walk/ido_walk.avi")
+    both = Path(moved_camera(CONFIG, tmp_path)["data"])
+    assert {file.name for file in both.rglob("*.avi")} == {"ido_walk.avi", "lena_walk.avi"}

@@ -109,3 +109,9 @@ def test_run_configs_refuses_before_anything_runs(tiny):
     with pytest.raises(UserError, match="unknown fold '99'"):
         run_configs([tiny, tiny.with_(split="logo", fold="99")], workers=1)
     assert not any(paths.runs_dir().iterdir())
+
+
+def test_run_study_that_measures_nothing_is_no_success(study, own_results):
+    with pytest.raises(RunFailed, match=r"^tiny: nothing was measured; its results are left"):
+        run_study(replace(study, measure=lambda config: []), "x")
+    assert not results_file("tiny").exists()

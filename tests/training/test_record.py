@@ -1,8 +1,10 @@
+import ast
 import shutil
 
 import numpy as np
 import pytest
 
+from ucf11lib import paths
 from ucf11lib.backend import tf
 from ucf11lib.data import split
 from ucf11lib.runs import Run, RunConfig
@@ -35,7 +37,7 @@ def test_add_writes_each_epoch_once_also_after_a_resume(tmp_path):
 def test_begin_tells_of_each_code_that_trained(store, tmp_path, monkeypatch):
     config = RunConfig.of(model="frame_cnn", profile="smoke")
     trainer = Trainer.of(config, store, split(store, config))
-    for digest, told in (("1", "1"), ("1", "1"), ("2", "1+2")):
+    for digest, told in (("1", "1"), ("1", "1"), ("2", "1+2"), ("2", "1+2")):
         monkeypatch.setattr(record.environment, "code_digest", lambda *_: digest)  # noqa: B023
         record.begin(tmp_path / "r", trainer)
         assert Run(tmp_path / "r").data.code == told
@@ -55,3 +57,15 @@ def test_train_resumed_after_its_last_epoch_has_every_event(store, tmp_path):
     assert np.array_equal(resumed.predictions["y_prob"], run.predictions["y_prob"])
     (events,) = (resumed.path / "tensorboard").iterdir()
     assert len(list(tf.data.TFRecordDataset(str(events)))) == 1 + last  # the first is the version
+
+
+def test_decides_has_what_the_trainer_imports():
+    rooms = {"backend", "errors", "runs", "data", "models", "training"}  # their modules by name
+    imported = set()
+    for name in ("adam", "step", "trainer"):
+        tree = ast.parse((paths.ROOT / "ucf11lib" / "training" / f"{name}.py").read_text())
+        nodes = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+        ours = [node.module for node in nodes if node.module.startswith("ucf11lib.")]
+        imported |= {name.removeprefix("ucf11lib.").replace(".", "/") for name in ours}
+    decides = {place.removesuffix(".py") for place in record.DECIDES}
+    assert {name for name in imported - decides - rooms if not name.startswith("runs/")} == set()

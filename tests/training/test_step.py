@@ -28,6 +28,8 @@ def test_learning_rate_warms_up_and_ends_at_zero():
     assert max(values) == values[10] == pytest.approx(2e-3)
     assert values[100] == pytest.approx(0.0, abs=1e-9)
     assert step.learning_rate(recipe(recipe="2019"), 100) == 1e-3
+    without = step.learning_rate(recipe(warmup=0.0, learning_rate=2e-3), 100)
+    assert float(without(0)) == pytest.approx(2e-3)
 
 
 @pytest.mark.parametrize("name", step.OPTIMIZERS)

@@ -122,7 +122,7 @@ def augment(frames: tf.Tensor, draws: tf.Tensor, recipe: Recipe) -> tf.Tensor:
     if recipe.brightness:
         factor = (1.0 + recipe.brightness * draws[:, 3])[:, None, None, None, None]
         bright = tf.clip_by_value(tf.cast(frames, tf.float32) * factor, 0.0, 255.0)
-        frames = tf.cast(bright, tf.uint8)
+        frames = tf.cast(tf.round(bright), tf.uint8)
     return frames
 
 

@@ -36,7 +36,9 @@ def write_annotated(result: Prediction, out: Path, draw: Callable[..., np.ndarra
         encoder = target.add_stream("libx264", rate, options={"crf": "20"})
         encoder.pix_fmt = "yuv420p"
         frames = _readable(source, stream)
-        bar = tqdm(frames, "annotate", result.frames, leave=False, disable=None, unit="frame")
+        bar = tqdm(
+            frames, "annotate", stream.frames or None, leave=False, disable=None, unit="frame"
+        )
         begin = 0.0  # the time of the first frame, which some files begin at a second or an hour
         for number, (image, time) in enumerate(bar):
             seconds = float(number / rate) if time is None else time - begin

@@ -74,8 +74,11 @@ def flow_histograms(frames: np.ndarray) -> np.ndarray:
     """Return histograms of the flow's directions, weighted by speed: float (n, 256).
 
     They are means and standard deviations over time, in 4 x 4 fields, of the motion against the
-    picture's median motion, which a moving camera has (Laptev et al., CVPR 2008).
+    picture's median motion, which a moving camera has (Laptev et al., CVPR 2008). One frame has no
+    motion.
     """
+    if frames.shape[1] == 1:
+        frames = frames.repeat(2, axis=1)
     flow = optical_flow(frames)
     flow -= np.median(flow, axis=(2, 3), keepdims=True)
     right, down = flow[..., 0], flow[..., 1]

@@ -10,6 +10,7 @@ from tqdm import tqdm
 from ucf11lib import paths
 from ucf11lib.backend import keras
 from ucf11lib.data.store import ClipStore
+from ucf11lib.runs.environment import code_digest
 from ucf11lib.runs.parsing import damage_in_one_line
 
 STREAMS = ("frames", "differences")
@@ -39,9 +40,11 @@ def features(
     """Return the features of all sequences of a store: float16 (N, 8, F), from the cache if there.
 
     `network` maps pictures (n, H, W, 3), 0..255, to features (n, F); its name is part of the
-    cache's. `mirrored` swaps left and right. Raises a `UserError` for a damaged cache.
+    cache's, and a digest of the code that makes them. `mirrored` swaps left and right. Raises a
+    `UserError` for a damaged cache.
     """
-    what = "-".join([store.info.sha256["frames"][:12], network.name, stream])
+    code = code_digest("evaluation/features.py", "models/lite0.py")
+    what = "-".join([store.info.sha256["frames"][:12], network.name, code, stream])
     path = paths.data_dir() / f"features-{what}{'-mirrored' if mirrored else ''}.npy"
     if not path.exists():
         computed = _computed(store, network, stream, mirrored)

@@ -24,7 +24,8 @@ def measure_predictions(
     per_class_accuracy (recall; None for a class that does not occur), per_class_precision (None for
     a class that is never predicted), confusion (counts, rows are true classes), ece (None for
     probabilities that are not finite), accuracy_clip (see `one_a_clip`) and interval (95 %, of the
-    accuracy, over groups; None for a single group).
+    accuracy, over groups; None for a single group). An answer that is not finite is wrong; in the
+    confusion it is one of the first class.
     """
     y_pred = y_prob.argmax(axis=1)
     right = answered_right(y_prob, y_true)

@@ -28,9 +28,22 @@ def predict_stream(by: Classifier, file: str = STDIN) -> Iterator[dict]:
     """
     if file == STDIN and sys.stdin.isatty():
         raise UserError("standard input is a terminal; pipe a video into it, or give a file")
-    window, due, before = by.run.data.window, 0.0, 0  # frames
     by(np.zeros((1, *by.model.input_shape[1:]), np.uint8))  # the first call compiles
-    reader = _Reader(file, window, by.run.data.size, by.run.config.data.fps)
+    reader = _Reader(file, by.run.data.window, by.run.data.size, by.run.config.data.fps)
+    try:
+        yield from _answers(by, reader)
+    finally:
+        reader.left.set()
+    frames, seen, *_ = reader.newest
+    if reader.trouble or len(frames) < reader.window:
+        ended = f"it ended after {seen} frames, and one sequence is {reader.window}"
+        name = "standard input" if file == STDIN else file
+        remedy = "give a stream that FFmpeg decodes, such as its -f matroska, or a camera's device"
+        raise UserError(f"{name}: {reader.trouble or ended}; {remedy}")
+
+
+def _answers(by: Classifier, reader: "_Reader") -> Iterator[dict]:
+    window, due, before = reader.window, 0.0, 0  # frames
     while True:
         alive = reader.is_alive()  # asked before the frames are read: none comes after the last
         frames, seen, shown, seconds = reader.newest
@@ -45,12 +58,7 @@ def predict_stream(by: Classifier, file: str = STDIN) -> Iterator[dict]:
         elif alive:
             time.sleep(POLL_SECONDS)
         else:
-            break
-    if reader.trouble or not before:
-        ended = f"it ended after {seen} frames, and one sequence is {window}"
-        name = "standard input" if file == STDIN else file
-        remedy = "give a stream that FFmpeg decodes, such as its -f matroska, or a camera's device"
-        raise UserError(f"{name}: {reader.trouble or ended}; {remedy}")
+            return
 
 
 class _Reader(threading.Thread):
@@ -66,6 +74,7 @@ class _Reader(threading.Thread):
         # one's time: replaced, never changed.
         self.newest: tuple[tuple, int, int, float | None] = ((), 0, 0, None)
         self.trouble = ""
+        self.left = threading.Event()  # by the one who asked
         self.start()
 
     def run(self) -> None:
@@ -80,6 +89,8 @@ class _Reader(threading.Thread):
                 self.file, format="v4l2" if Path(self.file).is_char_device() else None
             ) as c:
                 for image, seconds, _ in pictures(c, video_stream(c), self.size):
+                    if self.left.is_set():
+                        break
                     if image is None:
                         continue
                     tick = last + 1

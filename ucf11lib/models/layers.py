@@ -15,8 +15,8 @@ class Normalise(keras.layers.Layer):
     """uint8 (N, T, H, W, 3) in 0..255 -> float (N, T, H, W, 3), so that a saved model is complete.
 
     `kind` is `raw`, `unit` (x / 255), `dataset` (minus `mean`, over `std`, three grey levels each),
-    or `sequence` (minus the sequence's mean frame, over the standard deviation of the rest: no
-    static background, no light of its own).
+    or `sequence` (minus the sequence's mean frame, over the standard deviation of the rest plus
+    `NOISE_FLOOR`: no static background, no light of its own).
     """
 
     def __init__(self, kind: str, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0), **kwargs):

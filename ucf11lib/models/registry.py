@@ -36,9 +36,12 @@ def build(
 
     `width` is a factor on the convolutions' channels and the dense layers' units, `seed` of the
     weights and dropout masks, `mean` and `std` the training part's a channel, grey levels, for
-    `inputs="dataset"`. Raises `UserError` on an unknown name, or sequences too short or too small.
+    `inputs="dataset"`. Raises a `UserError` for an unknown name, a head that the network
+    cannot have, and sequences too short or too small.
     """
     check_model(name)
+    if name == "vgg9_log_mean" and recipe.head == "softmax":
+        raise UserError(f"{name} takes the logarithm itself; choose head=logits")
     frames = keras.Input((window, size, size, 3), dtype="uint8", name="frames")
     x = Normalise(recipe.inputs, mean, std, name="normalise")(frames)
     try:

@@ -21,6 +21,11 @@ from ucf11lib.runs.specs import DataSpec, Seed, SplitSpec, data_spec, split_spec
 AUTO = "auto"  # of precision
 
 
+def _plain(name: str) -> str:
+    """Return a name, or its beginning, as a part of a folder's name."""
+    return re.sub(r"[^\w.-]", "_", name, flags=re.ASCII)[:40]
+
+
 @dataclass(frozen=True)
 class RunConfig:
     """One training: a network, and how, how long and on what it is trained."""
@@ -107,9 +112,8 @@ class RunConfig:
     @property
     def name(self) -> str:
         """A folder name that says what the run is, with the digest where that is not all."""
-        folder = re.sub(r"[^\w.-]", "_", Path(self.data.folder).name, flags=re.ASCII)
-        source = "_".join(filter(None, [self.data.source, folder[:40]]))
-        split = "_".join(filter(None, [self.split.kind, self.split.fold]))
+        source = "_".join(filter(None, [self.data.source, _plain(Path(self.data.folder).name)]))
+        split = "_".join(filter(None, [self.split.kind, _plain(self.split.fold)]))
         parts = [self.model, self.recipe.name, self.profile.name, source, split, f"seed{self.seed}"]
         marks = {
             "inner": self.split.inner,

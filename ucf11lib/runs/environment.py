@@ -4,6 +4,7 @@ import ast
 import contextlib
 import functools
 import hashlib
+import json
 import os
 import platform
 import re
@@ -22,8 +23,9 @@ BFLOAT16_SETS = ("avx512_bf16", "amx_bf16")
 INSTRUCTION_SETS = ("avx2", "avx512f", "avx512_vnni", *BFLOAT16_SETS)
 
 
+@functools.cache
 def describe() -> dict[str, Any]:
-    """Return what `environment.json` holds."""
+    """Return what `environment.json` holds, as of the first call in this process."""
     cpuinfo = _cpuinfo()
     names = re.findall(r"^model name\s*:\s*(.+)$", cpuinfo, re.MULTILINE)
     commit = _git("rev-parse", "HEAD")
@@ -54,8 +56,16 @@ def code_digest(*places: str) -> str:
             documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
             if isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None:
                 node.body = node.body[1:] or [ast.Pass()]
-        texts.append(ast.unparse(tree))
-    return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:8]
+        texts.append(_shape(tree))
+    return hashlib.sha256(json.dumps(texts).encode()).hexdigest()[:8]
+
+
+def _shape(part: object) -> object:
+    """Return a part of a syntax tree as lists: alike in all versions of Python, unlike its text."""
+    if isinstance(part, ast.AST):
+        fields = [field for field in ast.iter_fields(part) if field[1] not in (None, [])]
+        return [type(part).__name__, [(name, _shape(value)) for name, value in fields]]
+    return [_shape(one) for one in part] if isinstance(part, list) else repr(part)
 
 
 def _python_files(place: Path) -> Iterable[Path]:
@@ -69,7 +79,7 @@ def reset_peak_memory() -> None:
 
 
 def peak_memory_mb() -> float:
-    """Return the most memory that this process had in use.
+    """Return the most memory that this process had in use, MiB.
 
     Where the system does not tell it, `getrusage` does, which also counts the parent's.
     """

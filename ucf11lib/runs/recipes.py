@@ -30,12 +30,14 @@ class Recipe:
     head: Literal["logits", "softmax"] = "logits"  # the loss applies a softmax to either
     # `dataset` subtracts the training part's mean and divides by its standard deviation, a channel;
     # `sequence` subtracts each sequence's own mean frame and divides by the standard deviation of
-    # the rest; `unit` is x / 255; `raw` is grey levels 0..255.
+    # the rest plus 4 grey levels; `unit` is x / 255; `raw` is grey levels 0..255.
     inputs: Literal["dataset", "sequence", "unit", "raw"] = "dataset"
-    # After each convolution: `batch` has momentum 0.9, `group` 8 groups (Wu and He, ECCV 2018,
-    # arXiv:1803.08494).
+    # After each convolution: `batch` has momentum 0.9, `group` at most 8 groups (Wu and He, ECCV
+    # 2018, arXiv:1803.08494).
     norm: Literal["none", "batch", "group"] = "none"
-    dropout: Annotated[float, Meta(ge=0, lt=1)] = 0.0  # share of the dense layers' inputs
+    dropout: Annotated[float, Meta(ge=0, lt=1)] = (
+        0.0  # share of the inputs of dense layers with a ReLU, and of the last
+    )
     # Share of each target that all classes get alike (Szegedy et al., CVPR 2016, arXiv:1512.00567).
     label_smoothing: Annotated[float, Meta(ge=0, lt=1)] = 0.0
     optimizer: Literal["adam", "rmsprop", "momentum", "sgd"] = "adam"  # `momentum`: SGD with 0.9

@@ -8,7 +8,6 @@ Expect: `sequence` adds about 30 points where the camera is still and hardly any
     python -m ucf11lib study inputs --videos DIR    # 45 trainings, about 20 min on 2 cores
 """
 
-import hashlib
 from pathlib import Path
 
 import av
@@ -17,6 +16,7 @@ from tqdm import tqdm
 
 from ucf11lib import figures, paths
 from ucf11lib.runs import RunConfig
+from ucf11lib.runs.environment import code_digest
 from ucf11lib.studies.study import Study, over, weizmann
 
 CROP = 5 / 6  # of the picture's sides; the camera moves over the rest
@@ -27,11 +27,12 @@ NORMALISED = ("dataset", "sequence")
 def moved_camera(_: RunConfig, videos: Path) -> dict[str, str]:
     """Return the changes for Weizmann seen by a moving camera, filmed on first use."""
     folder = videos / "weizmann"
-    digits = hashlib.sha256(str(paths.resolved(folder)).encode()).hexdigest()[:8]
+    clips = sorted(folder.glob("*/*.avi"))
+    digits = f"{paths.fingerprint(folder, clips)}-{code_digest('studies/inputs.py')}"
     target = paths.data_dir() / f"moved-{digits}" / "weizmann_moved"
     if folder.is_dir() and not target.exists():
         with paths.atomic_dir(target) as temporary:
-            files = enumerate(tqdm(sorted(folder.glob("*/*.avi")), "moving camera", disable=None))
+            files = enumerate(tqdm(clips, "moving camera", disable=None))
             for number, file in files:
                 path = temporary / file.relative_to(folder)
                 path.parent.mkdir(exist_ok=True)

@@ -6,8 +6,12 @@ fused Adam are what PyTorch's performance tuning guide advises:
 https://docs.pytorch.org/tutorials/recipes/recipes/tuning_guide.html.
 """
 
+import contextlib
+import importlib
 import os
 from collections.abc import Callable
+from importlib import metadata
+from types import ModuleType
 
 import numpy as np
 
@@ -16,17 +20,14 @@ from ucf11lib.models import c3d, cnn_lstm, vgg9
 from ucf11lib.models.layers import NOISE_FLOOR, Builder
 from ucf11lib.runs import RunConfig
 
-try:
-    import torch
-except ModuleNotFoundError:
-    torch = None
-
 PER_FRAME = ("vgg9", "cnn_lstm")  # networks that see frames as a batch
 
 
 def version() -> str | None:
     """Return PyTorch's version; None where it is not installed."""
-    return torch and torch.__version__
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        return metadata.version("torch")
+    return None
 
 
 def training_step(
@@ -37,13 +38,14 @@ def training_step(
     The batch is normalised as with `inputs="sequence"`, and not augmented. Raises a `ValueError`
     unless the network has as many weights as `ours`.
     """
+    torch = importlib.import_module("torch")  # not sooner: it needs memory, which is measured
     torch.set_num_threads(len(os.sched_getaffinity(0)))  # by default one for two of them
-    network = _network(config, frames.shape[1], ours.output_shape[-1])
+    network = _network(torch.nn, config, frames.shape[1], ours.output_shape[-1])
     rank = 4 if config.model in PER_FRAME else 5
     layout = {4: torch.channels_last, 5: torch.channels_last_3d}[rank]
     inputs, targets = torch.from_numpy(frames), torch.from_numpy(labels.astype(np.int64))
 
-    def loss() -> torch.Tensor:
+    def loss():
         x = inputs.float()
         x = x - x.mean(1, keepdim=True)
         x = x / (x.square().mean((1, 2, 3, 4), keepdim=True).sqrt() + NOISE_FLOOR)
@@ -72,10 +74,10 @@ def training_step(
     return step
 
 
-def _network(config: RunConfig, window: int, classes: int) -> "torch.nn.Module":
+def _network(nn: ModuleType, config: RunConfig, window: int, classes: int):
     """Return the network of the same layers: (N T, 3, H, W), or (N, 3, T, H, W), to logits."""
-    nn, units = torch.nn, Builder(config.recipe, config.profile.width, config.seed).units
-    layers = _convolutions(config.model, units)
+    units = Builder(config.recipe, config.profile.width, config.seed).units
+    layers = _convolutions(nn, config.model, units)
     layers.append(nn.Flatten())
     dense = {"c3d": (1024, 1024), "vgg9": (2048, 2048), "cnn_lstm": ()}[config.model]
     dropout = [nn.Dropout(config.recipe.dropout)] if config.recipe.dropout else []
@@ -91,7 +93,7 @@ def _network(config: RunConfig, window: int, classes: int) -> "torch.nn.Module":
     return nn.Sequential(*layers, *dropout, nn.LazyLinear(classes))
 
 
-def _convolutions(model: str, units: Callable[[int], int]) -> list:
+def _convolutions(nn: ModuleType, model: str, units: Callable[[int], int]) -> list:
     """Return the convolutions, each with the pool before the ReLU, as ours."""
     sizes: list[tuple]  # channels, kernel, pool
     if model == "cnn_lstm":
@@ -102,11 +104,11 @@ def _convolutions(model: str, units: Callable[[int], int]) -> list:
         sizes = [(n, kernel, pool) for n, pool in zip(of.CHANNELS, of.POOLS, strict=True)]
     layers: list = []
     for channels, kernel, pool in sizes:
-        convolution, max_pool = torch.nn.LazyConv2d, torch.nn.MaxPool2d
+        convolution, max_pool = nn.LazyConv2d, nn.MaxPool2d
         if len(kernel) == 3:
-            convolution, max_pool = torch.nn.LazyConv3d, torch.nn.MaxPool3d
+            convolution, max_pool = nn.LazyConv3d, nn.MaxPool3d
         padding = [side // 2 for side in kernel]  # a pixel more for the kernel of 2; pooled away
         layers.append(convolution(units(channels), kernel, padding=padding))
         layers += [max_pool(pool)] if pool else []
-        layers.append(torch.nn.ReLU())
+        layers.append(nn.ReLU())
     return layers

@@ -15,7 +15,7 @@ import pandas as pd
 
 from ucf11lib import paths, text
 from ucf11lib.data import open_or_prepare
-from ucf11lib.runs import RunConfig
+from ucf11lib.runs import Run, RunConfig
 from ucf11lib.runs.environment import describe
 from ucf11lib.runs.parsing import damage_in_one_line, read_json
 from ucf11lib.studies.study import Study, new_trainer
@@ -82,6 +82,11 @@ def collect(
     made_by = describe()
     machine = {key: made_by[key] for key in ("processor", "instruction_sets", "cores", "devices")}
     elsewhere = {f"{row['device']}, {row['backend']}" for row in rows if "device" in row}
+    folders = {paths.runs_dir() / str(row["run"]) for row in rows if "run" in row}
+    environments = [Run(one).environment for one in folders if (one / "metrics.json").is_file()]
+    processors = {one["processor"] for one in environments}
+    if processors - {machine["processor"]}:  # a cluster's, or of a study that was begun elsewhere
+        elsewhere |= processors
     if elsewhere:
         machine = {"description": "; ".join(sorted(elsewhere))}
     return Results(

@@ -15,6 +15,7 @@ from ucf11lib.backend import tf
 from ucf11lib.data import open_or_prepare, split
 from ucf11lib.errors import RunFailed, UserError
 from ucf11lib.runs import Run, RunConfig
+from ucf11lib.runs.environment import describe
 from ucf11lib.runs.folder import lock_file
 from ucf11lib.runs.parsing import read_json
 from ucf11lib.studies.cluster import run_here, run_on_cluster, scratch
@@ -45,6 +46,7 @@ def run_study(
     if file and file.exists():
         read_json(file, Results, "it is no earlier result; choose another --out")
     log(f"{study.name}: {study.question}")
+    describe()  # now, since the checkout may change before the last run ends
     rows: list[dict] = []
     configs: list[RunConfig] = []
     failed: list[dict] = []
@@ -54,6 +56,8 @@ def run_study(
         rows += run_rows(stage, points, log=log, **options)
         if failed := [row for row in rows if row["status"].startswith("failed")]:
             break
+    if not rows:
+        raise RunFailed(f"{study.name}: nothing was measured; its results are left as they were")
     path = file or results_file(study.name)
     drawing = file.with_name("accuracy.svg") if file else paths.FIGURES / f"{study.name}.svg"
     if len(failed) < len(rows) and (file or not failed):

@@ -24,7 +24,8 @@ TARGET = 0.75  # the 2019 report's goal, of `seconds_to_75` and `sequences_to_75
 
 
 # What decides a training's numbers, beside its configuration and its data.
-DECIDES: tuple[str, ...] = ("models", "data/batches.py", "data/splits.py")
+DECIDES: tuple[str, ...] = ("models", "data/batches.py", "data/splits.py", "data/store.py")
+DECIDES += ("evaluation/metrics.py", "evaluation/predict.py", "training/adam.py")
 DECIDES += ("training/step.py", "training/trainer.py", "training/health.py")
 
 
@@ -46,8 +47,9 @@ def begin(path: Path, trainer: Trainer) -> None:
     }
     data |= {"classes": store.classes, "window": window, "size": size}
     code = environment.code_digest(*DECIDES)
-    if (path / "config.json").is_file() and (begun := Run(path).data.code) not in ("", code):
-        code = f"{begun}+{code}"
+    begun = Run(path).data.code if (path / "config.json").is_file() else ""
+    if begun:
+        code = begun if begun.split("+")[-1] == code else f"{begun}+{code}"
     data |= {"code": code} | workers.description(trainer.strategy)
     paths.write_json(path / "config.json", trainer.config.as_dict() | data)
     paths.write_json(path / "environment.json", environment.describe())

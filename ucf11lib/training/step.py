@@ -43,6 +43,8 @@ def learning_rate(recipe: Recipe, total_steps: int):
     """Return the recipe's learning rate: a number, or a schedule over `total_steps`."""
     if recipe.schedule == "constant":
         return recipe.learning_rate
+    if not recipe.warmup:
+        return keras.optimizers.schedules.CosineDecay(recipe.learning_rate, total_steps)
     warmup = max(1, round(recipe.warmup * total_steps))
     steps = {"warmup_steps": warmup, "decay_steps": max(1, total_steps - warmup)}
     return keras.optimizers.schedules.CosineDecay(0.0, **steps, warmup_target=recipe.learning_rate)

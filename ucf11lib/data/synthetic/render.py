@@ -23,7 +23,7 @@ from ucf11lib.data.synthetic.motions import MOTIONS
 from ucf11lib.data.synthetic.places import MARGIN, SIZE, Place, draw_place
 from ucf11lib.data.synthetic.scene import body_shapes
 from ucf11lib.data.writer import create
-from ucf11lib.errors import RunFailed
+from ucf11lib.errors import RunFailed, UserError
 from ucf11lib.runs.specs import DataSpec
 
 WINDOW = 30  # frames a sequence
@@ -105,7 +105,15 @@ def sequences_of_clip(spec: DataSpec, label: int, group: int, clip: int) -> int:
 
 
 def prepare(path: Path | str, spec: DataSpec) -> ClipStore:
-    """Render `spec` into a new store at `path` and open it; the same spec gives the same bytes."""
+    """Render `spec` into a new store at `path` and open it; the same spec gives the same bytes.
+
+    Raises a `UserError` for more clips a class than the course has sequences, where these are asked
+    for.
+    """
+    most = min(COURSE_SEQUENCES)
+    if spec.sequences is None and spec.groups * spec.clips > most:
+        many = f"{spec.groups} groups of {spec.clips} clips"
+        raise UserError(f"{many}: a class of the course has {most} sequences; choose fewer clips")
     names = ("render_seed", "groups", "clips", "sequences")
     origin = {name: getattr(spec, name) for name in names}
     numbers = itertools.product(range(len(MOTIONS)), range(spec.groups), range(spec.clips))

@@ -133,10 +133,9 @@ def _decode(writer: StoreWriter, clips: list[tuple[str, str, Path]], workers: in
     bar = tqdm(results, total=len(clips), desc="decoding", unit="clip", disable=None)
     for (clip, group, _), decoded in zip(clips, bar, strict=True):
         starts, sequences = decoded.windows(info.window, info.stride)
-        n = len(decoded)
         if reason := _why_left_out(decoded, len(sequences), info.window):
             damaged = decoded.lost_share > MAX_LOST
-            writer.leave_out(clip, reason, frames_read=n, damaged=damaged)
+            writer.leave_out(clip, reason, frames_read=decoded.read, damaged=damaged)
             continue
         if decoded.trouble:
             info.notes.append({"file": clip, "reason": f"{decoded.trouble}; the rest is used"})
@@ -144,7 +143,7 @@ def _decode(writer: StoreWriter, clips: list[tuple[str, str, Path]], workers: in
         unit: dict[str, Any] = {"label": label, "group": group, "clip": clip}
         # A gap counts as a frame, so that sequences at its sides do not touch.
         numbers = starts + np.searchsorted(decoded.gaps, starts, side="right")
-        writer.add(sequences, **unit, first_frames=numbers, frames_read=n)
+        writer.add(sequences, **unit, first_frames=numbers, frames_read=decoded.read)
 
 
 def _why_left_out(decoded: Decoded, sequences: int, window: int) -> str:
