@@ -11,6 +11,7 @@ import av
 import numpy as np
 
 from ucf11lib.data.videos import pictures, reason, video_stream
+from ucf11lib.data.videos.times import rounding
 from ucf11lib.errors import UserError
 from ucf11lib.evaluation.videos import Classifier
 
@@ -88,14 +89,18 @@ class _Reader(threading.Thread):
             with av.open(
                 self.file, format="v4l2" if Path(self.file).is_char_device() else None
             ) as c:
-                for image, seconds, _ in pictures(c, video_stream(c), self.size):
+                stream = video_stream(c)
+                step = 1 / float(stream.average_rate or 1)
+                late = rounding(float(stream.time_base or 0), step)
+                for image, seconds, _ in pictures(c, stream, self.size):
                     if self.left.is_set():
                         break
                     if image is None:
                         continue
                     tick = last + 1
                     if self.fps and seconds is not None:
-                        tick = int(seconds * self.fps + 1e-6)
+                        # B-frames have the times of their decoding in some formats.
+                        tick = max(last, int((seconds + late) * self.fps))
                     new = max(0, tick - last) if seen else 1
                     frames.extend([image] * min(new, self.window))
                     seen, shown, last = seen + 1, shown + new, tick

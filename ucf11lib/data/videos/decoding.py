@@ -18,12 +18,13 @@ import numpy as np
 from ucf11lib import paths
 from ucf11lib.data.processes import in_processes
 from ucf11lib.data.videos.pictures import check_no_archive, is_video, pictures, reason, video_stream
-from ucf11lib.data.videos.times import joins, jump, resampled, steady
+from ucf11lib.data.videos.times import joins, jump, resampled, sorted_if_reordered, steady
 from ucf11lib.errors import UserError
 
 TIMEOUT_SECONDS = 60  # and for each `BYTES_A_SECOND` one more: a decoder that takes longer hangs
 BYTES_A_SECOND = 1e5
 MAX_BYTES = 1 << 29  # of one file's frames: a small file may hold, or promise, any number of them
+BYTES_A_FRAME = 8  # at least, of a frame's header in any container
 READ_SECONDS = 10  # for the next packet: FFmpeg would search gigabytes of zeros for one
 DURATION_IN_HEADER = ("matroska", "flv", "asf", "rm", "nut")  # formats
 TOO_MANY = f"more than {MAX_BYTES >> 20} MiB of frames; cut it into clips"
@@ -75,6 +76,7 @@ class _Reading:
     times: list[float | None] = field(default_factory=list)  # of the images, seconds
     last: float = 0.0  # seconds that the last one is shown, as far as the file tells
     rate: float = 0.0  # frames a second that the file tells; 0 for none
+    tick: float = 0.0  # seconds of which its times are multiples
     promised: int = 0  # frames that the file tells, where that can be relied on
     seconds: float = 0.0  # when its last frame ends, likewise
     damaged: list[int] = field(default_factory=list)  # how many images were before each damage
@@ -108,7 +110,11 @@ def decode_file(file: Path, size: int, fps: float | None = None) -> Decoded:
         with av.open(str(file.absolute()), **options) as container:
             stream = video_stream(container)
             reading.rate = float(stream.average_rate or stream.base_rate or 0)
+            reading.tick = float(stream.time_base or 0)
             reading.promised, reading.seconds = stream.frames, _seconds(container, stream)
+            most = container.size / BYTES_A_FRAME
+            if max(reading.promised, reading.seconds * reading.rate) > most:
+                reading.promised, reading.seconds = 0, 0.0  # of a header that was never completed
             _read(container, stream, size, reading)
             _check_end(reading, container.format.name == "avi")
     except (av.FFmpegError, ValueError) as error:
@@ -134,11 +140,10 @@ def _seconds(container: av.container.InputContainer, stream: av.VideoStream) -> 
 
 def _check_end(reading: _Reading, frames_are_told: bool) -> None:
     """Note that the end of a file is missing, if its header tells of at least a tenth more."""
-    n, times = len(reading.images), [time for time in reading.times if time is not None]
-    if reading.seconds and n > 1 and len(times) == n:
+    n, times = len(reading.images), np.unique([one for one in reading.times if one is not None])
+    if reading.seconds and len(times) > 1 and None not in reading.times:
         step = float(np.median(np.diff(times)))
-        left = reading.seconds - times[-1] - max(step, reading.last)
-        missing = round(left / step) if step > 0 else 0
+        missing = round((reading.seconds - times[-1] - max(step, reading.last)) / step)
         reading.promised, frames_are_told = n + max(0, missing), True
     if frames_are_told and n < 0.9 * reading.promised and not reading.damaged:
         reading.damaged.append(n)
@@ -171,6 +176,7 @@ def _result(reading: _Reading, fps: float | None) -> Decoded:
     known = len(times) == n and (n == 1 or np.ptp(times) > 0)  # equal times tell nothing
     joined = np.zeros(0, int)
     if known:
+        times = sorted_if_reordered(times)
         joined, times = joins(times), steady(times)
     elif fps:
         if not reading.rate:
@@ -187,7 +193,7 @@ def _result(reading: _Reading, fps: float | None) -> Decoded:
         seconds = sum(times[part[-1]] - times[part[0]] for part in parts)
         if seconds * fps * frames[0].nbytes > MAX_BYTES:
             return _nothing(TOO_MANY)
-        shown = np.concatenate([part[resampled(times[part], fps)] for part in parts])
+        shown = np.concatenate([part[resampled(times[part], fps, reading.tick)] for part in parts])
         frames = frames[shown]
     inside = np.searchsorted(shown, places)
     gaps = sorted({int(place) for place in inside if 0 < place < len(frames)})

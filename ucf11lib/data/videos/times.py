@@ -3,6 +3,7 @@
 import numpy as np
 
 MAX_PAUSE = 1.0  # seconds between two frames that one sequence may have
+MAX_REORDERED = 16  # frames that a decoder may hold back, as H.264 and H.265 allow
 
 
 def jump(steps: np.ndarray, fps: float | None, damaged: bool) -> float:
@@ -18,6 +19,25 @@ def jump(steps: np.ndarray, fps: float | None, damaged: bool) -> float:
     return 2.5 * usual if alike and not fps else max(MAX_PAUSE, 5 * usual)
 
 
+def rounding(tick: float, step: float) -> float:
+    """Return by how many seconds times may be off, of frames `step` seconds apart.
+
+    It is a `tick` of the file's clock, as in Matroska and GIF; but where a frame takes few ticks,
+    as in AVI, times are exact.
+    """
+    return (tick if 3 * tick < step else 0.0) + 1e-6
+
+
+def sorted_if_reordered(times: np.ndarray) -> np.ndarray:
+    """Return the times of frames in order, where the file has those of their decoding.
+
+    AVI, ASF and MXF do with B-frames: each time is then there once, and hardly out of its place.
+    """
+    order = np.argsort(times, kind="stable")
+    near = np.abs(order - np.arange(len(times))).max() <= MAX_REORDERED
+    return times[order] if near and len(np.unique(times)) == len(times) else times
+
+
 def joins(times: np.ndarray) -> np.ndarray:
     """Return the frames after which the times go back, as they do where files were joined."""
     steps = np.diff(times)
@@ -26,14 +46,21 @@ def joins(times: np.ndarray) -> np.ndarray:
 
 
 def steady(times: np.ndarray) -> np.ndarray:
-    """Return times that never go back, as they do where files were joined."""
+    """Return times that rise, where they go back, as in joined files, or several are equal."""
     steps = np.diff(times)
     usual = np.median(steps[steps > 0]) if (steps > 0).any() else 0.0
-    return times[0] + np.append(0, np.cumsum(np.where(steps > 0, steps, usual)))
+    rising = times[0] + np.append(0, np.cumsum(np.where(steps < 0, usual, steps)))
+    first = np.flatnonzero(np.append(1, np.diff(rising)))  # of those that are equal
+    ends = [*first, len(times)], [*rising[first], rising[-1] + usual]
+    return np.interp(np.arange(len(times)), *ends)
 
 
-def resampled(times: np.ndarray, fps: float) -> np.ndarray:
-    """Return which frame is seen at each multiple of 1 / fps seconds after the first."""
-    length = times[-1] - times[0] + (times[-1] - times[0]) / max(len(times) - 1, 1)
-    ticks = times[0] + np.arange(max(1, round(length * fps))) / fps
-    return np.clip(np.searchsorted(times, ticks + 1e-6, side="right") - 1, 0, len(times) - 1)
+def resampled(times: np.ndarray, fps: float, tick: float = 0.0) -> np.ndarray:
+    """Return which frame is seen at each multiple of 1 / fps seconds after the first.
+
+    `tick` is that of the times' clock, seconds.
+    """
+    step = (times[-1] - times[0]) / max(len(times) - 1, 1)
+    moments = times[0] + np.arange(max(1, round((times[-1] - times[0] + step) * fps))) / fps
+    late = np.searchsorted(times, moments + rounding(tick, step), side="right")
+    return np.clip(late - 1, 0, len(times) - 1)
