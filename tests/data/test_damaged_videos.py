@@ -90,3 +90,15 @@ def test_decode_lost_share_is_of_the_files_frames(ffmpeg, tmp_path):
     shares = {decode(path, fps=fps).lost_share for fps in (None, 5, 100)}
     assert len(shares) == 1
     assert 0 < shares.pop() < 0.5
+
+
+@pytest.mark.parametrize(("kind", "codec"), [("mjpeg", "mjpeg"), ("h264", "libx264")])
+def test_decode_pictures_that_grow_to_gigabytes_are_damage(ffmpeg, tmp_path, capfd, kind, codec):
+    for name, size, n in (("small", "64x64", 20), ("large", "8192x8192", 2)):
+        film = ["-f", "lavfi", "-i", f"color=size={size}", "-map", "1", "-frames:v", n]
+        ffmpeg(*film, "-c:v", codec, "-preset", "ultrafast", tmp_path / f"{name}.{kind}")
+    parts = [(tmp_path / f"{name}.{kind}").read_bytes() for name in ("small", "large")]
+    (path := tmp_path / f"grows.{kind}").write_bytes(b"".join(parts))
+    decoded = decode(path)
+    assert (len(decoded), decoded.trouble) == (20, "2 of 22 frames are damaged or missing")
+    assert capfd.readouterr().err == ""

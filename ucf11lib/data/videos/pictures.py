@@ -55,6 +55,7 @@ def video_stream(container: av.container.InputContainer) -> av.VideoStream:
         size = f"pictures of {stream.width}x{stream.height} pixels"
         raise ValueError(f"{size}, more than {MAX_PIXELS / 1e6:.0f} million")
     stream.codec_context.thread_count = 1  # clips run in parallel instead
+    stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}  # later pictures may be larger
     return stream
 
 
