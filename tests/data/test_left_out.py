@@ -32,6 +32,19 @@ def test_prepare_lists_short_and_broken_clips(tmp_path, capfd, write_video, prep
     assert capfd.readouterr().err == ""
 
 
+def test_prepare_damaged_clips_of_any_usual_suffix_are_left_out(
+    tmp_path, write_video, prepare_videos
+):
+    write_video(tmp_path / "in/a/good.mpg")
+    for suffix in ("3gp", "asf", "f4v", "m2ts", "mxf", "rm", "TS", "vob"):
+        (tmp_path / f"in/a/{suffix}.{suffix}").write_bytes(b"damaged" * 100)
+    (tmp_path / "in/a/notes.txt").write_bytes(b"damaged" * 100)
+    store = prepare_videos(tmp_path / "s", tmp_path / "in", broken=1)
+    assert {one["damaged"] for one in store.info.left_out} == {True}
+    assert len(store.info.left_out) == 8
+    assert [one["file"] for one in store.info.notes] == ["a/notes.txt"]
+
+
 def test_prepare_uses_what_is_good_of_damaged_clips(tmp_path, capfd, write_video, prepare_videos):
     noise = np.random.default_rng(0).integers(0, 256, (120, 48, 64, 3), np.uint8)
     cut = write_video(tmp_path / "in/a/g/cut.mpg", noise)

@@ -6,7 +6,6 @@
 FFmpeg decides what is a video, by content. No file is passed over in silence.
 """
 
-import mimetypes
 import os
 import unicodedata
 from collections import deque
@@ -23,6 +22,12 @@ from ucf11lib.errors import UserError
 
 UCF11 = "UCF11_updated_mpg"  # the archive's only folder
 ANNOTATION = "annotation"  # a folder in each class folder of UCF-11, whose files are no clips
+# Not of `mimetypes`, which reads the machine's own list.
+VIDEO_SUFFIXES = (
+    ".3g2", ".3gp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".m1v", ".m2t", ".m2ts",
+    ".m2v", ".m4v", ".mkv", ".mov", ".mp4", ".mpe", ".mpeg", ".mpg", ".mts", ".mxf", ".ogm",
+    ".ogv", ".qt", ".rm", ".rmvb", ".ts", ".vob", ".webm", ".wmv", ".y4m",
+)  # fmt: skip
 MAX_NAMED = 3  # unused files of one folder and reason; more are told by their number
 
 
@@ -164,7 +169,7 @@ def _identity(path: Path) -> tuple[int, int]:
 
 def named_video(path: Path) -> bool:
     """Return whether the file's suffix is that of videos; if it cannot be read, it is damaged."""
-    return (mimetypes.guess_type(path.name)[0] or "").startswith("video/")
+    return path.suffix.lower() in VIDEO_SUFFIXES
 
 
 def _check_classes(root: Path, tree: dict[str, list[Path]], source: str) -> None:
