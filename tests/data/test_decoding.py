@@ -11,6 +11,7 @@ import av
 import numpy as np
 import psutil
 import pytest
+from PIL import Image
 
 from ucf11lib.data.videos import decoding
 from ucf11lib.data.videos.decoding import Decoded, decode, decode_all
@@ -143,9 +144,12 @@ def test_decode_names_what_is_wrong(tmp_path, capfd, write_video):
     (tmp_path / "unknown.avi").write_bytes(content.replace(b"FMP4", b"ZZZZ"))
     (tmp_path / "notes.nfo").write_text("FFmpeg shows text as on a terminal\n" * 5000)
     (tmp_path / "list.mp4").write_text("ffconcat version 1.0\nfile x.avi\n")  # another's frames
+    for name in ("x%d.png", "x1.png", "x2.png"):  # of which the first names the others
+        Image.new("RGB", (64, 64)).save(tmp_path / name)
     for name, message in (
         ("notes.nfo", "no video stream"),
         ("list.mp4", "no video stream"),
+        ("x%d.png", "no video stream"),
         ("unknown.avi", "no video stream that FFmpeg knows"),
         ("empty.mp4", "cannot be opened: Invalid data"),
         ("sound.avi", "no video stream"),

@@ -24,8 +24,8 @@ AREA = (
 )
 MAX_PIXELS = 40_000_000  # of a picture, as 8K has; decoders keep up to 17 of them
 # What FFmpeg shows as moving pictures: text as on a terminal, known by the file's name alone, and
-# lists of other files.
-NO_VIDEO = ("tty", "bin", "xbin", "adf", "idf", "concat", "hls", "dash", "imf")
+# what names other files, as lists do, and a picture's name with %d in it.
+NO_VIDEO = ("tty", "bin", "xbin", "adf", "idf", "concat", "hls", "dash", "imf", "image2")
 # The first bytes of zip, PDF, OLE (as Thumbs.db), rar, 7z, gzip, xz, bzip2, SQLite, ar and zstd.
 ARCHIVES = (b"PK\3\4", b"PK\5\6", b"%PDF", b"\xd0\xcf\x11\xe0", b"Rar!", b"7z\xbc\xaf", b"\x1f\x8b",
             b"\xfd7zXZ", b"BZh", b"SQLite format 3", b"!<arch>", b"\x28\xb5\x2f\xfd")  # fmt: skip
@@ -64,7 +64,7 @@ def is_video(file: Path) -> bool:
     try:
         check_no_archive(file)
         with av.open(str(file.absolute()), metadata_errors="replace") as container:
-            still = container.format.name == "image2" or container.format.name.endswith("_pipe")
+            still = container.format.name.endswith("_pipe")
             still = still or container.metadata.get("major_brand") in PHOTOS
             stream = video_stream(container)
             if container.format.name in STILLS:
