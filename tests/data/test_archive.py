@@ -123,18 +123,26 @@ def test_fetch_continues_a_part(server, tmp_path, ranges, size, asked):
     assert server.asked == asked
 
 
-def test_fetch_compares_with_the_first_download(server, tmp_path):
-    server.content = os.urandom(3000)
-    path = archive.fetch(server.url, tmp_path)
-    assert archive.fetch(server.url, tmp_path) == path
-    assert len(server.asked) == 1
-    path.write_bytes(b"damaged")
-    assert archive.fetch(server.url, tmp_path).read_bytes() == server.content
+def test_ensure_compares_with_the_first_archive(server, tmp_path, monkeypatch):
+    monkeypatch.setenv("UCF11_DATA", str(tmp_path))
+    server.content = b"<html>a page before the archive"
+    with pytest.raises(UserError, match=r"not a RAR archive .*; delete it and fetch it again"):
+        archive.ensure(server.url)
+    (path,) = tmp_path.rglob("*.rar")
     path.unlink()
-    server.content = os.urandom(3000)
-    with pytest.raises(UserError, match=r"not the file downloaded first; delete .*sha256"):
-        archive.fetch(server.url, tmp_path)
-    assert not path.exists()
+    server.content = first = rar({"a.mpg": os.urandom(3000)})
+    assert archive.ensure(server.url) == archive.ensure(server.url)
+    assert len(server.asked) == 2
+    path.write_bytes(b"damaged")
+    archive.ensure(server.url)
+    assert path.read_bytes() == first
+    path.unlink()
+    server.content = rar({"b.mpg": os.urandom(3000)})
+    with pytest.raises(UserError, match=r"not the file downloaded first; delete .*sha256 if it"):
+        archive.ensure(server.url)
+    path.with_name(f"{path.name}.sha256").unlink()
+    assert os.listdir(archive.ensure(server.url)) == ["b.mpg"]
+    assert len(server.asked) == 4  # nothing is downloaded twice
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,8 @@ TOOLS = {
 def ensure(url: str) -> Path:
     """Return the unpacked archive under `data/downloads`, downloaded and unpacked on first use.
 
-    Each URL has a folder of its own there: two archives may have one name.
+    Each URL has a folder of its own there: two archives may have one name. The SHA-256 of the first
+    archive that was unpacked is saved beside it; a server may answer with a page before.
     """
     check_utf8(url, "give the address in UTF-8")
     digits = hashlib.sha256(url.encode()).hexdigest()[:8]
@@ -41,30 +42,37 @@ def ensure(url: str) -> Path:
     with paths.lock(downloads / ".lock"):
         archive = fetch(url, downloads)
         folder = downloads / "unpacked" / archive.stem
-        return folder if folder.exists() else unpack(archive, folder)
+        saved = _digest_file(archive)
+        if not (saved.exists() and folder.exists()):
+            shutil.rmtree(folder, ignore_errors=True)  # it may be of an earlier archive
+            unpack(archive, folder)
+            with paths.atomic_file(saved) as temporary:
+                temporary.write_text(paths.sha256(archive) + "\n")
+        return folder
+
+
+def _digest_file(archive: Path) -> Path:
+    return archive.with_name(f"{archive.name}.sha256")
 
 
 def fetch(url: str, folder: Path) -> Path:
     """Download `url` into `folder`, resuming where an earlier try broke off; return the file.
 
-    The SHA-256 of the first download is saved beside the file and compared at every later use.
-    Raises `RunFailed` if the connection breaks off again and again, where the next try resumes, and
-    `UserError` on no URL, an answer that refuses, or a file that is not the one downloaded first.
+    Where a SHA-256 is saved beside the file, it is compared at every use; what differs is fetched
+    again. Raises `RunFailed` if the connection breaks off again and again, where the next try
+    resumes, and `UserError` on no URL, an answer that refuses, or a file of another SHA-256, which
+    stays for a user who trusts it.
     """
     path = folder / PurePosixPath(url).name
-    saved = folder / f"{path.name}.sha256"
+    saved = _digest_file(path)
     first = saved.read_text().strip() if saved.exists() else ""
     if not path.exists() or (first and paths.sha256(path) != first):
         part = folder / f".part-{path.name}"
         _download(url, part)
-        if first and paths.sha256(part) != first:
-            part.unlink()
+        part.replace(path)
+        if first and paths.sha256(path) != first:
             remedy = f"delete {saved} if it may have changed"
             raise UserError(f"{url}: not the file downloaded first; {remedy}")
-        part.replace(path)
-    if not first:
-        with paths.atomic_file(saved) as temporary:
-            temporary.write_text(paths.sha256(path) + "\n")
     return path
 
 
