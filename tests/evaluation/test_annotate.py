@@ -1,5 +1,7 @@
 import itertools
+import struct
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -94,6 +96,29 @@ def test_write_annotated_begins_at_zero_and_ends_where_the_file_breaks_off(
     monkeypatch.setattr(annotate, "pictures", broken)
     annotate.write_annotated(result, tmp_path / "cut.mp4", draw)
     assert len(decoded(tmp_path / "cut.mp4")[0]) == 20
+
+
+@pytest.mark.parametrize("name", ["v.mpg", "turned.mp4"])
+def test_write_annotated_has_the_shape_of_the_pixels(by, tmp_path, name):
+    """720x576 shown as 1024x576, as DVDs have it; turned, as 576x1024."""
+    path, turned = tmp_path / name, name != "v.mpg"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg2video" if path.suffix == ".mpg" else "libx264", 25)
+        stream.width, stream.height, stream.pix_fmt = 720, 576, "yuv420p"
+        stream.codec_context.sample_aspect_ratio = Fraction(64, 45)
+        for level in range(40):
+            picture = np.full((576, 720, 3), level, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
+        container.mux(stream.encode())
+    if turned:
+        content, matrix = path.read_bytes(), (0, 1 << 16, 0, -1 << 16, 0, 0, 576 << 16, 0, 1 << 30)
+        at = content.index(b"tkhd") + 44
+        path.write_bytes(content[:at] + struct.pack(">9i", *matrix) + content[at + 36 :])
+    annotate.write_annotated(predict_video(path, by), out := tmp_path / "out.mp4", figures.overlay)
+    with av.open(str(out)) as container:
+        stream = container.streams.video[0]
+        shape = stream.width, stream.height, stream.sample_aspect_ratio
+    assert shape == ((576, 720, Fraction(45, 64)) if turned else (720, 576, Fraction(64, 45)))
 
 
 def test_write_annotated_that_fails_leaves_nothing(by, tmp_path, write_video):

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -48,6 +49,7 @@ def write_annotated(result: Prediction, out: Path, draw: Callable[..., np.ndarra
             drawn = draw(image, headline, f"{seconds:.1f} s", ranking, heat)
             if not number:
                 encoder.height, encoder.width = drawn.shape[:2]
+                encoder.codec_context.sample_aspect_ratio = _sample_aspect_ratio(stream, image)
             target.mux(encoder.encode(av.VideoFrame.from_ndarray(drawn, "rgb24")))
         target.mux(encoder.encode())
 
@@ -58,6 +60,16 @@ def _readable(container: av.container.InputContainer, stream: av.VideoStream) ->
         for image, seconds, _ in pictures(container, stream):
             if image is not None:
                 yield image, seconds
+
+
+def _sample_aspect_ratio(stream: av.VideoStream, image: np.ndarray) -> Fraction:
+    """Return the width of an upright picture's pixels by their height; 0 if the file tells none.
+
+    DVDs and DV have pixels that are no squares.
+    """
+    ratio = stream.sample_aspect_ratio or Fraction(0)
+    turned = (image.shape[0] > image.shape[1]) != (stream.height > stream.width)
+    return 1 / ratio if ratio and turned else ratio
 
 
 def _answer(result: Prediction, number: int) -> tuple[list, np.ndarray | None]:
