@@ -34,6 +34,18 @@ def test_add_writes_each_epoch_once_also_after_a_resume(tmp_path):
         assert rows == [(e.epoch, pytest.approx(getattr(e, name))) for e in HISTORY]
 
 
+def test_a_resume_leaves_what_a_user_put_beside_the_events(tmp_path):
+    config = RunConfig.of(model="cnn_lstm", profile="smoke", epochs=3)
+    Events(tmp_path, config).add(HISTORY[:1])
+    (old,) = tmp_path.iterdir()
+    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "other").mkdir()
+    Events(tmp_path, config).add(HISTORY)
+    (new,) = {path.name for path in tmp_path.iterdir()} - {"notes.txt", "other"}
+    assert new != old.name
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
 def test_begin_tells_of_each_code_that_trained(store, tmp_path, monkeypatch):
     config = RunConfig.of(model="frame_cnn", profile="smoke")
     trainer = Trainer.of(config, store, split(store, config))

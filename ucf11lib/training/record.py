@@ -94,7 +94,8 @@ class Events:
         self._steps = config.profile.steps_per_epoch
         self._rate = learning_rate(config.recipe, config.profile.epochs * self._steps)
         self._written = 0
-        shutil.rmtree(folder, ignore_errors=True)
+        for old in folder.glob("events.out.tfevents.*"):  # the user may have added other files
+            old.unlink()
         self._writer = tf.summary.create_file_writer(str(folder))
 
     def add(self, history: Sequence[Epoch]) -> None:
