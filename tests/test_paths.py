@@ -92,6 +92,14 @@ def test_atomic_errors_name_what_was_asked_for(tmp_path, atomic):
     assert not any(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("atomic", [paths.atomic_file, paths.atomic_dir])
+def test_atomic_errors_of_a_read_only_disk_name_what_was_asked_for(tiny_disk, atomic):
+    subprocess.run(["mount", "-o", "remount,ro", tiny_disk], check=True)
+    path = tiny_disk / "a"
+    with pytest.raises(OSError, match=f"Read-only file system: '{path}'"), atomic(path) as mine:
+        mine.write_text("x")
+
+
 def _hold(file, ready):
     with paths.lock(file):
         ready.set()

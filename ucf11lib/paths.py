@@ -93,7 +93,8 @@ def atomic_file(path: Path, *, expected_bytes: int = 0, new: bool = False) -> It
                 check_free(path)
             temporary.replace(path)
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # it would hide the error that names `path`
+            temporary.unlink()
 
 
 def check_free(path: Path) -> None:
@@ -130,7 +131,8 @@ def atomic_dir(path: Path) -> Iterator[Path]:
 def temporary_dir(beside: Path, mode: int = 0o700) -> Iterator[Path]:
     """Yield a new folder beside a path, with a name made of its name; it vanishes at the end."""
     temporary = remove_torn(beside)
-    temporary.mkdir(mode)  # less the user's umask
+    with errors_name(beside, temporary):
+        temporary.mkdir(mode)  # less the user's umask
     try:
         yield temporary
     finally:
