@@ -28,6 +28,15 @@ def test_tensorflow_starts_without_a_word_and_errors_are_heard_afterwards(tmp_pa
     assert (done.stdout, done.stderr) == ("4.0 channels_last\nTrue set()\n", "nativepython\n")
 
 
+@pytest.mark.slow
+def test_a_flag_that_tensorflow_does_not_know_is_named():
+    command = [sys.executable, "-c", "from ucf11lib.backend import keras"]
+    flags = os.environ | {"TF_XLA_FLAGS": "--bad"}
+    done = subprocess.run(command, env=flags, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "TF_XLA_FLAGS: --bad" in done.stderr
+
+
 BROKEN_TENSORFLOW = """
 import importlib.machinery, sys, types
 part = types.ModuleType("tensorflow")

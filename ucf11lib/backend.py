@@ -83,8 +83,10 @@ def _started() -> tuple[Any, Any]:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     # TensorFlow leaves oneDNN off on processors without AVX512-VNNI, where C3D is six times slower.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    # TensorFlow ends the process for an unknown flag in it, and says why on standard error alone.
+    native = contextlib.nullcontext() if "TF_XLA_FLAGS" in os.environ else silent_stderr()
     try:
-        with silent_stderr(), _uncollected():
+        with native, _uncollected():
             if not tf:
                 if os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow":
                     os.environ["KERAS_BACKEND"] = "jax"
