@@ -115,13 +115,13 @@ def crossval(args: argparse.Namespace) -> None:
 @command("study leak --videos my_videos", *opts.STUDIES)
 def study(args: argparse.Namespace) -> None:
     """Run studies: many trainings, one table, one figure; resumes."""
+    opts.check_study(args)
     from ucf11lib import studies
 
     if args.check:
         studies.check(args.names)
-    elif bool(args.names) == args.all:
-        known = ", ".join(studies.STUDIES)
-        raise UserError(f"study: give names, a YAML file, or --all; known studies are {known}")
+    elif not args.names and not args.all:
+        raise UserError(f"study: give --all, a YAML file, or some of {', '.join(studies.STUDIES)}")
     else:
         options = _given(args, "workers", "scheduler", "videos", "force", "minutes")
         studies.run_studies(args.names or list(studies.STUDIES), **options)

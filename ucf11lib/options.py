@@ -182,6 +182,16 @@ def check_overfit(args: argparse.Namespace) -> None:
             Parser(prog="python -m ucf11lib train").error(problem)
 
 
+def check_study(args: argparse.Namespace) -> None:
+    """End with one line for options of study that do not fit each other."""
+    refuse = Parser(prog="python -m ucf11lib study").error
+    if args.names and args.all:
+        refuse("give names or --all, not both")
+    for name in ("workers", "scheduler", "videos", "force", "minutes"):
+        if args.check and vars(args)[name] not in (None, "", False):
+            refuse(f"--check runs nothing; leave --{name} away")
+
+
 def predict_conflict(args: argparse.Namespace, folder: bool) -> str:
     """Return which of predict's options do not fit each other, or which file exists; else ""."""
     if bool(args.camera) == bool(args.video):

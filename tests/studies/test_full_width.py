@@ -59,6 +59,7 @@ def test_nothing_to_collect_is_one_line(tiny):
 
 @pytest.mark.parametrize(("names", "options"), [
     (["leak"], {}), (["full_width", "leak"], {}), (["full_width"], {"scheduler": "tcp://x:1"}),
+    (["full_width"], {"force": True}), (["full_width"], {"videos": "v"}),
 ])  # fmt: skip
 def test_minutes_are_of_full_width_alone(names, options):
     with pytest.raises(UserError, match="--minutes goes with study full_width alone"):

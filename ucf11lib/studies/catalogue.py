@@ -30,7 +30,7 @@ from ucf11lib.studies import (
 from ucf11lib.studies.cluster import THREADS
 from ucf11lib.studies.grid import load_yaml
 from ucf11lib.studies.results import load, results_file, stale
-from ucf11lib.studies.runner import check_videos, run_study
+from ucf11lib.studies.runner import check_videos, check_workers, run_study
 from ucf11lib.studies.study import VIDEOS, Study
 
 _FILES = (
@@ -55,10 +55,10 @@ def run_studies(
     weizmann/, by default `../shared/videos` beside the checkout; `force` runs again what has
     results, without repeating finished trainings. With `minutes`, `full_width.train` runs instead.
     Raises as `run_study`, whose `options` it has, and a `UserError` for an unknown name, an
-    unreadable grid or `minutes` for another study.
+    unreadable grid, or options that do not fit each other or the study.
     """
     if minutes is not None:
-        if list(names) != [full_width.STUDY.name] or options.get("scheduler"):
+        if list(names) != [full_width.STUDY.name] or options.get("scheduler") or videos or force:
             raise UserError("--minutes goes with study full_width alone, and with --workers")
         full_width.train(minutes, options.get("workers"))
         return
@@ -68,6 +68,7 @@ def run_studies(
             check_name(name, STUDIES, "study")
     # TensorFlow adds up in another order with another number of threads, so a command names them.
     threads = "".join(f"{name}={os.environ[name]} " for name in THREADS if name in os.environ)
+    check_workers(options.get("workers"), options.get("scheduler"))
     if videos:  # also where no study needs it
         check_videos(Path(videos))
     options["videos"] = Path(videos) if videos else VIDEOS

@@ -75,6 +75,12 @@ def check_videos(folder: Path) -> None:
         raise UserError(f"{folder / 'weizmann'}: no such folder; give its parent with --videos")
 
 
+def check_workers(workers: int | None, scheduler: str | None) -> None:
+    """Raise a `UserError` for less than one worker, or for workers beside a scheduler's."""
+    if workers is not None and (workers < 1 or scheduler):
+        raise UserError(f"--workers {workers}: give 1 or more, and none with --scheduler")
+
+
 def _save(study: Study, results: Results, path: Path, drawing: Path, log: Callable) -> None:
     paths.write_json(path, asdict(results))
     log(results.formatted())
@@ -124,8 +130,7 @@ def run_configs(
     data that cannot be prepared or divided, a wrong number of workers or no usable scheduler; a
     `RunFailed` if the cluster is lost.
     """
-    if workers is not None and (workers < 1 or scheduler):
-        raise UserError(f"--workers {workers}: give 1 or more, and none with --scheduler")
+    check_workers(workers, scheduler)
     for one in {(one.data, one.split, one.seed): one for one in configs}.values():
         split(open_or_prepare(one.data), one)  # raises where the data cannot be divided as asked
     left = [config for config in configs if not _is_done(config)]
