@@ -98,7 +98,7 @@ def cli():
 @pytest.fixture
 def main(capfd, monkeypatch):
     """Run the command line in this process, which has loaded TensorFlow already."""
-    monkeypatch.setattr(command_line, "raise_on_sigterm", lambda: None)
+    monkeypatch.setattr(command_line, "raise_on_signals", lambda: None)
 
     def call(*arguments: object) -> subprocess.CompletedProcess:
         capfd.readouterr()

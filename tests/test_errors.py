@@ -11,7 +11,7 @@ from ucf11lib.errors import RunFailed, UserError, one_line, open_streams
 
 LATE = """
 import ctypes, os, signal, sys, time
-from ucf11lib.errors import one_line, raise_on_sigterm
+from ucf11lib.errors import one_line, raise_on_signals
 
 class Late:
     def now(self):
@@ -48,7 +48,7 @@ def inside_tensorflow_for_long():
     exec("def call():\\n late.now()\\n while True: time.sleep(0.1)", names)
     names["call"]()
 
-raise_on_sigterm()
+raise_on_signals()
 try:
     globals()[sys.argv[1]]()
     time.sleep(60)

@@ -11,7 +11,7 @@ from pathlib import Path
 import argcomplete
 
 from ucf11lib import options as opts
-from ucf11lib.errors import UserError, end_within, one_line, open_streams, raise_on_sigterm
+from ucf11lib.errors import UserError, end_within, one_line, open_streams, raise_on_signals
 from ucf11lib.options import command, parser
 
 # TensorFlow takes seconds to start: a command imports what uses it last, after what it may refuse.
@@ -223,7 +223,7 @@ def bench(args: argparse.Namespace) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; return its exit code: 0 ok, 1 failed, 2 bad usage."""
     open_streams()
-    raise_on_sigterm()
+    raise_on_signals()
     os.environ.pop("MPLBACKEND", None)  # no window is opened, and an unknown one is an error
     words = ["python", "-m", "ucf11lib", *(sys.argv[1:] if arguments is None else arguments)]
     try:

@@ -47,33 +47,32 @@ class RunFailed(Exception):  # noqa: N818 - it names what happened, and callers 
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM asked the command to stop, and it did. Exit code 143."""
+    """SIGTERM or SIGHUP asked the command to stop, and it did. Exit code 143 or 129."""
+
+    received = signal.SIGTERM
 
 
 PATIENCE = 3.0  # seconds
-# Of each SIGTERM that came: what sends it again, and what starts that if it is lost.
+# Of each signal that came: what sends SIGTERM, and what starts that if it is lost.
 _under_way: list[tuple[threading.Timer, weakref.finalize]] = []
 
 
-def raise_on_sigterm() -> None:
-    """Let SIGTERM raise a `Terminated`, as Ctrl-C does, so that temporary files are removed.
+def raise_on_signals() -> None:
+    """Let SIGTERM, or SIGHUP of a closed terminal, raise a `Terminated`, as Ctrl-C does.
+
+    So temporary files are removed. What is ignored already, as SIGHUP is by nohup, remains so.
 
     Inside TensorFlow, where an error at any place may crash the process, it waits until control is
     back outside, or for `PATIENCE`. It may also be lost on its way: Python discards what is raised
     in a destructor, and extensions written in C what is raised in a hash or a property that they
-    ask for. Then SIGTERM is sent once more.
+    ask for. Then SIGTERM is sent.
     """
-
-    def resend(seconds: float) -> threading.Timer:
-        timer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGTERM))
-        timer.daemon = True
-        return timer
 
     def terminated() -> Terminated:
         while waiting:
             waiting.pop().cancel()
         error = Terminated()
-        again = resend(0.1)
+        again = _send_sigterm(0.1)
         _under_way.append((again, weakref.finalize(error, again.start)))
         return error
 
@@ -81,13 +80,16 @@ def raise_on_sigterm() -> None:
         sys.settrace(None)
         raise terminated()  # a name for it here would keep it, by its own traceback
 
-    def terminate(_number: int, frame: FrameType | None) -> None:
+    def terminate(number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGHUP:  # which a shell and the kernel send, one after the other
+            signal.signal(number, signal.SIG_IGN)
+            Terminated.received = signal.SIGHUP
         outside = _outside_of_tensorflow(frame)
         if outside is None or outside.f_trace:  # where it has waited already
             raise terminated()
         outside.f_trace = back_outside
         sys.settrace(lambda *_event: None)  # traces no frame but that one
-        waiting.append(resend(PATIENCE))
+        waiting.append(_send_sigterm(PATIENCE))
         waiting[-1].start()
 
     def hook(unraisable: "sys.UnraisableHookArgs") -> None:
@@ -96,9 +98,17 @@ def raise_on_sigterm() -> None:
 
     waiting: list[threading.Timer] = []
     other = sys.unraisablehook
-    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:  # not ignored, and not ours already
-        signal.signal(signal.SIGTERM, terminate)
-        sys.unraisablehook = hook
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:  # not ignored, and not ours already
+            signal.signal(number, terminate)
+            sys.unraisablehook = hook
+
+
+def _send_sigterm(seconds: float) -> threading.Timer:
+    """Return a timer, not started, that sends SIGTERM to this process."""
+    timer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGTERM))
+    timer.daemon = True
+    return timer
 
 
 def _outside_of_tensorflow(frame: FrameType | None) -> FrameType | None:
@@ -112,7 +122,7 @@ def _outside_of_tensorflow(frame: FrameType | None) -> FrameType | None:
 
 
 def _arrived() -> bool:
-    """Return whether SIGTERM came since the last call; none of those is sent again."""
+    """Return whether a signal came since the last call; none of those is sent again."""
     came = bool(_under_way)
     while _under_way:
         again, start = _under_way.pop()
@@ -203,7 +213,7 @@ def _line(error: BaseException, resume_command: str) -> tuple[str, int]:
     if isinstance(error, RunFailed):
         return str(error), 1
     if isinstance(error, KeyboardInterrupt):
-        received = signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT
+        received = error.received if isinstance(error, Terminated) else signal.SIGINT
         return f"interrupted; resume with: {resume_command}", 128 + received
     if isinstance(error, MemoryError):
         return f"out of memory; free some; resume: {resume_command}", 1

@@ -45,7 +45,7 @@ import signal, time
 from ucf11lib import errors
 from ucf11lib.studies import speed
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a shell's background jobs
-errors.raise_on_sigterm()
+errors.raise_on_signals()
 speed.run_in_process(time.sleep, 600)
 """
 
@@ -120,7 +120,7 @@ def test_study_killed_before_it_tidies_up(kill, tmp_path, monkeypatch):
     assert not [name for name in names if not name.startswith("__autograph_generated")]
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_bench_ended_takes_its_process_along(number):
     pipes = {"stderr": subprocess.DEVNULL}
     parent = subprocess.Popen([sys.executable, "-c", TIMING], **pipes)

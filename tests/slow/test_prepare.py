@@ -68,20 +68,40 @@ def test_prepare_killed_at_any_moment_and_repeated(tree, tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["reference", "s"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_prepare_interrupted_leaves_nothing(tree, tmp_path, number):
-    process = start(tree, tmp_path / "s", subprocess.PIPE)
+def wait_for_frames(folder: Path) -> None:
     for _ in range(1000):
         time.sleep(0.01)
-        files = tmp_path.glob(".partial-*/.partial-*/frames.npy")
+        files = folder.glob(".partial-*/.partial-*/frames.npy")
         if sum(file.stat().st_size for file in files) > 1000:
             break
-    process.send_signal(number)
+
+
+def close_terminal(process: subprocess.Popen) -> None:
+    """Do as a terminal that is closed: its shell and the kernel signal all processes in it."""
+    for _ in range(2):
+        os.killpg(process.pid, signal.SIGHUP)
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_prepare_interrupted_leaves_nothing(tree, tmp_path, number):
+    process = start(tree, tmp_path / "s", subprocess.PIPE)
+    wait_for_frames(tmp_path)
+    close_terminal(process) if number == signal.SIGHUP else process.send_signal(number)
     lines = process.communicate(timeout=60)[1].splitlines()
     assert process.returncode == 128 + number
     wanted = "error: interrupted; resume with: python -m ucf11lib prepare"
     assert [line.startswith(wanted) for line in lines].count(True) == 1, lines
     assert os.listdir(tmp_path) == []
+
+
+def test_prepare_by_nohup_survives_the_terminal(tree, tmp_path, monkeypatch):
+    monkeypatch.setitem(globals(), "COMMAND", ["nohup", *COMMAND])
+    process = start(tree, tmp_path / "s")
+    wait_for_frames(tmp_path)
+    close_terminal(process)
+    assert process.wait(120) == 0
+    assert ClipStore.open(tmp_path / "s").classes == ("a", "b")
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.3])

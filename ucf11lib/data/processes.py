@@ -49,7 +49,8 @@ def in_processes(
 
 
 def _start(pool: ProcessPool, module: str) -> bool:
-    """Start a pool's processes, to which ctrl-c means nothing: the one that waits answers it."""
+    """Start a pool's processes, to which ctrl-c and SIGHUP mean nothing: this one answers them."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     resource_tracker.ensure_running()  # its start would unblock the signal
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     start_server([module])
