@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from ucf11lib.data.videos.groups import OWN, clip_names, find_groups
+from ucf11lib.data.videos.groups import OWN, clip_names, find_groups, parts_of_a_split
 from ucf11lib.errors import UserError
 
 UCF11 = "group folders or UCF-11 names"
@@ -39,6 +39,48 @@ def test_find_groups_are_no_parts_of_a_split():
         find_groups(names)
     assert find_groups(names, r"/(\w+)/\w+\.mp4")[0] == ["anna", "anna"]
     assert find_groups([f"a/set{n}/1.mp4" for n in (1, 2)])[0] == ["a/set1", "a/set2"]
+    sessions = ["session_a", "session_b"]
+    assert find_groups([f"a/{n}/1.mp4" for n in sessions])[0] == [f"a/{n}" for n in sessions]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        "trainlist01 testlist01",
+        "train unseen",
+        "seen unseen",
+        "train unlabeled",
+        "entrenamiento prueba",
+        "Trainingsdaten Testdaten",
+        "train test_private",
+        "train.old test.new",
+        "x-train y-test",
+        "trainA trainB testA",
+        "session1 session2",
+        "subset1 subset2",
+        "part_a part_b",
+        "fold_a fold_b",
+    ],
+)
+def test_parts_of_a_split_are_all_of_these(names):
+    assert parts_of_a_split(names.split()) == sorted(names.split())
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        "bus train",
+        "bus train trains",
+        "train_arriving train_leaving",
+        "training_dog walking_dog",
+        "test_drive train_ride walk",
+        "invalid_squat valid_squat",
+        "parts sets",
+        "set shot",
+    ],
+)
+def test_parts_of_a_split_are_no_classes_with_such_words(names):
+    assert parts_of_a_split(names.split()) == []
 
 
 def test_find_groups_of_another_case_or_form_of_unicode_are_one():

@@ -19,9 +19,12 @@ RULES = {
     "Weizmann names": (r"(?is)^([^/]+)/(?:.+/)?([^/]+)_\1\d?\.\w+$", r"\2"),
 }
 OWN = "each clip its own"
-PARTS = "train(ing)?|test(ing)?|(train)?val(id|idate|idation)?|dev(elopment)?|eval(uation)?|holdout"
-WORDS = r"(set|split|data|dataset|videos|clips)?[\W_\d]*"
-PART = re.compile(rf"{WORDS}({PARTS})[\W_]*{WORDS}|(fold|split|part|set)[\W_]*\d+", re.IGNORECASE)
+PARTS = "train(ings?)?|test(ing)?|(train)?val(id|idate|idation)?|dev(elopment)?|eval(uation)?"
+PARTS += "|holdout|(un)?seen|(un)?label+ed|entrenamiento|pruebas?"
+WORDS = r"(set|split|lists?|data|dataset|daten|videos|clips)?[\W_\d]*"
+PART = re.compile(rf"{WORDS}({PARTS})[\W_]*{WORDS}", re.IGNORECASE)
+# Names that are no classes, but may be groups.
+COUNTED = re.compile(r"(?i)(fold|split|part|(sub)?set|session)([\W_]*\d+|[\W_]+[a-z])")
 MAX_SECONDS = 1.0  # for one name: some patterns take forever (https://en.wikipedia.org/wiki/ReDoS)
 
 
@@ -62,24 +65,31 @@ def find_groups(names: list[str], pattern: str = "") -> tuple[list[str], str]:
 def parts_of_a_split(folders: Iterable[str]) -> list[str]:
     """Return those names that are parts of one split, such as train and test, two or all of them.
 
-    Two names with such words that are alike but for these, such as UCF_train and UCF_test, are.
+    Two names with such words that are alike but for these, such as UCF_train and UCF_test, are. So
+    are all names if each has one, and they are not the same: train and test_private.
     """
     names = sorted(folders)
     rests = {}  # of names with such words
+    different = set()
     for name in names:
-        words = re.split(r"[\W_]+", name.casefold())
+        words = [one.casefold() for one in re.split(r"[\W_]+|(?<=[a-z])(?=[A-Z])", name)]
         rest = tuple(one for one in words if not re.fullmatch(PARTS, one))
         if len(rest) < len(words):
             rests[name] = rest
+            different |= {*words} - {*rest}
+    if len(rests) == len(names) > 1 and len(different) > 1:
+        return names
     alike = Counter(rests.values())
-    parts = [name for name in names if PART.fullmatch(name) or alike[rests.get(name, ("",))] > 1]
+    known = {name for name in names if PART.fullmatch(name) or COUNTED.fullmatch(name)}
+    parts = [name for name in names if name in known or alike[rests.get(name, ("",))] > 1]
     return parts if len(parts) > 1 or len(parts) == len(names) else []
 
 
 def _parts_for_groups(names: list[str]) -> list[str]:
-    """Return the folders of clips that are parts of a split; "set1" may well be a group."""
+    """Return the folders of clips that are parts of a split; "set1", "set_a" may be groups."""
     folders = {parts[1] for name in names if len(parts := name.split("/")) > 2}
-    return [one for one in parts_of_a_split(folders) if not one[-1].isdigit()]
+    parts = parts_of_a_split(folders)
+    return [one for one in parts if not (one[-1].isdigit() or COUNTED.fullmatch(one))]
 
 
 def _by_first_spelling(groups: list[str]) -> list[str]:
