@@ -1,6 +1,7 @@
 """Shared fixtures: every test works in folders of its own, never in the checkout's."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,9 @@ from ucf11lib.training import train
 
 LONGEST = ("test_reproduce", "test_networks", "test_studies")  # of the slow files, by minutes
 VIDEOS = paths.ROOT.parent / "shared" / "videos"
+# Else the processes that tests start ignore them, too, below nohup or as a shell's background job.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items):

@@ -32,7 +32,7 @@ def test_features_are_computed_once_and_alike(store, network, monkeypatch, tmp_p
     first = features.features(store, network, "frames", mirrored=True)
     shown = features.pictures(store.take(np.array([7])), "frames")[0]
     np.testing.assert_allclose(first[7], shown.mean(axis=(1, 2)), rtol=1e-3)
-    (path,) = tmp_path.glob("features-*-mean-colour-frames-mirrored.npy")
+    (path,) = tmp_path.glob("features-*-mean-colour-*-frames-mirrored.npy")
     before = path.read_bytes()
     with monkeypatch.context() as patch:
         patch.setattr(features, "_computed", None)

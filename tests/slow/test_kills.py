@@ -41,10 +41,9 @@ for line in sys.stdin:
 
 
 TIMING = """
-import signal, time
+import time
 from ucf11lib import errors
 from ucf11lib.studies import speed
-signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a shell's background jobs
 errors.raise_on_signals()
 speed.run_in_process(time.sleep, 600)
 """

@@ -1,6 +1,5 @@
 """`prepare` as a user runs it: killed, interrupted, given damaged videos, run twice at once."""
 
-import functools
 import os
 import random
 import shutil
@@ -44,10 +43,8 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def start(tree: Path, path: Path, stderr: int = subprocess.DEVNULL) -> subprocess.Popen:
     command = [*COMMAND, str(tree), "--store", str(path), "--workers", "2"]
-    # A shell's background jobs ignore the signal of ctrl-c.
-    listen = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     options = {"stdout": subprocess.DEVNULL, "stderr": stderr, "start_new_session": True}
-    return subprocess.Popen(command, **options, text=True, preexec_fn=listen)
+    return subprocess.Popen(command, **options, text=True)
 
 
 def test_prepare_killed_at_any_moment_and_repeated(tree, tmp_path):

@@ -66,9 +66,7 @@ def end_in(stem, number, *words):
     begun = paths.runs_dir() / RunConfig.of(model=stem[3:], profile="smoke").name / "config.json"
     command = [sys.executable, "-u", "-m", "ucf11lib", "reproduce", "--profile", "smoke", *words]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    # A shell's background jobs ignore the signal of ctrl-c.
-    listen = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731
-    process = subprocess.Popen(command, **pipes, text=True, preexec_fn=listen)
+    process = subprocess.Popen(command, **pipes, text=True)
     while process.poll() is None and not begun.exists():
         time.sleep(0.05)
     process.send_signal(number)

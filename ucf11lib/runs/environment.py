@@ -116,7 +116,7 @@ def _cpuinfo() -> str:
 
 def _git(*arguments: str) -> str | None:
     """Return the output of a git command in the checkout; None where that is no repository."""
-    command = ["git", "-C", str(paths.ROOT), *arguments]
+    command = ["git", "--no-optional-locks", "-C", str(paths.ROOT), *arguments]  # it may be killed
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
