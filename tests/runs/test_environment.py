@@ -1,3 +1,6 @@
+import os
+import subprocess
+
 import numpy as np
 import pytest
 
@@ -58,3 +61,20 @@ def test_code_digest_is_of_what_code_does(tmp_path, monkeypatch):
         digests[name] = environment.code_digest(f"room/{number}")
     assert digests["as it is"] == environment.code_digest("room/0/one.py")
     assert digests["documented"] == digests["as it is"] != digests["changed"]
+
+
+def test_describe_takes_no_lock_of_git(tmp_path, monkeypatch):
+    """A run that was killed then would leave it, and git would refuse to work."""
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b.c"]
+    (tmp_path / "file").write_text("same")
+    for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "first"]):
+        subprocess.run([*git, *words], check=True)
+    os.utime(tmp_path / "file", (1, 1))  # git would note in its index that nothing has changed
+    index = tmp_path / ".git" / "index"
+    before = index.read_bytes()
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    made_by = environment.describe.__wrapped__()
+    assert (len(made_by["commit"]), made_by["uncommitted_changes"]) == (40, False)
+    assert index.read_bytes() == before
+    subprocess.run([*git, "status"], check=True, capture_output=True)
+    assert index.read_bytes() != before
