@@ -30,7 +30,7 @@ $(VENV)/.installed: requirements.lock pyproject.toml | $(BIN)/python
 	$(PIP_INSTALL) --no-deps --no-build-isolation -e .
 	@touch $@
 
-report: $(VENV)/.installed ## train the three models, regenerate figures/ and report/ (2 cores: 6 minutes with bfloat16, 17 to 21 with AVX2 only)
+report: $(VENV)/.installed ## train the three models, regenerate figures/ and report/ (2 cores: 6 minutes with bfloat16, 16 to 21 with AVX2 only)
 	$(BIN)/python -m ucf11lib reproduce
 
 site: $(VENV)/.installed ## pages to publish, in site/: the report and all that belongs to it
