@@ -38,6 +38,7 @@ def assert_refused(done, *words, code=2):
         (["study"], ["study: give --all, a YAML file, or some of five_seeds, "]),
         (["study", "--check", "--all", "leak"], ["give names or --all, not both"]),
         (["study", "leak", "--check", "--force"], ["--check runs nothing; leave --force away"]),
+        (["study", "leak", "--check", "--workers", "0"], ["--check runs nothing"]),
         (["study", "leak", "--workers", "2", "--scheduler", "x"], ["none with --scheduler"]),
         (["study", "full_width", "--minutes", "1", "--force"], ["--minutes goes with"]),
         (["prepare", "--source", "videos"], ["--data DIR"]),

@@ -188,7 +188,8 @@ def check_study(args: argparse.Namespace) -> None:
     if args.names and args.all:
         refuse("give names or --all, not both")
     for name in ("workers", "scheduler", "videos", "force", "minutes"):
-        if args.check and vars(args)[name] not in (None, "", False):
+        value = vars(args)[name]
+        if args.check and not (value is None or value is False or value == ""):
             refuse(f"--check runs nothing; leave --{name} away")
 
 

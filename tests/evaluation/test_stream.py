@@ -86,3 +86,13 @@ def test_predict_stream_that_is_left_stops_reading(by, tmp_path, write_video):
     answers.close()
     reader.join()
     assert reader.newest[1] < 2000
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "avi"])
+def test_reader_at_the_files_rate_has_its_frames(tmp_path, write_video, suffix):
+    """Matroska rounds times, and AVI has those of decoding."""
+    reader = stream._Reader(str(write_video(tmp_path / f"v.{suffix}", 60, "libx264")), 30, 64, 30)
+    reader.join()
+    _, seen, at_rate, _ = reader.newest
+    assert seen == 60
+    assert 60 <= at_rate <= 62

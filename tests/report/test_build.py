@@ -194,7 +194,7 @@ def test_update_readme_replaces_the_table(tmp_path, monkeypatch):
     assert "old" not in page
     rows = tables.over_seeds("five_seeds").set_index("model")
     assert f"| C3D | {rows.accuracy['c3d']} | " in page
-    assert "On sequences of unseen groups, in bfloat16; python -m ucf11lib study five_seeds" in page
+    assert "On sequences of unseen groups, in bfloat16 (python -m ucf11lib study five_seeds" in page
     (tmp_path / "README.md").write_text("no marks")
     with pytest.raises(RunFailed, match="marks"):
         update_readme()

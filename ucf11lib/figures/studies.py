@@ -31,8 +31,11 @@ TITLE_CHARACTERS = 10  # an inch
 SAME_COST = 0.03  # relative difference below which two marks would hide each other
 ASIDE = 6  # points, by which such a mark is moved to the right
 MOST_MARKS = 40  # of a line; more would be a band
-LABELS = {"accuracy": "held-out accuracy", "accuracy_clip": "held-out accuracy by clip"}
-LABELS["share"] = "share of the matrix product's FLOPs a second"
+LABELS = {
+    "accuracy": "held-out accuracy",
+    "accuracy_clip": "held-out accuracy by clip",
+    "share": "share of the matrix product's FLOPs a second",
+}
 
 
 def dots(

@@ -179,7 +179,7 @@ def update_readme(why: Callable[[str], str] = why_stale) -> None:
     table = tables.pipe_table(tables.over_seeds("five_seeds"), tables.OVER_SEEDS)
     note = results.note + (f"; stale: {reason}" if reason else "")
     precision = " and ".join(results.table["precision"].unique())
-    block = f"{begin}\n{table}\n\nOn sequences of unseen groups, in {precision}; {note}.\n{end}"
+    block = f"{begin}\n{table}\n\nOn sequences of unseen groups, in {precision} ({note}).\n{end}"
     pattern = re.compile(re.escape(begin) + ".*" + re.escape(end), re.DOTALL)
     page, places = pattern.subn(lambda _: block, path.read_text())
     if not places:

@@ -20,6 +20,7 @@ OVER_SEEDS = {
     "95 % interval of the mean": "{low:.1%} to {high:.1%}",
     "parameters": "{parameters:,.0f}",
 }
+SUBJECTS = 9  # of Weizmann
 MIN_WIDTH, MAX_WIDTH = 6, 60  # of a column that wraps, in characters: pandoc shares out the line
 
 
@@ -126,9 +127,9 @@ def weizmann(published: Sequence[Mapping]) -> pd.DataFrame:
     return table[["method", "left_out", "unit", "accuracy", "interval"]]
 
 
-def _marks(rows: pd.DataFrame, groups: int = 9) -> list[str]:
-    """Mark the intervals whose lower end is `bootstrap_t`'s rule of three, of nine subjects."""
-    bound = rows["accuracy_clip"] * TAIL ** (1 / groups)
+def _marks(rows: pd.DataFrame) -> list[str]:
+    """Mark the intervals whose lower end is `bootstrap_t`'s rule of three."""
+    bound = rows["accuracy_clip"] * TAIL ** (1 / SUBJECTS)
     return np.where(np.isclose(rows["low"], bound, atol=1e-4), "†", "").tolist()
 
 

@@ -38,7 +38,7 @@ def training_step(
     The batch is normalised as with `inputs="sequence"`, and not augmented. Raises a `ValueError`
     unless the network has as many weights as `ours`.
     """
-    torch = importlib.import_module("torch")  # not sooner: it needs memory, which is measured
+    torch = importlib.import_module("torch")  # here, since it needs memory, which is measured
     torch.set_num_threads(len(os.sched_getaffinity(0)))  # by default one for two of them
     network = _network(torch.nn, config, frames.shape[1], ours.output_shape[-1])
     rank = 4 if config.model in PER_FRAME else 5
