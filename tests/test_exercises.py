@@ -76,6 +76,9 @@ ONE, TWO, THREE, FOUR, FIVE = NAMES
 WRONG = {
     "small steps": (ONE, '{"head": "softmax", "inputs": "raw"}', '{"learning_rate": 1e-8}',
                     "small steps are not small gradients"),
+    "moves no more": (ONE, '"double_softmax": {"head": "softmax"}',
+                      '"double_softmax": {"head": "softmax", "inputs": "raw"}', "second fault"),
+    "bounded": (ONE, '{"learning_rate": 10}', '{"head": "softmax"}', "it needs logits"),
     "not saturated": (ONE, '{"head": "softmax", "inputs": "raw"}', '{"head": "softmax"}',
                       "saturate the softmax"),
     "guess": (ONE, "math.log(math.e + 10) - 1", "math.log(11)", "not ln 11, a guess's loss"),
@@ -109,6 +112,13 @@ def test_solution_passes(name, prepared, capsys):
     capsys.readouterr()
     answer(name, prepared(name), solution(name))
     assert capsys.readouterr().out.count("right: ") == len(solution(name))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("other", [{"learning_rate": 1}, {"learning_rate": 10, "head": "logits"}])
+def test_other_right_answers_pass(other, prepared, capsys):
+    answer(ONE, prepared(ONE), changed(ONE, '{"learning_rate": 10}', str(other)))
+    assert "right: three faults" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", NAMES)

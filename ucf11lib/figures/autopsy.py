@@ -97,6 +97,6 @@ def signal(rows: Sequence[Mapping], *, note: str) -> Figure:
             log_labels(axes.yaxis)
             axes.yaxis.set_minor_locator(NullLocator())
             axes.tick_params(axis="x", rotation=60)
-        figure.axes[0].set_ylabel("std of the outputs, before ReLU")
+        figure.axes[0].set_ylabel("root mean square of the outputs, before ReLU")
         legend(figure, 3)
     return figure

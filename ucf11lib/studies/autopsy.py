@@ -6,7 +6,7 @@ changed; `memorise`, eight sequences at every learning rate of the report.
 
 Expect: losses within 1e-7 of the lattice from step 2 on; no cell of recipe 2019 memorises.
 
-    python -m ucf11lib study autopsy --videos DIR   # half an hour on 2 cores
+    python -m ucf11lib study autopsy --force --videos DIR  # half an hour on 2 cores
 """
 
 import itertools

@@ -10,7 +10,7 @@ and milliseconds; weights include the frozen ones, seconds of training the featu
 
 Expect: R(2+1)D and TSM between 80 and 95 %, ViViT near 30 %.
 
-    python -m ucf11lib study beyond     # 30 trainings, estimated 80 min on 2 cores
+    python -m ucf11lib study beyond --force  # 30 trainings, estimated 80 min on 2 cores
 """
 
 import functools

@@ -2,6 +2,7 @@
 
 The methods of the study `beyond` on Weizmann, each subject left out once: heads on frozen features,
 networks from scratch with the settings that each fold selects on its inner split, and both fused.
+Candidates of another stride are validated on other inner subjects in six of the nine folds.
 The networks are CNN+LSTM, the best of the report's three there, and the three later ones; their
 epochs are chosen so that trainings take about as long as CNN+LSTM's. Of 64, 96 and 128 pixels, 96
 had the highest accuracy on the inner splits (the linear head on differences); the lag of the
@@ -10,7 +11,7 @@ differences was not varied.
 Expect: about 95 % with differences of frames, 70 to 85 % with frames alone, 60 to 90 % from
 scratch.
 
-    python -m ucf11lib study beyond_weizmann --videos DIR  # 144 trainings, about 110 min on 2 cores
+    python -m ucf11lib study beyond_weizmann --force --videos DIR  # 144 trainings, 110 min, 2 cores
 """
 
 from dataclasses import replace

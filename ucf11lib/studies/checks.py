@@ -7,7 +7,7 @@ Expect: a colour histogram of one frame at most 25 %, optical flow about 80 %; t
 without its LSTM at least 10 points below CNN+LSTM; shuffled frames at least 10 points lower; the
 random split higher than the group split; nearly all boundaries of clips recovered.
 
-    python -m ucf11lib study checks --videos DIR    # 30 trainings, estimated 75 min on 2 cores
+    python -m ucf11lib study checks --force --videos DIR  # 30 trainings, about 75 min on 2 cores
 """
 
 from dataclasses import replace

@@ -8,7 +8,7 @@ set after a look at this study with 7, 9 and 9 epochs (means of 96.6, 91.7 and 9
 
 Expect: means of 92 to 95 %, ranges of three to nine points, so that one seed ranks nothing.
 
-    python -m ucf11lib study five_seeds     # 15 trainings, estimated 35 min on 2 cores
+    python -m ucf11lib study five_seeds --force  # 15 trainings, estimated 35 min on 2 cores
 """
 
 import pandas as pd

@@ -1,7 +1,8 @@
 """Cross-validation: each group index is held out once, UCF-11's protocol (Liu, Luo, Shah 2009).
 
 Nested (Varma and Simon, BMC Bioinformatics 2006), each fold gets those of several settings that
-have the lowest validation loss on an inner split of its training part.
+have the lowest validation loss on an inner split of its training part. The split balances numbers
+of sequences, so settings of another stride may hold out other groups.
 """
 
 import hashlib

@@ -5,7 +5,7 @@ tripod, UCF-11's pan and shake. So Weizmann is filmed once more: cropped by a wi
 
 Expect: `sequence` adds about 30 points where the camera is still and hardly any where it moves.
 
-    python -m ucf11lib study inputs --videos DIR    # 45 trainings, about 20 min on 2 cores
+    python -m ucf11lib study inputs --force --videos DIR  # 45 trainings, about 20 min on 2 cores
 """
 
 from pathlib import Path

@@ -7,7 +7,7 @@ pixel space learns nothing: what it gets right, a model need not have learned.
 Expect: on synthetic data the nearest neighbour is right for nearly all of `random` and for a tenth
 of `group`. Short trainings, since only splits are compared.
 
-    python -m ucf11lib study leak --videos DIR      # 18 trainings, estimated 15 min on 2 cores
+    python -m ucf11lib study leak --force --videos DIR  # 18 trainings, estimated 15 min on 2 cores
 """
 
 import numpy as np

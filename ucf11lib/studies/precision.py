@@ -6,7 +6,7 @@ switch (https://uxlfoundation.github.io/oneDNN/dev_guide_cpu_dispatcher_control.
 
 Expect: differences within a seed of up to five points, in both directions; means alike.
 
-    python -m ucf11lib study precision     # 39 trainings, estimated 80 min on 2 cores
+    python -m ucf11lib study precision --force  # 39 trainings, estimated 80 min on 2 cores
 """
 
 import os

@@ -9,7 +9,7 @@ softmax.
 Expect: with the random split VGG9 and CNN+LSTM stop within their eight epochs, VGG9 at half width
 is then at 60 to 75 %; C3D and the mean of softmaxes, which are double softmaxes, never stop.
 
-    python -m ucf11lib study protocol_2019     # 30 trainings, estimated 60 min on 2 cores
+    python -m ucf11lib study protocol_2019 --force  # 30 trainings, estimated 60 min on 2 cores
 """
 
 from dataclasses import replace

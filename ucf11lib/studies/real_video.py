@@ -7,7 +7,7 @@ is better there (after six had reached 90 % of the subjects left out).
 
 Expect: about 95 % by clip, each of the three; errors between run, skip and jump.
 
-    python -m ucf11lib study real_video --videos DIR  # 93 trainings, 7 hours on 2 cores, AVX2 only
+    python -m ucf11lib study real_video --force --videos DIR --workers 2  # 93 trainings, 7 hours
 """
 
 from dataclasses import replace

@@ -4,7 +4,7 @@ Expect: the logits head takes C3D from chance to about 45 %, the sequence's own 
 for VGG9 and CNN+LSTM, each model ends above 85 %. All runs are equally long, in the 2019 report's
 batches of 16, never stopped. A seed moves split, weights, order and augmentation together.
 
-    python -m ucf11lib study repairs        # 57 trainings, estimated 85 min on 2 cores
+    python -m ucf11lib study repairs --force  # 57 trainings, estimated 85 min on 2 cores
 """
 
 from ucf11lib import figures

@@ -1,13 +1,13 @@
 """How much does each layer of an untrained network amplify its signal, measured and by theory?
 
-Independent weights of standard deviation s over `fan_in` inputs multiply the std of the input by
+Independent weights of standard deviation s over `fan_in` inputs multiply its root mean square by
 s * sqrt(fan_in / 2), since ReLU halves the second moment (He et al., ICCV 2015, arXiv:1502.01852).
 A max-pool raises the second moment, and at the borders a part of the kernel lies on zeros.
 
-Expect: with N(0, 0.1) at full width five decades from C3D's first layer to its last, two for
-CNN+LSTM, whose LSTM bounds its outputs; none with He's weights.
+Expect: with N(0, 0.1) at full width five decades from C3D's first layer to its last, less than one
+for CNN+LSTM, whose LSTM bounds its outputs; none with He's weights.
 
-    python -m ucf11lib study signal         # estimated 5 min on 2 cores
+    python -m ucf11lib study signal --force  # estimated 5 min on 2 cores
 """
 
 from collections.abc import Sequence
@@ -30,9 +30,10 @@ NETWORKS = 3  # draws of the weights, averaged as root mean squares
 def layer_gains(config: RunConfig) -> list[dict]:
     """Measure how much each convolution or dense layer, a row each, amplifies before any step.
 
-    Columns: std (of the outputs, before ReLU), gain (over the layer before), simple (s sqrt(fan_in
-    / 2), or s sqrt(fan_in) where no ReLU is before), predicted (with the input's measured second
-    moment and the share of taps inside the picture), first_loss (mean over the networks).
+    Columns: std (root mean square of the outputs, before ReLU), gain (over the layer before),
+    simple (s sqrt(fan_in / 2), or s sqrt(fan_in) where no ReLU is before), predicted (with the
+    input's measured second moment and the share of taps inside the picture), first_loss (mean over
+    the networks).
     """
     store = open_or_prepare(config.data)
     parts = split(store, config)

@@ -6,7 +6,7 @@ little on a shared machine: cases are timed alternately and compared within a re
 Expect: at full width 75 to 100 % of the product's rate, with AMX up to 130 %: there the product is
 below the machine's limit. The store costs 0 to 7 %, the health checks less than the noise.
 
-    python -m ucf11lib study speed          # estimated 40 min on 2 cores that do nothing else
+    python -m ucf11lib study speed --force  # estimated 40 min on 2 cores that do nothing else
 
 Where PyTorch is installed, see `pytorch`, its step is timed in the same turns.
 """
@@ -30,7 +30,7 @@ import pandas as pd
 from ucf11lib import figures
 from ucf11lib.backend import tf
 from ucf11lib.errors import RunFailed
-from ucf11lib.models.flops import layer_flops
+from ucf11lib.models.flops import training_flops
 from ucf11lib.runs import REPORTED, RunConfig, environment
 from ucf11lib.studies import pytorch
 from ucf11lib.studies.runner import run_rows
@@ -59,7 +59,7 @@ def step_row(config: RunConfig) -> dict:
     peak_mb = environment.peak_memory_mb()  # before PyTorch is loaded
     seconds = _step_seconds(trainer, batch, max(1, round(SECONDS_A_REPEAT / later)))
     memory, store = seconds["memory"], seconds["store"]
-    flops = 3 * size * sum(layer_flops(trainer.model).values())  # forward, and two gradients
+    flops = size * training_flops(trainer.model)
     work = flops / (2 * PRODUCT_SIDE**3) * seconds["product"]  # seconds at the product's rate
     compared: dict[str, object] = {}
     if "pytorch" in seconds:

@@ -7,7 +7,7 @@ on the synthetic data, the rivals were not.
 
 Expect: the repaired recipe needs 1,000 to 4,500 sequences; no rival arrives.
 
-    python -m ucf11lib study time_to_75 --videos DIR    # 36 trainings, 30 to 170 min on 2 cores
+    python -m ucf11lib study time_to_75 --force --videos DIR  # 36 trainings, 30 to 170 min, 2 cores
 """
 
 import math

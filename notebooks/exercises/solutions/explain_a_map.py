@@ -22,6 +22,7 @@ def grad_cam(model, frames):
 answers = {
     "time_cells": 7,  # 30 frames, halved twice: 15, then 7
     "frames_in_a_cell": 4,  # the first pool keeps time, the second and third halve it
-    # It is a gradient: of this network, here. Whether that is the class, it cannot know.
+    # Gradients of this network, averaged over all places, weight its channels. Whether that is the
+    # class, it cannot know; where dense layers follow, one place may count otherwise than the mean.
     "a_map_shows": "b",
 }
