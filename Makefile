@@ -36,7 +36,7 @@ report: $(VENV)/.installed ## train the three models, regenerate figures/ and re
 site: $(VENV)/.installed ## pages to publish, in site/: the report and all that belongs to it
 	$(BIN)/python -m ucf11lib site
 
-studies: $(VENV)/.installed ## the studies of report/results/; resumes (some need videos, see study --help)
+studies: $(VENV)/.installed ## the studies that have no results; resumes (report/results/ has all; study NAME --force runs one again)
 	$(BIN)/python -m ucf11lib study --all
 
 test: $(VENV)/.installed ## every test, the notebooks included

@@ -27,7 +27,7 @@ class Late:
 def in_a_destructor():
     Late()
 
-def below_c_code():  # which discards the error and goes on
+def below_c_code():  # which discards the error and continues
     ctypes.pythonapi.PyObject_HasAttrString(ctypes.py_object(Late()), b"asked")
 
 def turned_into_another():

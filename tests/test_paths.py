@@ -1,7 +1,9 @@
 import errno
+import functools
 import json
 import math
 import multiprocessing
+import os
 import signal
 import socket
 import subprocess
@@ -32,7 +34,8 @@ def test_atomic_file_asks_for_space_first(tmp_path):
         pass
 
 
-def test_atomic_dir_never_replaces(tmp_path):
+def test_atomic_dir_never_replaces(tmp_path, request):
+    request.addfinalizer(functools.partial(os.umask, os.umask(0o022)))
     with pytest.raises(FileExistsError), paths.atomic_dir(tmp_path / "d") as temporary:  # noqa: PT012
         (temporary / "x").write_text("mine")
         (tmp_path / "d").mkdir()
@@ -119,7 +122,7 @@ def test_lock_is_held_by_one_process(tmp_path):
     process = context.Process(target=_hold, args=(file, ready))
     assert not paths.is_locked(file)
     process.start()
-    ready.wait()
+    assert ready.wait(60)
     assert paths.is_locked(file)
     with pytest.raises(paths.Locked), paths.lock(file, wait=False):
         pass

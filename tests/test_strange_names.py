@@ -111,7 +111,7 @@ def test_crossval_into_a_file_is_refused_before_it_trains(main, tmp_path):
 def test_train_on_a_store_refuses_other_data_beside_it(main, store, other):
     done = main("train", "c3d", "--store", store.path, *other)
     assert_refused(done)
-    assert f"s holds synthetic data; leave {' '.join(other)} away" in done.stderr
+    assert f"s holds synthetic data; omit {' '.join(other)}" in done.stderr
 
 
 def test_stores_have_the_mode_of_the_users_umask(tmp_path):

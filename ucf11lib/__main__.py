@@ -86,7 +86,7 @@ def train(args: argparse.Namespace) -> None:
     opened = ClipStore.open(args.store) if args.store else None
     if opened and (args.data or args.source not in (None, opened.info.source)):
         away = f"--data {args.data}" if args.data else f"--source {args.source}"
-        raise UserError(f"--store {args.store} holds {opened.info.source} data; leave {away} away")
+        raise UserError(f"--store {args.store} holds {opened.info.source} data; omit {away}")
     more = _given(args, "precision", "deterministic") | (opened.flat() if opened else {})
     config = _config(args, health=not args.no_health, **more)
     if args.overfit is not None:
@@ -112,7 +112,7 @@ def crossval(args: argparse.Namespace) -> None:
     studies.crossval(_config(args, split="group"), candidates=args.choose, **options)
 
 
-@command("study leak --videos my_videos", *opts.STUDIES)
+@command("study five_seeds --force", *opts.STUDIES)
 def study(args: argparse.Namespace) -> None:
     """Run studies: many trainings, one table, one figure; resumes."""
     opts.check_study(args)

@@ -23,8 +23,9 @@ class Parser(argparse.ArgumentParser):
 def option(name: str, help_: str, default: object = None, **settings: object) -> tuple:
     """Return the arguments of one `add_argument`; "--run DIR" names an option and its metavar."""
     name, _, metavar = name.partition(" ")
-    if isinstance(default, str | int) and default != "":
-        help_ += f" (default: {default})"
+    shown = " ".join(default) if isinstance(default, list) else default
+    if isinstance(shown, str | int) and shown != "":
+        help_ += f" (default: {shown})"
     if metavar:
         settings["metavar"] = metavar
     return name, {"help": help_, "default": default} | settings
@@ -74,7 +75,7 @@ TRAINING = (
     option("model", "c3d, vgg9, cnn_lstm or another of ucf11lib/models/registry.py"),
     option("--recipe", "repaired, 2019, peer_c3dsmall or peer_cnnlstm", "repaired"),
     *DATA,
-    option("--seed", "of split, weights, order and augmentation", 0),
+    option("--seed", "of split, weights, order, augmentation and dropout", 0),
     option("--set FIELD=VALUE", "change a field of recipe, profile or data", [], action="append"),
 )
 PREPARING = (
@@ -82,11 +83,11 @@ PREPARING = (
     option("--fetch URL", "download UCF-11 first; resumes", nargs="?", const=""),
     option("--render-seed SEED", "of the synthetic data"),
     option("--group-pattern REGEX", "finds the group in a clip's relative path"),
-    option("--window FRAMES", "a sequence; 30 by default"),
+    option("--window FRAMES", "in a sequence; 30 by default"),
     option("--stride FRAMES", "from one sequence's start to the next's; the window by default"),
     option("--size PIXELS", "a frame's side; 64 by default"),
     option("--fps RATE", "resample clips of different rates to this many frames a second"),
-    option("--broken SHARE", "of clips that may be undecodable; 0.02 by default", type=float),
+    option("--broken SHARE", "of clips that may fail to decode; 0.02 by default", type=float),
     option("--workers N", "processes that decode; one a processor by default", type=int),
 )
 ONE_RUN = (
@@ -110,7 +111,7 @@ FOLDS = (
     *TRAINING,
     *MANY_RUNS,
     option("--split", "logo: leave one group index out", "logo", choices=("logo",)),
-    option("--choose A=1,B=2", "each fold gets the best of several", [], action="append"),
+    option("--choose A=1,B=2", "settings; each fold gets the best of several", [], action="append"),
     option("--out DIR", "the folder of the summary; under runs/ by default"),
 )
 STORES = (
@@ -123,7 +124,7 @@ STUDIES = (
     flag("--all", "all studies of report/results/"),
     flag("--check", "say which results are stale; two minutes for all"),
     *MANY_RUNS,
-    option("--videos DIR", "the folder that holds weizmann/"),
+    option("--videos DIR", "holds weizmann/, which many studies need; ../shared/videos by default"),
     flag("--force", "run again what has results"),
     option(
         "--minutes N",
@@ -178,7 +179,7 @@ def check_overfit(args: argparse.Namespace) -> None:
     """End with one line for an option of train that has no meaning with --overfit."""
     for name in ("run", "resume", "tensorboard", "deterministic", "strategy"):
         if vars(args)[name] not in (None, False, "one"):
-            problem = f"--overfit leaves no run and has one device; leave --{name} away"
+            problem = f"--overfit leaves no run and has one device; omit --{name}"
             Parser(prog="python -m ucf11lib train").error(problem)
 
 
@@ -190,7 +191,7 @@ def check_study(args: argparse.Namespace) -> None:
     for name in ("workers", "scheduler", "videos", "force", "minutes"):
         value = vars(args)[name]
         if args.check and not (value is None or value is False or value == ""):
-            refuse(f"--check runs nothing; leave --{name} away")
+            refuse(f"--check runs nothing; omit --{name}")
 
 
 def predict_conflict(args: argparse.Namespace, folder: bool) -> str:

@@ -7,7 +7,7 @@ from ucf11lib.data.synthetic import render
 from ucf11lib.data.synthetic.motions import MOTIONS
 from ucf11lib.data.synthetic.places import draw_place
 from ucf11lib.data.synthetic.scene import Style, body_shapes
-from ucf11lib.errors import UserError
+from ucf11lib.errors import RunFailed, UserError
 from ucf11lib.runs import RunConfig
 
 
@@ -23,6 +23,17 @@ def test_prepare_shape_and_index(store):
     starts = store.index["first_frame"].to_numpy().reshape(-1, 2)
     assert (starts[:, 0] == 0).all()
     assert (starts[:, 1] > 30).all()
+
+
+def test_prepare_in_processes_has_the_same_bytes(tmp_path, monkeypatch):
+    spec = RunConfig.of(model="c3d", profile="smoke", groups=2, clips=1, sequences=1).data
+    one = render.prepare(tmp_path / "one", spec)
+    monkeypatch.setattr(render, "MANY_CLIPS", 1)
+    assert render.prepare(tmp_path / "many", spec).info.sha256 == one.info.sha256
+    monkeypatch.setattr(render, "in_processes", lambda *_: iter(["crashed"]))
+    with pytest.raises(RunFailed, match="rendering a clip crashed; run it again"):
+        render.prepare(tmp_path / "none", spec)
+    assert not (tmp_path / "none").exists()
 
 
 def test_render_clip_end_to_end_continues_where_its_sequence_ended():

@@ -49,22 +49,31 @@ def test_spread_reads_no_frame_of_other_sequences(numbered):
     assert levels(windows) == [[*range(6)], [*range(8, 14)], [*range(6)]]
 
 
-def test_evaluate_flip_is_the_mean_with_the_mirror_image(trained, store):
-    model = models.load(trained)
-    result = predict.evaluate(trained, model, flip=True)
+def test_evaluate_flip_is_the_mean_with_the_mirror_image(trained, store, monkeypatch):
+    model, measured = models.load(trained), []
+    monkeypatch.setattr(predict, "measure_predictions", lambda *parts: measured.append(parts) or {})
+    predict.evaluate(trained, model, flip=True)
     index = trained.predictions["index"]
     frames = store.take(index)
     views = [model.predict(one, verbose=0) for one in (frames, mirrored(frames, index))]
     means = np.mean([predict.probabilities(view, "logits") for view in views], axis=0)
-    right = means.argmax(axis=1) == store.labels[index]
-    assert result["accuracy"] == pytest.approx(right.mean())
+    ((_, y_prob, *_),) = measured
+    assert y_prob == pytest.approx(means, abs=1e-5)
+    assert y_prob != pytest.approx(trained.predictions["y_prob"], abs=1e-3)
 
 
-def test_evaluate_windows_are_of_the_held_out_clips(trained, main):
-    clips = len(set(trained.held_out["clips"]))
+def test_evaluate_windows_are_of_the_held_out_clips(trained, main, monkeypatch):
+    clips, spread, seen = len(set(trained.held_out["clips"])), Windows.spread, []
+
+    def noted(store, index, windows):
+        seen.append(index)
+        return spread(store, index, windows)
+
+    monkeypatch.setattr(Windows, "spread", noted)
     for windows, of_a_clip in ((1, 1), (3, 2)):  # its two sequences do not touch: no third fits
         done = main("evaluate", "--run", trained.path, "--windows", windows, "--json")
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout)["n"] == of_a_clip * clips
+    assert all(np.array_equal(index, trained.predictions["index"]) for index in seen)
     with pytest.raises(UserError, match="--windows 0: give 1 or more"):
         predict.evaluate(trained, models.load(trained), windows=0)

@@ -1,5 +1,6 @@
 import tempfile
 import threading
+import types
 from pathlib import Path
 
 import av
@@ -35,6 +36,26 @@ def test_predict_stream_skips_what_no_window_has(by, tmp_path, write_video, monk
     assert answers[-1]["frames"] == 400
     windows = 30 * len(answers)
     assert sum(answer["skipped"] for answer in answers) >= 400 - windows
+
+
+def test_answers_are_a_second_apart_and_one_more_at_the_end(monkeypatch):
+    now = [0.0]
+
+    class Reader:
+        window = 1
+        is_alive = staticmethod(lambda: now[0] < 3.5)
+        newest = property(lambda _: ((np.zeros(1),), *2 * [1 + int(30 * now[0])], now[0]))
+
+    class Constant:
+        test_flip = False
+        __call__ = staticmethod(lambda frames: frames)
+        ranking = staticmethod(lambda _: [("diving", 1.0)])
+
+    sleep = lambda seconds: now.append(now.pop() + seconds)  # noqa: E731
+    clock = types.SimpleNamespace(monotonic=lambda: now[0], sleep=sleep)
+    monkeypatch.setattr(stream, "time", clock)
+    times = [answer["seconds"] for answer in stream._answers(Constant(), Reader())]
+    assert times == pytest.approx([0, 1, 2, 3, 3.5], abs=0.05)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
 import os
+import shutil
 import subprocess
 
 import numpy as np
@@ -63,6 +64,7 @@ def test_code_digest_is_of_what_code_does(tmp_path, monkeypatch):
     assert digests["documented"] == digests["as it is"] != digests["changed"]
 
 
+@pytest.mark.skipif(not shutil.which("git"), reason="needs git")
 def test_describe_takes_no_lock_of_git(tmp_path, monkeypatch):
     """A run that was killed then would leave it, and git would refuse to work."""
     git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b.c"]

@@ -107,7 +107,9 @@ def test_overfit_memorises(name, store):
 def test_train_resumed_has_the_same_bytes(name, run_of, store):
     run = run_of(name)
     begun = run.path.with_name(f"{name}-begun")
-    resumed = train(run.config, begun, store=store, resume=True, log=silent)
+    lines = []
+    resumed = train(run.config, begun, store=store, resume=True, log=lines.append)
+    assert [line.split("/")[0] for line in lines if line[:5] == "epoch"] == ["epoch   2"]
     histories = [one.history.drop(columns="seconds") for one in (run, resumed)]
     pd.testing.assert_frame_equal(*histories, check_exact=True)
     assert all(map(np.array_equal, *[models.load(one).get_weights() for one in (run, resumed)]))

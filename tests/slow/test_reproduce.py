@@ -75,10 +75,9 @@ def end_in(stem, number, *words):
     return process.returncode, err
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_reproduce_interrupted_leaves_no_temporary_folder(number):
-    code, err = end_in("01_c3d", number, "--only", "01_c3d")
-    assert code == 128 + number
+def test_reproduce_interrupted_leaves_no_temporary_folder():
+    code, err = end_in("01_c3d", signal.SIGINT, "--only", "01_c3d")
+    assert code == 128 + signal.SIGINT
     assert err.splitlines()[-1].startswith("error: interrupted; resume with: python -m ucf11lib r")
     assert "Traceback" not in err
     assert not [name for name in hidden() if name.startswith(".partial-")]

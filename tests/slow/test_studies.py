@@ -48,7 +48,7 @@ def few_videos(videos, tmp_path_factory):
 
 # full_width collects what was trained apart: tests/studies/test_full_width.py
 @pytest.mark.parametrize("name", [name for name in STUDIES if name != "full_width"])
-def test_run_study_leaves_fresh_results_and_a_figure(name, few_videos, monkeypatch, tmp_path):
+def test_run_study_leaves_fresh_results_and_a_figure(name, request, monkeypatch, tmp_path):
     monkeypatch.setattr(paths, "RESULTS", tmp_path / "results")
     monkeypatch.setattr(paths, "FIGURES", tmp_path)
     drawing = tmp_path / f"{name}.svg"
@@ -64,7 +64,9 @@ def test_run_study_leaves_fresh_results_and_a_figure(name, few_videos, monkeypat
     monkeypatch.setattr(speed, "REPEATS", 2)
     monkeypatch.setattr(autopsy, "STEPS", 5)
     study = smallest(STUDIES[name])
-    run_study(study, "command", videos=few_videos, workers=1, log=lambda line: None)
+    needed = "few_videos" if STUDIES[name].videos else "tmp_path"
+    options = {"videos": request.getfixturevalue(needed), "workers": 1, "log": lambda line: None}
+    run_study(study, "command", **options)
     results = load(name)
     assert results.rows
     assert drawing.stat().st_size

@@ -4,7 +4,7 @@ import pytest
 
 from ucf11lib import models
 from ucf11lib.data import split
-from ucf11lib.evaluation.baselines import BASELINES, COLOURS
+from ucf11lib.evaluation.baselines import BASELINES, COLOURS, nearest_neighbour
 from ucf11lib.evaluation.perturbations import conditions_table
 from ucf11lib.runs import RunConfig
 from ucf11lib.studies import checks, leak
@@ -14,7 +14,10 @@ def test_probes_are_of_the_runs_own_split(trained, store):
     side = split(store, trained.config).validation
     wanted = conditions_table(models.load(trained), store, np.sort(side))["accuracy"]
     assert checks.shuffled_frames(trained) == pytest.approx(wanted["frames shuffled"])
-    assert 0 <= leak.nearest_accuracy(trained) <= 1
+    parts = split(store, trained.config)
+    right = nearest_neighbour(store, parts) == store.labels[parts.validation]
+    assert leak.nearest_accuracy(trained) == pytest.approx(right.mean())
+    assert leak.share_with_clip(trained) == 0
 
 
 def test_boundaries_of_synthetic_clips_are_recovered():

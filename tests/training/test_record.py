@@ -2,9 +2,10 @@ import ast
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from ucf11lib import paths
+from ucf11lib import models, paths
 from ucf11lib.backend import tf
 from ucf11lib.data import split
 from ucf11lib.runs import Run, RunConfig
@@ -12,6 +13,11 @@ from ucf11lib.training import Trainer, record, train
 from ucf11lib.training.record import Events
 from ucf11lib.training.trainer import Epoch
 
+# The contract with those who read metrics.json.
+KEYS = """accuracy accuracy_batch_mean accuracy_clip classes confusion ece epochs findings fold
+    interval macro_f1 model n_train n_val parameters peak_rss_mb per_class_accuracy
+    per_class_precision precision profile recipe seconds seconds_to_75 seed sequences_per_second
+    sequences_to_75 sha256 source split status top2 val_loss"""
 HISTORY = [Epoch(n, 2.0 / n, 0.1 * n, 2.5 / n, 0.2 * n, 10.0 * n) for n in (1, 2, 3)]
 
 
@@ -32,6 +38,21 @@ def test_add_writes_each_epoch_once_also_after_a_resume(tmp_path):
     assert set(values) == {"loss", "accuracy", "val_loss", "val_accuracy"}
     for name, rows in values.items():
         assert rows == [(e.epoch, pytest.approx(getattr(e, name))) for e in HISTORY]
+
+
+def test_train_leaves_what_the_run_was(trained, store):
+    m, sides = trained.metrics, pd.read_csv(trained.path / "split.csv")["side"]
+    assert sorted(m) == KEYS.split()
+    what = ("cnn_lstm", "repaired", "smoke", "synthetic", "group", "", 0)
+    names = ("model", "recipe", "profile", "source", "split", "fold", "seed")
+    assert tuple(m[name] for name in names) == what
+    assert m["precision"] == trained.config.precision
+    assert m["classes"] == list(store.classes)
+    assert m["n_train"] == (sides == "train").sum()
+    assert m["parameters"] == models.load(trained).count_params()
+    assert m["val_loss"] == pytest.approx(trained.history["val_loss"].iloc[-1])
+    assert m["seconds"] == pytest.approx(trained.history["seconds"].iloc[-1])
+    assert 100 < m["peak_rss_mb"] < 100_000
 
 
 def test_a_resume_leaves_what_a_user_put_beside_the_events(tmp_path):

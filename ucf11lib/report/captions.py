@@ -52,7 +52,7 @@ class Captions:
         return Markdown(f"{tables.pipe_table(rows, columns)}\n\n{self.caption(key, words, source)}")
 
     def caption(self, key: str, words: str, source: str | None = None) -> Markdown:
-        """Return the caption of a table that stands above it in the template."""
+        """Return the caption of a table that is above it in the template."""
         return Markdown(f": {self._caption('tbl', key, words, source)} {{#tbl-{key}}}")
 
     def _caption(self, kind: str, key: str, words: str, source: str | None) -> str:

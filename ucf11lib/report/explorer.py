@@ -42,7 +42,7 @@ def explore(runs: Sequence[Run], load: Load, path: Path | None = None) -> Path:
         path: `explorer.html` in the first run's folder by default.
 
     Raises `UserError` for runs of different stores, a store that is missing or changed, a damaged
-    run, or a path where something stands that is no explorer.
+    run, or a path of something that is no explorer.
     """
     path = path or runs[0].path / "explorer.html"
     check_own(path, MARK)

@@ -6,6 +6,7 @@ dataclasses; what does not fit is a `UserError` of one line: the file, the field
 
 import contextlib
 import errno
+import re
 import reprlib
 import typing
 import warnings
@@ -23,6 +24,9 @@ from ucf11lib.errors import FAILED, RunFailed, UserError
 T = TypeVar("T")
 MAX_BYTES = 64 << 20  # no JSON file of ours is larger
 MAX_TABLE_BYTES = 256 << 20  # a table in memory is some ten times its file
+# msgspec's words about a parameter, and ours.
+WORDS = {"Expected": "give", "int": "a whole number", "float": "a number"}
+WORDS |= {"bool": "true or false", " | null": " or none"}
 MAX_HEADER = 10_000  # characters of a table's first line
 
 
@@ -140,7 +144,8 @@ def read_text(name: str, value: object, kind: Any) -> object:
     try:
         return msgspec.convert(value, kind, strict=False)
     except msgspec.ValidationError as error:
-        remedy = _message(error)
+        words = re.compile(r"\b(Expected|int|float|bool)\b|, got \w+| \| null")
+        remedy = words.sub(lambda word: WORDS.get(word[0], ""), _message(error))
         if typing.get_origin(kind) is typing.Literal:
             remedy = f"choose one of {', '.join(typing.get_args(kind))}"
         raise UserError(f"{name}={reprlib.repr(value)}: {remedy}") from None

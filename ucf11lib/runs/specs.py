@@ -59,7 +59,7 @@ def data_spec(profile: str, flat: Mapping[str, Any]) -> DataSpec:
         check_utf8(path, "rename the folder")
         return DataSpec(source, path)
     if folder:
-        raise UserError(f"source synthetic reads no folder; leave --data {folder} away")
+        raise UserError(f"source synthetic reads no folder; omit --data {folder}")
     return DataSpec(source, "", *SYNTHETIC_SIZES[profile])
 
 
@@ -69,7 +69,7 @@ def split_spec(flat: Mapping[str, Any]) -> SplitSpec:
     fold = str(flat.get("fold", ""))
     check_name(kind, (*SPLITS, LOGO), "split")
     if kind == LOGO and not fold:
-        remedy = "say which with --fold, or run all with crossval"
+        remedy = "train says which with --fold, crossval runs all"
         raise UserError(f"split logo holds one group index out: {remedy}")
     if fold and kind != LOGO:
         raise UserError(f"fold {fold!r} goes with split logo, not with split {kind}")

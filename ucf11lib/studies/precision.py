@@ -19,15 +19,16 @@ from ucf11lib.studies.study import Study, over
 from ucf11lib.training import train_or_load
 
 LIMITED = "float32, AVX2"
+ISA = "AVX2"  # oneDNN's name of the instructions that it may use
 
 
 def limited_row(config: RunConfig) -> list[dict]:
     """Train in a process whose oneDNN has no AVX512; return accuracy and seconds."""
-    return [run_in_process(_train_limited, config, str(paths.runs_dir() / "avx2"))]
+    return [run_in_process(_train_limited, config, str(paths.runs_dir() / "avx2"), ISA)]
 
 
-def _train_limited(config: RunConfig, runs: str) -> dict:
-    os.environ |= {"ONEDNN_MAX_CPU_ISA": "AVX2", "UCF11_RUNS": runs}
+def _train_limited(config: RunConfig, runs: str, isa: str) -> dict:
+    os.environ |= {"ONEDNN_MAX_CPU_ISA": isa, "UCF11_RUNS": runs}
     metrics = train_or_load(config, log=lambda line: None).metrics
     return {key: metrics[key] for key in ("accuracy", "seconds", "n_val")}
 

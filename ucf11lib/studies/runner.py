@@ -82,12 +82,14 @@ def check_workers(workers: int | None, scheduler: str | None) -> None:
 
 
 def _save(study: Study, results: Results, path: Path, drawing: Path, log: Callable) -> None:
+    new = not path.exists()
     paths.write_json(path, asdict(results))
     log(results.formatted())
     if path.parent != paths.RESULTS:
         with paths.atomic_file(path.with_name("table.csv")) as temporary:
             results.table.to_csv(temporary, index=False)
-    shown = path.parent != paths.RESULTS or drawing.exists()  # figures/ is the report's alone
+    # figures/ is the report's alone; of a new study, it is not known yet what the report shows
+    shown = path.parent != paths.RESULTS or drawing.exists() or new
     if shown and study.figure and (figure := study.figure(results.table, results.note)):
         log(f"figure: {paths.display(figures.save(figure, drawing))}")
     log(f"results: {paths.display(path)}")
