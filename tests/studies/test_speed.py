@@ -3,6 +3,7 @@ import os
 import numpy as np
 import pytest
 
+from ucf11lib.backend import keras
 from ucf11lib.errors import RunFailed
 from ucf11lib.runs.environment import fastest_precision
 from ucf11lib.studies import bench, load, speed
@@ -23,6 +24,14 @@ def test_bench_times_each_model_and_profile(monkeypatch):
     assert np.isfinite(numbers).all()
     assert row["sequences_per_second"] == pytest.approx(16 / row["store_seconds"])
     assert load("speed").table["part"].value_counts()["step"] == 12
+
+
+def test_step_flops_have_no_gradient_of_the_frames():
+    x = keras.Input((8, 8, 3))
+    y = keras.layers.Conv2D(4, 3, padding="same")(x)
+    model = keras.Model(x, keras.layers.Dense(5)(keras.layers.Flatten()(y)))
+    convolution, dense = 2 * 64 * 27 * 4, 2 * 256 * 5
+    assert speed.step_flops(model) == 2 * convolution + 3 * dense
 
 
 def test_time_interleaved_reverses_every_other_repeat():

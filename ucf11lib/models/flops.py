@@ -2,8 +2,7 @@
 
 The convention: a multiply-add is 2; convolutions count each tap, those on the padding too; dense
 layers, convolutions, LSTMs and attention count, biases, activations, pools and normalisations do
-not. Training has three passes, the layer, the gradient of its weights and that of its input, which
-the first layer does without.
+not.
 """
 
 import math
@@ -39,9 +38,3 @@ def layer_flops(model: keras.Model) -> dict[str, int]:
             per_step = 2 * 4 * layer.units * (features + layer.units)
             counts[layer.name] = frames * steps * per_step
     return counts
-
-
-def training_flops(model: keras.Model) -> int:
-    """Return the FLOPs of a training step for one sequence, all gradients included."""
-    first, *later = layer_flops(model).values()
-    return 2 * first + 3 * sum(later)

@@ -18,6 +18,7 @@ import matplotlib
 import pypandoc
 import typst
 from PIL import Image
+from tqdm import tqdm
 
 from ucf11lib import paths, text
 from ucf11lib.errors import RunFailed, UserError
@@ -27,7 +28,7 @@ from ucf11lib.report.selection import are_main_job, select_runs
 from ucf11lib.report.tables import Markdown
 from ucf11lib.report.targets import check_report
 from ucf11lib.runs import REPORTED, Run, list_runs, metrics_table
-from ucf11lib.studies import load, summary_table, why_stale
+from ucf11lib.studies import STUDIES, load, summary_table, why_stale
 from ucf11lib.studies.checks import bars_table
 from ucf11lib.studies.signal import amplification
 
@@ -71,7 +72,7 @@ def build(
     target = to or paths.REPORT
     if (target / "report.html").is_file() and (target / "figures").is_dir():
         figures_dir = figures_dir or target / "figures"
-    known: dict[str, Any] = {"why": why, "foreign": others and not figures_dir}
+    known: dict[str, Any] = {"why": _counted(why), "foreign": others and not figures_dir}
     captions = functools.partial(Captions, figures_dir or paths.FIGURES, **known)
     document = functools.partial(_document, runs=runs, captions=captions)
     with paths.temporary_dir(Path(tempfile.gettempdir(), "report")) as work:
@@ -82,6 +83,19 @@ def build(
     if to is None:
         update_readme(why)
     return [target / file.name for file in files]
+
+
+def _counted(why: Callable[[str], str]) -> Callable[[str], str]:
+    """Return a function that does as `why`, once a study, with a progress bar: it takes minutes."""
+    bar = tqdm(total=len(STUDIES), desc="checking studies", unit="study", disable=None)
+
+    @functools.cache
+    def counted(name: str) -> str:
+        reason = why(name)
+        bar.update()
+        return reason
+
+    return counted
 
 
 def _render(document: Callable[..., str], work: Path, *, embed: bool) -> list[Path]:

@@ -28,9 +28,9 @@ import numpy as np
 import pandas as pd
 
 from ucf11lib import figures
-from ucf11lib.backend import tf
+from ucf11lib.backend import keras, tf
 from ucf11lib.errors import RunFailed
-from ucf11lib.models.flops import training_flops
+from ucf11lib.models.flops import layer_flops
 from ucf11lib.runs import REPORTED, RunConfig, environment
 from ucf11lib.studies import pytorch
 from ucf11lib.studies.runner import run_rows
@@ -59,7 +59,7 @@ def step_row(config: RunConfig) -> dict:
     peak_mb = environment.peak_memory_mb()  # before PyTorch is loaded
     seconds = _step_seconds(trainer, batch, max(1, round(SECONDS_A_REPEAT / later)))
     memory, store = seconds["memory"], seconds["store"]
-    flops = size * training_flops(trainer.model)
+    flops = size * step_flops(trainer.model)
     work = flops / (2 * PRODUCT_SIDE**3) * seconds["product"]  # seconds at the product's rate
     compared: dict[str, object] = {}
     if "pytorch" in seconds:
@@ -88,6 +88,15 @@ def step_row(config: RunConfig) -> dict:
         "inference_32": _inference(trainer, 32),
         **compared,
     }
+
+
+def step_flops(model: keras.Model) -> int:
+    """Return the FLOPs of a training step for one sequence.
+
+    Each layer, the gradient of its weights, and that of its input, which is not asked of the first.
+    """
+    first, *later = layer_flops(model).values()
+    return 2 * first + 3 * sum(later)
 
 
 def _step_seconds(trainer: Trainer, batch: tuple, steps: int) -> dict[str, np.ndarray]:
