@@ -34,6 +34,15 @@ def test_atomic_file_asks_for_space_first(tmp_path):
         pass
 
 
+def test_atomic_file_is_on_the_disk_before_its_name_is(tmp_path, monkeypatch):
+    order, replace = [], Path.replace
+    monkeypatch.setattr(os, "fsync", lambda _: order.append("bytes"))
+    monkeypatch.setattr(Path, "replace", lambda *paths: order.append("name") or replace(*paths))
+    with paths.atomic_file(tmp_path / "a") as temporary:
+        temporary.write_text("mine")
+    assert order == ["bytes", "name"]
+
+
 def test_atomic_dir_never_replaces(tmp_path, request):
     request.addfinalizer(functools.partial(os.umask, os.umask(0o022)))
     with pytest.raises(FileExistsError), paths.atomic_dir(tmp_path / "d") as temporary:  # noqa: PT012

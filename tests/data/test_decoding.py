@@ -4,7 +4,6 @@ import os
 import shutil
 import struct
 import subprocess
-import time
 from pathlib import Path
 
 import av
@@ -185,9 +184,10 @@ def test_decode_all_decoder_that_hangs_or_is_killed(tmp_path, monkeypatch, write
     monkeypatch.setattr(decoding, "TIMEOUT_SECONDS", 60)
     rest = decode_all([*files, tmp_path / "endless.mpg"], 2, 16)
     assert [len(next(rest).frames) for _ in files] == [30, 30, 30]
-    time.sleep(0.5)  # until a process has begun the last file
+    writer = os.open(tmp_path / "endless.mpg", os.O_WRONLY)  # returns when a process reads it
     for server in psutil.Process().children():
         for process in server.children():
             process.kill()
     assert next(rest).trouble == "the decoder crashed (exit code -9)"
     assert list(rest) == []
+    os.close(writer)
