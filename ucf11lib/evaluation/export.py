@@ -54,7 +54,8 @@ def export_model(run: Run, model: keras.Model, to: str, out: Path | str | None =
     if run.config.recipe.head == "logits":
         softmax = keras.layers.Softmax(dtype="float32", name="probabilities")
         network = keras.Model(network.input, softmax(network.output))
-    expected = network.predict(frames, batch_size=EVALUATION_BATCH, verbose=0)
+    parts = np.array_split(frames, range(EVALUATION_BATCH, len(frames), EVALUATION_BATCH))
+    expected = np.concatenate([np.asarray(network(part, training=False)) for part in parts])
     with paths.temporary_files(path) as folder:
         file = folder / default
         with _converting(f"{run.path}: cannot be written as {to}", path):
