@@ -41,6 +41,10 @@ def test_atomic_file_is_on_the_disk_before_its_name_is(tmp_path, monkeypatch):
     with paths.atomic_file(tmp_path / "a") as temporary:
         temporary.write_text("mine")
     assert order == ["bytes", "name"]
+    monkeypatch.setattr(Path, "rename", lambda *paths: order.append("name") or replace(*paths))
+    with paths.atomic_dir(tmp_path / "d") as temporary:
+        (temporary / "x").write_text("mine")
+    assert order == 2 * ["bytes", "name"]
 
 
 def test_atomic_dir_never_replaces(tmp_path, request):

@@ -87,8 +87,7 @@ def atomic_file(path: Path, *, expected_bytes: int = 0, new: bool = False) -> It
     try:
         with errors_name(path, temporary):
             yield temporary
-            with temporary.open("rb") as written:
-                os.fsync(written.fileno())
+            _sync(temporary)
             if new:
                 check_free(path)
             temporary.replace(path)
@@ -101,6 +100,11 @@ def check_free(path: Path) -> None:
     """Raise a `FileExistsError` if `path`, which did not exist, appeared in the meantime."""
     if os.path.lexists(path):
         raise FileExistsError(errno.EEXIST, "appeared in the meantime", str(path))
+
+
+def _sync(file: Path) -> None:
+    with file.open("rb") as written:
+        os.fsync(written.fileno())
 
 
 @contextlib.contextmanager
@@ -119,10 +123,13 @@ def errors_name(path: Path, temporary: Path) -> Iterator[None]:
 def atomic_dir(path: Path) -> Iterator[Path]:
     """Yield a temporary folder beside `path`; it becomes `path` on success and vanishes on failure.
 
-    Raises `FileExistsError` if `path` appeared in the meantime.
+    Its files are on the disk before its name is. Raises `FileExistsError` if `path` appeared in the
+    meantime.
     """
     with temporary_dir(path, mode=0o777) as temporary, errors_name(path, temporary):
         yield temporary
+        for file in filter(Path.is_file, temporary.rglob("*")):
+            _sync(file)
         check_free(path)
         temporary.rename(path)
 

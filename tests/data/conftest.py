@@ -68,7 +68,7 @@ def ffmpeg():
 class Server(http.server.ThreadingHTTPServer):
     """Serves `content`, with ranges; breaks off after `limit` bytes of an answer."""
 
-    content, limit, ranges = b"", None, True
+    content, limit, ranges, first_shift = b"", None, True, 0
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
@@ -86,8 +86,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         start = int(re.fullmatch(r"bytes=(\d+)-", asked)[1]) if asked and self.server.ranges else 0
         body = self.server.content[start:]
         self.send_response(206 if body and start else 416 if start else 200)
-        if start and not body:
-            self.send_header("Content-Range", f"bytes */{len(self.server.content)}")
+        size = len(self.server.content)
+        if start:
+            shifted, self.server.first_shift = start + self.server.first_shift, 0
+            part = f"{shifted}-{size - 1}" if body else "*"
+            self.send_header("Content-Range", f"bytes {part}/{size}")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body[: self.server.limit])

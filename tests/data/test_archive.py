@@ -68,7 +68,7 @@ def test_fetch_resumes_at_the_next_try(server, tmp_path, monkeypatch):
     with pytest.raises(RunFailed, match=r"broke off after 1000 bytes .* the same command resumes"):
         archive.fetch(server.url, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [PART]
-    server.limit = None
+    server.limit, server.first_shift = None, 7  # an answer of another part is not joined
     assert archive.fetch(server.url, tmp_path).read_bytes() == server.content
     with pytest.raises(RunFailed, match=r"http://127.0.0.1:9/a.rar: sends nothing \(.*refused"):
         archive.fetch("http://127.0.0.1:9/a.rar", tmp_path)

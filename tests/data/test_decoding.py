@@ -70,13 +70,13 @@ def test_decode_turns_and_mirrors_as_ffmpeg_does(tmp_path, write_video, matrix, 
     assert np.abs(difference).max() <= 2
 
 
-def test_windows_drop_the_rest_and_cross_no_gap():
+def test_sequences_drop_the_rest_and_cross_no_gap():
     frames = np.arange(7, dtype=np.uint8)[:, None, None, None] * np.ones((1, 4, 4, 3), np.uint8)
-    starts, windows = Decoded(frames).windows(3)
+    starts = (decoded := Decoded(frames)).starts(3)
     assert starts.tolist() == [0, 3]
-    assert windows[:, :, 0, 0, 0].tolist() == [[0, 1, 2], [3, 4, 5]]
-    assert Decoded(frames).windows(8)[1].shape == (0, 8, 4, 4, 3)
-    assert Decoded(frames, gaps=[1]).windows(2, 1)[0].tolist() == [1, 2, 3, 4, 5]
+    assert decoded.sequences(starts, 3)[:, :, 0, 0, 0].tolist() == [[0, 1, 2], [3, 4, 5]]
+    assert decoded.sequences(decoded.starts(8), 8).shape == (0, 8, 4, 4, 3)
+    assert Decoded(frames, gaps=[1]).starts(2, 1).tolist() == [1, 2, 3, 4, 5]
 
 
 def test_decode_resamples_files_without_times_and_joined_ones(ffmpeg, tmp_path):
@@ -124,7 +124,9 @@ def test_decode_takes_a_limited_amount_of_memory(tmp_path, monkeypatch, write_vi
     """A few frames an hour apart are a file of some bytes, and gigabytes at 1000 a second."""
     path = write_video(tmp_path / "x.mp4", 60, "mpeg4")
     monkeypatch.setattr(decoding, "MAX_BYTES", 40 * 16 * 16 * 3)
-    assert decode(path, 16).trouble.startswith("broke off after 41 frames: more than")
+    cut = decode(path, 16)
+    assert cut.trouble.startswith("broke off after 41 frames: more than")
+    assert (len(cut), cut.lost) == (41, 1)  # the rest is not missing
     monkeypatch.setattr(decoding, "MAX_BYTES", 100 * 16 * 16 * 3)
     assert len(decode(path, 16, fps=40).frames) == 80
     with pytest.raises(UserError, match="frames; cut it into clips"):

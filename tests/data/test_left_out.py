@@ -7,6 +7,7 @@ import pytest
 
 from ucf11lib import paths
 from ucf11lib.data.store import ClipStore
+from ucf11lib.data.videos import source
 from ucf11lib.data.videos.decoding import decode
 from ucf11lib.errors import UserError
 
@@ -124,3 +125,16 @@ def test_prepare_never_overwrites(tmp_path, write_video, prepare_videos):
     with other, pytest.raises(UserError, match="another process is preparing it; wait"):
         prepare_videos(tmp_path / "t", tmp_path / "in")
     assert ClipStore.open(tmp_path / "s").info == store.info
+
+
+def test_prepare_sequences_that_overlap_are_written_a_few_at_a_time(
+    tmp_path, write_video, prepare_videos, monkeypatch
+):
+    monkeypatch.setattr(source, "SEQUENCES_AT_ONCE", 4)
+    path = write_video(tmp_path / "v/a/b.mpg", 40)
+    store = prepare_videos(tmp_path / "s", tmp_path / "v", stride=1)
+    starts = store.index["first_frame"].to_numpy()
+    assert starts.tolist() == [*range(11)]
+    assert np.array_equal(store.frames, decode(path).sequences(starts, 30))
+    assert store.info.frames_read == 40
+    store.verify()

@@ -60,7 +60,8 @@ def test_prune_deletes_what_a_later_store_replaces(tmp_path, write_video, monkey
     monkeypatch.setenv("UCF11_DATA", str(tmp_path / "data"))
     write_video(tmp_path / "v/walk/a.mpg")
     write_video(tmp_path / "v/run/b.mpg")
-    write_video(tmp_path / "v/stray.mpg")  # in no class folder, before and after
+    for name in "wxyz":
+        write_video(tmp_path / f"v/{name}.mpg")  # in no class folder, before and after
     spec = RunConfig.of(model="c3d", source="videos", data=str(tmp_path / "v")).data
     old = sources.open_or_prepare(spec).path
     for name in ("videos-20260101-20260102", "videos-20260101-20260103"):

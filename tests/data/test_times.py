@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from ucf11lib.data.videos.decoding import decode
-from ucf11lib.data.videos.times import steady
+from ucf11lib.data.videos.times import resampled, steady
 
 
 class Pipe:
@@ -38,6 +38,12 @@ def test_decode_at_the_files_rate_or_half_of_it_shows_each_frame_as_often(tmp_pa
     path = write(tmp_path / f"v.{suffix}", 30, 46, codec)
     assert list(decode(path, fps=30).images) == [*range(46)]
     assert list(decode(path, fps=15).images) == [*range(0, 46, 2)]
+
+
+@pytest.mark.parametrize(("fps", "tick"), [(40, 0.01), (350, 0.001), (25, 0.04), (30, 0.001)])
+def test_resampled_at_the_own_rate_is_each_frame_once(fps, tick):
+    times = np.round(np.arange(200) / fps / tick) * tick
+    assert resampled(times, fps, tick).tolist() == [*range(200)]
 
 
 @pytest.mark.parametrize("suffix", ["avi", "asf", "mxf", "mkv"])

@@ -8,7 +8,7 @@ import pytest
 
 from ucf11lib import paths
 from ucf11lib.errors import UserError
-from ucf11lib.runs import Run, RunConfig, list_runs, metrics_table, runs_table
+from ucf11lib.runs import Run, RunConfig, list_runs, listing, metrics_table, runs_table
 from ucf11lib.runs.folder import lock_file
 from ucf11lib.runs.listing import formatted
 from ucf11lib.runs.records import StoreRecord
@@ -89,6 +89,7 @@ def test_runs_table_lists_every_state(trained, tmp_path, cli):
     assert done == trained.metrics["status"]
     unreadable = dict.fromkeys("bcde", "unreadable")
     assert status == unreadable | {"killed": "interrupted", "now": "running"}
+    assert listing._written(tmp_path / "a file that vanished") == 0
     killed = {key: rows["killed"][key] for key in ("model", "epoch", "epochs", "accuracy")}
     assert killed == {"model": "cnn_lstm", "epoch": 1, "epochs": 2, "accuracy": 0.25}
     assert rows["now"]["age"] == 0

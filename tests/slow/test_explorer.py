@@ -92,6 +92,7 @@ def test_explore_each_cell_shows_its_sequences(explorer, runs):
         title = button.get_attribute("title")
         button.click()
         until(explorer, SELECTED, [title])
+        assert explorer.switch_to.active_element.get_attribute("title") == title
         shown = explorer.execute_script(CARDS)
         assert sorted(shown) == np.flatnonzero((true == i) & (predicted == j)).tolist()
 
@@ -102,6 +103,10 @@ def test_explore_sorts_and_compares(explorer, runs):
     choose(explorer, "show", "differ")
     until(explorer, f"{CARDS}.length", int((first != second).sum()))
     choose(explorer, "show", "all")
+    both = "return [form.elements.run.value, form.elements.other.value]"
+    assert explorer.execute_script(both) == ["0", "1"]
+    other = explorer.find_element("css selector", "[name=other] option[value='0']")
+    assert not other.is_enabled()  # a run is compared with another one
     choose(explorer, "run", "1")
     until(explorer, CARDS, np.argsort(-other_loss, kind="stable").tolist())
     choose(explorer, "show", "wrong")
@@ -149,6 +154,13 @@ def test_explore_keyboard(explorer):
     until(explorer, f"{STAGE} !== arguments[0]", True, clip)
     stage = explorer.find_element("css selector", ".stage")
     until(explorer, LOADED, 64, stage)
+    paused = "return document.querySelector('.stage video').paused"
+    until(explorer, paused, False)
+    press(Keys.SPACE)  # on the button "Pause"
+    until(explorer, paused, True)
+    press("c")
+    until(explorer, STAGE, clip)
+    assert explorer.execute_script(paused)  # as the reader left it
     press(Keys.ESCAPE)
     until(explorer, "return document.querySelector('dialog').open", False)
     until(explorer, FOCUSED, cards[2])

@@ -60,8 +60,13 @@ def _changes(path: Path, spec: DataSpec) -> str:
     tree = Tree.scan(Path(spec.folder))
     names = {str(file.relative_to(tree.root).with_suffix("")): file for file in tree.files}
     before = {*store.clips, *(one["clip"] for one in store.info.left_out)}
-    known = before | {str(Path(one["file"]).with_suffix("")) for one in store.info.notes}
-    new = sorted(name for name in names.keys() - known if named_video(names[name]))
+    noted = {Path(one["file"]) for one in store.info.notes}
+    known = before | {str(one.with_suffix("")) for one in noted}
+    many = {one.parent for one in noted if one.name.startswith("* (")}  # with no name each
+    new = sorted(
+        name for name, file in names.items()
+        if name not in known and Path(name).parent not in many and named_video(file)
+    )  # fmt: skip
     gone = sorted(before - names.keys())
     parts = [
         f"{word}: {', '.join(some[:3])}{f' and {len(some) - 3} more' if len(some) > 3 else ''}"

@@ -124,7 +124,7 @@ def predict_folder(folder: Path | str, by: Classifier) -> pd.DataFrame:
     files = [path for path, reason in listed if not reason]
     if not files:
         raise UserError(f"{folder}: no file in it; give a folder of videos")
-    workers = min(len(files), os.cpu_count() or 1)
+    workers = min(len(files), len(os.sched_getaffinity(0)))
     videos = decode_all(files, workers, by.run.data.size, by.run.config.data.fps)
     bar = tqdm(videos, "videos", len(files), leave=False, disable=None)
     # A folder without files, as UCF-11's annotations, is no file that failed; others are.
@@ -166,8 +166,8 @@ def write_predictions(folder: Path | str, by: Classifier, out: str | None) -> No
 
 
 def _prediction(video: Path, decoded: Decoded, by: Classifier, explain: bool = False) -> Prediction:
-    starts, sequences = decoded.windows(by.run.data.window)
-    padded = 0
+    starts, padded = decoded.starts(by.run.data.window), 0
+    sequences = decoded.sequences(starts, by.run.data.window)
     if not len(sequences):
         starts, sequences, padded = _one_window(video, decoded, by.run.data.window)
     maps = grad_cam(by.model, sequences) if explain else None

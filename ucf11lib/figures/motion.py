@@ -30,11 +30,12 @@ HEAT = "plasma"  # perceptually uniform
 MAX_OPACITY = 0.85  # of the heat; elsewhere it is as opaque as it is high
 WEBP_QUALITY = 35  # 0..100, the best
 H264_CRF = 25  # 0..51, the worst
+STILL = "if (matchMedia('(prefers-reduced-motion: reduce)').matches) this.pause()"
 
 
 @dataclass(frozen=True)
 class Motion:
-    """A moving picture: in a notebook a video that loops, paused by a click."""
+    """A moving picture: in a notebook a video that loops, still for those who ask for less motion."""
 
     pictures: np.ndarray = field(repr=False)  # uint8 (T, H, W, 3), text included
     label: str  # what it shows, for readers who do not see it
@@ -50,8 +51,7 @@ class Motion:
         return (
             f'<video src="{video}" poster="{still}" width="{width}" height="{height}"'
             f' style="max-width: 100%; height: auto" aria-label="{label}" title="{label}"'
-            ' onclick="this.paused ? this.play() : this.pause()"'
-            f" autoplay loop muted playsinline>{label}</video>"
+            f' onloadeddata="{STILL}" controls autoplay loop muted playsinline>{label}</video>'
         )
 
     def write(self, path: Path) -> None:

@@ -30,6 +30,7 @@ from ucf11lib.text import display_name, percent
 TITLE_CHARACTERS = 10  # an inch
 SAME_COST = 0.03  # relative difference below which two marks would hide each other
 ASIDE = 6  # points, by which such a mark is moved to the right
+MARKS = "os^Dv"
 MOST_MARKS = 40  # of a line; more would be a band
 LABELS = {
     "accuracy": "held-out accuracy",
@@ -71,14 +72,14 @@ def dots(
             if target is not None:
                 axes.axvline(target, color=GREY, linestyle=":", linewidth=1)
             label = LABELS.get(value, value) + (" (%)" if narrow else "")
-            ticks = np.linspace(0, 1, 3 if narrow else 5)
+            ticks = np.arange(0, highest + 0.01, 0.5 if narrow else 0.25)
             axes.set(xlim=(0, highest), xticks=ticks, xlabel=label)
             axes.set_yticks(range(len(names)), map(display_name, names))
             axes.set_ylim(len(names) - 0.5, -0.5)
             percent_axis(axes.xaxis, "" if narrow else " %")
             axes.grid(axis="x")
         if group not in (panel, condition):
-            _legend(figure, colour_of)
+            _legend(figure, colour_of, "o")
     return figure
 
 
@@ -86,7 +87,7 @@ def lines(
     table: pd.DataFrame | Mapping, *, x: str, y: str | Sequence[str], line: str, panel: str = "",
     target: float | None = None, log: str = "", note: str,
 ) -> Figure:  # fmt: skip
-    """A line a run; runs that differ in `seed` alone have one colour.
+    """A line a run; runs that differ in `seed` alone have one colour and mark.
 
     `table` has columns of numbers `x` and `y` (several are below each other), which name the axes
     too, `line` (colours the lines), `panel` (a panel a value), and `seed` if there are several.
@@ -95,6 +96,7 @@ def lines(
     heights = [y] if isinstance(y, str) else list(y)
     table = _with_panels(pd.DataFrame(table), panel)
     colour_of = colours(table[line].unique())
+    mark_of = dict(zip(colour_of, itertools.cycle(MARKS), strict=False))
     keys = [line, "seed"] if "seed" in table else [line]
     width = WIDTH if table[panel].nunique() > 1 else 5
     with page(width, 1 + 1.5 * len(heights), note) as figure:
@@ -104,7 +106,8 @@ def lines(
                     look: dict[str, Any] = {"color": colour_of[key[0]], "markersize": 2}
                     known = rows.dropna(subset=values)
                     few = len(known) <= MOST_MARKS
-                    axes.plot(known[x], known[values], "o-" if few else "-", linewidth=1, **look)
+                    form = mark_of[key[0]] + "-" if few else "-"
+                    axes.plot(known[x], known[values], form, linewidth=1, **look)
                 if values == log:
                     axes.set_yscale("log")
                     log_labels(axes.yaxis)
@@ -117,7 +120,7 @@ def lines(
         for row, values in enumerate(heights):
             first = figure.axes[row * len(figure.axes) // len(heights)]
             first.set_ylabel(values.replace("_", " "))
-        _legend(figure, colour_of)
+        _legend(figure, colour_of, *(f"{mark_of[name]}-" for name in colour_of))
     return figure
 
 
@@ -146,15 +149,17 @@ def heat_map(
 
 
 def scatter(
-    table: pd.DataFrame, *, x: str, y: str, label: str, panel: str = "", note: str
-) -> Figure:
+    table: pd.DataFrame, *, x: str, y: str, label: str, known: Sequence[str] = (), panel: str = "",
+    note: str,
+) -> Figure:  # fmt: skip
     """Shares over cost: a mark a label, the mean of its rows, beside another of the same cost.
 
     `table` has columns `x` (a cost), `y`, `low`, `high` (shares and intervals), `label`, `panel`.
+    Labels that are `known`, in their order, look alike in every figure.
     """
     table = _with_panels(table, panel)
-    looks = itertools.cycle(itertools.product("os^Dv", SERIES[:3]))  # three labels a marker
-    look_of = dict(zip(table[label].unique(), looks, strict=False))
+    looks = itertools.cycle(itertools.product(MARKS, SERIES[:3]))  # three labels a marker
+    look_of = dict(zip(dict.fromkeys([*known, *table[label]]), looks, strict=False))
     with page(WIDTH, 3.6, note) as figure:
         for (axes,), part in panels(figure, table, panel, sharey=True):
             means = part.groupby(label, sort=False)[[x, y, "low", "high"]].mean()
@@ -193,8 +198,9 @@ def panels(
         yield column, part
 
 
-def _legend(figure: Figure, colour_of: dict[object, str]) -> None:
-    for name, colour in colour_of.items():
+def _legend(figure: Figure, colour_of: dict[object, str], *forms: str) -> None:
+    """Name colours and the `forms` of their marks, in turn."""
+    for (name, colour), form in zip(colour_of.items(), itertools.cycle(forms), strict=False):
         look: dict[str, Any] = {"color": colour, "markersize": 3, "label": display_name(name)}
-        figure.axes[0].plot([], [], "o-", **look)
+        figure.axes[0].plot([], [], form, **look)
     legend(figure, 5)

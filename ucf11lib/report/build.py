@@ -73,6 +73,7 @@ def build(
     if (target / "report.html").is_file() and (target / "figures").is_dir():
         figures_dir = figures_dir or target / "figures"
     known: dict[str, Any] = {"why": _counted(why), "foreign": others and not figures_dir}
+    known["links"] = to is None
     captions = functools.partial(Captions, figures_dir or paths.FIGURES, **known)
     document = functools.partial(_document, runs=runs, captions=captions)
     with paths.temporary_dir(Path(tempfile.gettempdir(), "report")) as work:
@@ -141,7 +142,7 @@ def _document(
 ) -> str:
     """Return a template as Markdown; `show` returns the link to a figure's file."""
     commit = text.plain(runs[REPORTED[0]].environment["commit"] or "unknown", 7)
-    numbered = captions(show=show, commit=commit)
+    numbered = captions(show=show, commit=commit, html=html)
     return numbered.resolve(fill(template, _context(runs, numbered, html)))
 
 
@@ -153,6 +154,7 @@ def _context(runs: Mapping[str, Run], captions: Captions, html: bool) -> dict:
         "runs": runs,
         "first": first,
         "html": html,
+        "links": captions.links,
         "kind": text.plain(first.data.data_kind),
         "synthetic": first.config.data.source == "synthetic",
         "metrics": metrics_table(runs).reset_index(names="model"),

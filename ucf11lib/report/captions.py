@@ -16,6 +16,7 @@ from ucf11lib.studies import STUDIES, load
 
 LINE = 6.5  # inches: the width of the report's text, and of its widest figure
 WORDS = {"fig": "Figure", "tbl": "Table"}
+NO_WORDS = re.compile(r'\s*\[@[^]]*\]|@[a-z]+-\w+@|[][*`"${}\\]')  # of Markdown
 REFERENCE = re.compile(r"@(fig|tbl)-([a-z0-9_]+)@")
 
 
@@ -28,6 +29,8 @@ class Captions:
     commit: str
     why: Callable[[str], str]  # returns why a study's results are stale, as `studies.why_stale`
     foreign: bool = False  # whether the figures that notebooks drew are of other runs
+    html: bool = True
+    links: bool = True  # to report/results/, which is beside the checkout's report only
     numbers: dict[str, int] = field(default_factory=dict)
 
     def figure(self, name: str, words: str, source: str, key: str = "") -> Markdown:
@@ -42,7 +45,8 @@ class Captions:
         kind = ".inline-svg " if file.suffix == ".svg" else ""
         caption = self._caption("fig", key or file.stem, words, source)
         width = f"width={100 * min(1, _inches(file) / LINE):.0f}%"
-        return Markdown(f"![{caption}]({self.show(file)}){{#fig-{key or file.stem} {kind}{width}}}")
+        looks = f'#fig-{key or file.stem} {kind}{width} alt="{NO_WORDS.sub("", words)}"'
+        return Markdown(f"![{caption}]({self.show(file)}){{{looks}}}")
 
     def table(
         self, key: str, words: str, source: str,
@@ -63,7 +67,8 @@ class Captions:
         caption = f"**{WORDS[kind]} {self.numbers[name]}.** {words}"
         if source is None:
             return caption
-        return f'{caption} [Made by {self._source(source)}.]{{.source typst:text:size="7pt"}}'
+        small = "" if self.html else ' typst:text:size="7pt"'
+        return f"{caption} [Made by {self._source(source)}.]{{.source{small}}}"
 
     def _source(self, name: str) -> Markdown:
         """Return the command, file and commit of a study's results or of a notebook's runs.
@@ -71,12 +76,22 @@ class Captions:
         Of several studies, separated by spaces, it is one command and each one's commit.
         """
         if " " in name:
-            commits = ", ".join(_commit(one, self.why(one)) for one in name.split())
+            commits = ", ".join(self._commit(one) for one in name.split())
             return Markdown(f"`python -m ucf11lib study {name}`, commits {commits}")
         if name in STUDIES:
-            return measured(name, self.why(name))
+            return measured(name, self.why(name), self._results(name, "results"))
         command = f"python -m ucf11lib reproduce --only {name}"
         return Markdown(f"`{command}` ([model cards](models.md), commit {self.commit})")
+
+    def _commit(self, name: str) -> str:
+        """Return the commit of a study's results, with a link to them, and why they are stale."""
+        results, reason = load(name), self.why(name)
+        shown = self._results(name, results.commit[:7])
+        shown += " with uncommitted changes" if results.dirty else ""
+        return shown + (f" (**stale: {reason}**)" if reason else "")
+
+    def _results(self, name: str, words: str) -> str:
+        return f"[{words}](results/{name}.json)" if self.links else words
 
     def resolve(self, text: str) -> str:
         """Return the text with "@fig-leak@" and "@tbl-leak@" as links; raise if one is unknown."""
@@ -90,28 +105,16 @@ class Captions:
         return REFERENCE.sub(link, text)
 
 
-def measured(name: str, reason: str) -> Markdown:
-    """Return by what, when and on what a study was measured, and the `reason` if it is stale."""
+def measured(name: str, reason: str, file: str) -> Markdown:
+    """Return by what, when and on what a study was measured, its `file`, and why it is stale."""
     results = load(name)
     one = results.machine
     where = one.get("description") or f"{one['processor']}, {one['cores']} cores"
     commit = results.commit[:7] + (" with uncommitted changes" if results.dirty else "")
-    file = f"[results](results/{name}.json)"
     note = f"`{results.command}`, {results.date}, {where}, commit {commit}, {file}"
     if reason:
         note += f"; **stale: {reason}**"
     return Markdown(note)
-
-
-def _commit(name: str, reason: str) -> str:
-    """Return the commit of a study's results, as a link to them, and why they are stale."""
-    results = load(name)
-    link = f"[{results.commit[:7]}](results/{name}.json)"
-    if results.dirty:
-        link += " with uncommitted changes"
-    if reason:
-        link += f" (**stale: {reason}**)"
-    return link
 
 
 def _inches(file: Path) -> float:

@@ -108,7 +108,8 @@ def _write_own_pages(work: Path, source: Path, notebooks: list[Path]) -> None:
     for file in sorted((paths.ROOT / "docs").glob("*.md")):
         sources[file.stem] = (file.read_text(), file.stem.replace("_", " "))
     for name, (markdown, title) in sources.items():
-        options = ["--standalone", "--css=report.css", f"--metadata=pagetitle:{title}"]
+        options = ["--standalone", "--css=report.css", "--metadata=lang:en"]
+        options.append(f"--metadata=pagetitle:{title}")
         try:  # the sandbox reads no file and no address that the text names
             page = pypandoc.convert_text(markdown, "html5", NO_HTML, options, sandbox=True)
         except RuntimeError as error:
@@ -133,7 +134,7 @@ def _write_api(work: Path) -> None:
     )
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no reason"])[-1]
-        raise RunFailed(f"pdoc: {reason}; install requirements-dev.txt")
+        raise RunFailed(f"pdoc: {reason}; install requirements.txt")
 
 
 def _linked(page: Path, root: Path, pages: dict[str, Path]) -> str:
@@ -158,4 +159,6 @@ def _with_bar(text: str, root: str) -> str:
     """Return a page with links to the others on top; `root` is the way to the site's folder."""
     links = "".join(f'<a href="{root}/{page}">{name}</a>' for name, page in BAR.items())
     bar = (TEMPLATES / "bar.html").read_text().replace("{{links}}", links)
+    bar, style = bar.split("\n", 1)
+    text = text.replace("</head>", f"{style}</head>", 1)
     return re.sub(r"<body[^>]*>", lambda body: body[0] + bar, text, count=1)

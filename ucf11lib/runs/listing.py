@@ -60,12 +60,19 @@ def _row(run: Run) -> dict:
         history = run.history if (path / "history.csv").exists() else pd.DataFrame()
         row |= {"epoch": len(history), "epochs": config.profile.epochs}
         row["accuracy"] = float(history["val_accuracy"].iloc[-1]) if len(history) else None
-        written = max(file.lstat().st_mtime for file in path.iterdir())
+        written = max(map(_written, path.iterdir()))
         row["age"] = max(time.time() - written, 0.0)  # clocks of machines differ
         unfinished = "running" if paths.is_locked(lock_file(path)) else "interrupted"
         finished = (path / "metrics.json").is_file()
         row["status"] = run.metrics["status"] if finished else unfinished
     return row
+
+
+def _written(file: Path) -> float:
+    """Return when a file was written, seconds; 0 for a temporary one, which may vanish."""
+    with contextlib.suppress(FileNotFoundError):
+        return file.lstat().st_mtime
+    return 0.0
 
 
 def as_json(table: pd.DataFrame) -> str:

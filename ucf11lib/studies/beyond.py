@@ -148,18 +148,22 @@ def compare(trained: Mapping[str, Sequence[Run]], config: RunConfig) -> list[dic
     return rows
 
 
+LATER = ("r2plus1d", "tsm", "vivit")
+KNOWN = (*REPORTED, *LATER, *map(name_of, METHODS))
+
+
 def draw(table: pd.DataFrame, note: str):
     """Draw accuracy by clip over the inference's FLOPs, a panel a kind of data."""
     names = {"flops": "FLOPs of one sequence", "accuracy_clip": "accuracy by clip"}
     rows = table.dropna(subset=["flops"]).rename(columns=names)
     columns = dict(zip("xy", names.values(), strict=True)) | {"label": "model", "panel": "data"}
-    return figures.scatter(rows, **columns, note=note)
+    return figures.scatter(rows, **columns, known=KNOWN, note=note)
 
 
 BASE = RunConfig.of(model="c3d")
 SEEDS = (0, 1, 2, 3, 4)
 SYNTHETIC: Axis = {"synthetic": {}}
-MODELS = over("model", (*REPORTED, "r2plus1d", "tsm", "vivit"))
+MODELS = over("model", (*REPORTED, *LATER))
 STUDY = Study(
     name="beyond",
     question="What would one use today, and what does it cost?",

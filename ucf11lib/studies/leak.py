@@ -37,7 +37,7 @@ def share_with_clip(run: Run) -> float:
 
 def draw(table, note):
     """Draw the model and the nearest neighbour side by side."""
-    names = {"accuracy": "CNN+LSTM", "nearest": "nearest neighbour in pixels"}
+    names = {"accuracy": "cnn_lstm", "nearest": "nearest neighbour in pixels"}
     renamed = table.rename(columns=names)
     long = renamed.melt(["data", "split"], names.values(), "answer", "accuracy")
     columns = {"condition": "split", "group": "answer", "panel": "data"}

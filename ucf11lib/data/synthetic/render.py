@@ -63,8 +63,8 @@ def render_clip(
     speed = rng.uniform(0.92, 1.08)
     rate = place.style.rate * speed
     cycles = np.ceil(rate * WINDOW / FPS + ONSET)  # from a sequence's beginning to the next one's
-    every = WINDOW if end_to_end else np.ceil(cycles / rate * FPS).astype(int)
-    first_frames = every * np.arange(n_sequences)
+    every = WINDOW if end_to_end else cycles / rate * FPS
+    first_frames = np.ceil(every * np.arange(n_sequences)).astype(int)
     t = (first_frames[:, None] + np.arange(WINDOW)).ravel() / FPS
     onsets = rng.uniform(0, ONSET, 1 if end_to_end else n_sequences)
     u = t * place.style.rate * speed + onsets.repeat(n // len(onsets))

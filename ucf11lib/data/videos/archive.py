@@ -103,7 +103,7 @@ def _download(url: str, part: Path) -> None:
 
 def _download_rest(url: str, part: Path, size: int) -> None:
     """Append the missing bytes of `url` to `part`; a server without ranges starts again."""
-    headers = {"Range": f"bytes={size}-"} if size else {}
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={size}-"} if size else {})
     with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT_SECONDS) as response:
         given = response.headers
         if response.status_code == requests.codes.requested_range_not_satisfiable:
@@ -115,6 +115,9 @@ def _download_rest(url: str, part: Path, size: int) -> None:
         if "Content-Length" not in given and "Transfer-Encoding" not in given:
             raise requests.RequestException("the server does not tell where the file ends")
         begun = size if response.status_code == requests.codes.partial_content else 0
+        if begun and not given.get("Content-Range", "").startswith(f"bytes {size}-"):
+            part.write_bytes(b"")
+            raise requests.RequestException("the server sends another part than it was asked for")
         total = int(given["Content-Length"]) + begun if "Content-Length" in given else None
         style = {"unit": "B", "unit_scale": True, "desc": part.name, "disable": None}
         with (

@@ -52,16 +52,18 @@ class Decoded:
         """Which share of the file's frames is known to be missing, 0..1; 1 for no frame at all."""
         return self.lost / (self.read + self.lost) if self.read else 1.0
 
-    def windows(self, window: int, stride: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Cut into sequences, one every `stride` frames, none over a gap.
+    def starts(self, window: int, stride: int | None = None) -> np.ndarray:
+        """Return the first frame of each sequence, one every `stride` frames, none over a gap.
 
         The stride is the window by default: no overlap. A rest shorter than a window is dropped.
-        Returns the first frame of each, int (sequences,), and (sequences, window, size, size, 3).
         """
         parts = itertools.pairwise([0, *self.gaps, len(self)])
-        starts = [np.arange(begin, end - window + 1, stride or window) for begin, end in parts]
-        first_frames = np.concatenate(starts)
-        return first_frames, self[first_frames[:, None] + np.arange(window)]
+        steps = [np.arange(begin, end - window + 1, stride or window) for begin, end in parts]
+        return np.concatenate(steps)
+
+    def sequences(self, starts: np.ndarray, window: int) -> np.ndarray:
+        """Return the sequences that begin at `starts`, (n, window, size, size, 3)."""
+        return self[starts[:, None] + np.arange(window)]
 
 
 def _nothing(trouble: str) -> Decoded:
@@ -162,6 +164,7 @@ def _read(
                 reading.times.append(seconds)
                 reading.last = shown
                 if len(reading.images) * image.nbytes > MAX_BYTES:
+                    reading.promised, reading.seconds = 0, 0.0  # what is not read is not missing
                     raise ValueError(TOO_MANY)
     except (av.FFmpegError, ValueError) as error:
         reading.trouble = f"broke off after {len(reading.images)} frames: {reason(error)}"

@@ -30,6 +30,7 @@ from ucf11lib.errors import UserError, printable
 from ucf11lib.runs.specs import DataSpec
 
 MAX_BROKEN = 0.02  # of the clips; if more are undecodable, it is the tree that is broken
+SEQUENCES_AT_ONCE = 64  # in memory: those of one clip may overlap
 MAX_LOST = 0.1  # of a clip's frames; if more are damaged or missing, the clip is left out
 
 
@@ -47,7 +48,7 @@ def prepare(
     has no sequence, or if too much is undecodable.
     """
     path = Path(path)
-    workers = os.cpu_count() or 1 if workers is None else workers
+    workers = len(os.sched_getaffinity(0)) if workers is None else workers
     _check_options(workers, broken)
     tree = Tree.scan(Path(spec.folder))
     classes, notes = tree.classes(spec.source, workers)
@@ -132,8 +133,8 @@ def _decode(writer: StoreWriter, clips: list[tuple[str, str, Path]], workers: in
     results = decode_all([file for _, _, file in clips], workers, info.size, info.fps)
     bar = tqdm(results, total=len(clips), desc="decoding", unit="clip", disable=None)
     for (clip, group, _), decoded in zip(clips, bar, strict=True):
-        starts, sequences = decoded.windows(info.window, info.stride)
-        if reason := _why_left_out(decoded, len(sequences), info.window):
+        starts = decoded.starts(info.window, info.stride)
+        if reason := _why_left_out(decoded, len(starts), info.window):
             damaged = decoded.lost_share > MAX_LOST
             writer.leave_out(clip, reason, frames_read=decoded.read, damaged=damaged)
             continue
@@ -143,7 +144,11 @@ def _decode(writer: StoreWriter, clips: list[tuple[str, str, Path]], workers: in
         unit: dict[str, Any] = {"label": label, "group": group, "clip": clip}
         # A gap counts as a frame, so that sequences at its sides do not touch.
         numbers = starts + np.searchsorted(decoded.gaps, starts, side="right")
-        writer.add(sequences, **unit, first_frames=numbers, frames_read=decoded.read)
+        for i in range(0, len(starts), SEQUENCES_AT_ONCE):
+            part = slice(i, i + SEQUENCES_AT_ONCE)
+            sequences = decoded.sequences(starts[part], info.window)
+            read = 0 if i else decoded.read
+            writer.add(sequences, **unit, first_frames=numbers[part], frames_read=read)
 
 
 def _why_left_out(decoded: Decoded, sequences: int, window: int) -> str:

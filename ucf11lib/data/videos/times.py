@@ -22,10 +22,12 @@ def jump(steps: np.ndarray, fps: float | None, damaged: bool) -> float:
 def rounding(tick: float, step: float) -> float:
     """Return by how many seconds times may be off, of frames `step` seconds apart.
 
-    It is a `tick` of the file's clock, as in Matroska and GIF; but where a frame takes few ticks,
-    as in AVI, times are exact.
+    It is a `tick` of the file's clock, as in Matroska and GIF, or half a one where a frame takes
+    two or three; but where it takes one, as in AVI, times are exact.
     """
-    return (tick if 3 * tick < step else 0.0) + 1e-6
+    if 3 * tick >= step:
+        tick = tick / 2 if 1.5 * tick < step else 0.0
+    return tick + 1e-6
 
 
 def sorted_if_reordered(times: np.ndarray) -> np.ndarray:

@@ -19,6 +19,12 @@ function element(tag, properties = {}, ...children) {
   one.append(...children);
   return one;
 }
+
+function exchange(parent, ...children) {  // the button that has the focus has it afterwards, too
+  const at = [...parent.querySelectorAll("button")].indexOf(document.activeElement);
+  parent.replaceChildren(...children);
+  if (at >= 0) parent.querySelectorAll("button")[at]?.focus();
+}
 const percent = (share) => `${(100 * share).toFixed(share < 0.0995 ? 1 : 0)}\u00a0%`;
 const right = (answer, i) => answer.predicted === data.labels[i];
 const confidence = (answer) => answer.probabilities[answer.predicted];
@@ -180,7 +186,7 @@ function drawMatrix() {
     const title = matrixButton(name, `all of ${name}`, {true: i, predicted: null});
     return element("tr", {}, element("th", {scope: "row"}, title), ...cells);
   });
-  $("matrix").replaceChildren(element("thead", {}, element("tr", {}, element("td"), ...head)),
+  exchange($("matrix"), element("thead", {}, element("tr", {}, element("td"), ...head)),
     element("tbody", {}, ...rows));
 }
 
@@ -190,15 +196,17 @@ function drawZoom() {
   const i = state.card, answers = runs.map((run) => run.answers.get(i));
   const map = runs[state.run].maps[i], first = data.starts[i] + 1, name = runs[state.run].name;
   const before = stage.querySelector("video");
-  const time = before?.dataset.i === String(i) ? before.currentTime : 0;
+  const same = before?.dataset.i === String(i);
   const one = video(camOn && map ? map : data.videos[i]);
   one.dataset.i = i;
-  one.currentTime = time;
+  one.ariaLabel = data.classes[data.labels[i]];
+  one.currentTime = same ? before.currentTime : 0;
+  one.autoplay = same ? !before.paused : playing;
   one.addEventListener("play", () => { $("play").textContent = "Pause"; });
   one.addEventListener("pause", () => { $("play").textContent = "Play"; });
   unload(stage);
   stage.replaceChildren(one);
-  $("play").textContent = playing ? "Pause" : "Play";
+  $("play").textContent = one.autoplay ? "Pause" : "Play";
   $("zoom-title").textContent = data.classes[data.labels[i]];
   $("zoom-place").textContent = `group ${data.groups[i]}, clip ${data.clips[i]}, ` +
     `frames ${first} to ${first + data.window - 1}`;
@@ -213,7 +221,9 @@ function drawZoom() {
   $("next").disabled = at < 0 || at === shown.length - 1;
   drawProbabilities(i, answers);
   drawTrack(i);
-  if (!zoom.open) zoom.showModal();
+  if (zoom.open) return;
+  zoom.showModal();
+  $("play").focus();
 }
 
 function drawProbabilities(i, answers) {
@@ -246,7 +256,7 @@ function drawTrack(i) {
   });
   const words = "The clip's sequences, by first frame: probability of the true class";
   const title = element("p", {}, words);
-  $("track").replaceChildren(...(steps.length > 1 ? [title, ...steps] : []));
+  exchange($("track"), ...(steps.length > 1 ? [title, ...steps] : []));
 }
 
 function step(by) {
@@ -265,11 +275,14 @@ function draw() {
   const before = state?.card ?? null;
   state = readAddress();
   const {card: _, ...filter} = state, key = JSON.stringify(filter);
+  for (const name of ["run", "other", "show", "sort"]) {
+    form.elements[name].value = state[name] ?? "";
+  }
+  for (const option of form.elements.other.options) {
+    option.disabled = Number(option.value) === state.run;
+  }
   if (key !== drawn) {
     drawn = key;
-    for (const name of ["run", "other", "show", "sort"]) {
-      form.elements[name].value = state[name] ?? "";
-    }
     shown = selected();
     observer.disconnect();
     grid.querySelectorAll(".screen").forEach(unload);
@@ -292,6 +305,7 @@ function draw() {
 
 function press(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("select")) return;
+  if (event.key === " " && event.target.matches("button:not(.card), summary")) return;
   const focused = document.activeElement.closest(".card"), cards = [...grid.children];
   const width = getComputedStyle(grid).gridTemplateColumns.split(" ").length;
   const move = {ArrowLeft: -1, ArrowRight: 1, ArrowUp: -width, ArrowDown: width}[event.key];
@@ -302,9 +316,9 @@ function press(event) {
   else if (zoom.open && event.key === "c" && !$("cam").disabled) toggleCam();
   else if (zoom.open) return;
   else if (move && focused) cards[cards.indexOf(focused) + move]?.focus();
-  else if (sideways) cards[0]?.focus();
+  else if (sideways && event.target === document.body) cards[0]?.focus();
   else if (event.key === " " && focused) toggle(focused.querySelector("video"));
-  else if (event.key === " " && !event.target.matches("button, summary")) setPlaying(!playing);
+  else if (event.key === " ") setPlaying(!playing);
   else if (event.key === "f" && focused) go({card: Number(focused.dataset.i)});
   else return;
   event.preventDefault();
@@ -336,7 +350,7 @@ zoom.addEventListener("cancel", (event) => { event.preventDefault(); go({card: n
 zoom.addEventListener("close", () => unload(stage));
 addEventListener("keydown", press);
 addEventListener("keyup", (event) => {  // a button answers to space when it is released
-  if (event.key === " " && (zoom.open || event.target.matches(".card"))) event.preventDefault();
+  if (event.key === " " && event.target.matches(".card")) event.preventDefault();
 });
 addEventListener("hashchange", draw);
 document.querySelector("details").open = innerWidth > 800;
