@@ -35,7 +35,7 @@ STILL = "if (matchMedia('(prefers-reduced-motion: reduce)').matches) this.pause(
 
 @dataclass(frozen=True)
 class Motion:
-    """A moving picture: in a notebook a video that loops, still for those who ask for less motion."""
+    """A moving picture: in a notebook a video that loops; still for who asks for less motion."""
 
     pictures: np.ndarray = field(repr=False)  # uint8 (T, H, W, 3), text included
     label: str  # what it shows, for readers who do not see it
