@@ -148,12 +148,14 @@ def draw(table: pd.DataFrame, note: str):
 def draw_gradients(table: pd.DataFrame, note: str):
     """Draw the loss's gradient through one and two softmaxes, and C3D's gradient norms."""
     cells = table.query("part == 'factorial' and inputs == 'dataset'").to_dict("records")
+    note += "; here, right, synthetic data and width 1"  # a study's note names all of its data
     return figures.gradients(largest_gradient(np.arange(0.0, 121.0, 2.0)), cells, note=note)
 
 
 def draw_memorised(table: pd.DataFrame, note: str):
     """Draw which optimiser and learning rate memorise eight sequences, a panel a recipe."""
     axes = {"rows": "optimizer", "columns": "learning_rate", "panel": "recipe"}
+    note += f"; here synthetic data and width {LATTICE.base.profile.width:g}"
     return figures.heat_map(table[table["part"] == "memorise"], **axes, note=note)
 
 
