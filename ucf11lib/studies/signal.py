@@ -1,6 +1,6 @@
 """How much does each layer of an untrained network amplify its signal, measured and by theory?
 
-Independent weights of standard deviation s over `fan_in` inputs multiply its root mean square by
+Independent weights of standard deviation s multiply the root mean square of `fan_in` inputs by
 s * sqrt(fan_in / 2), since ReLU halves the second moment (He et al., ICCV 2015, arXiv:1502.01852).
 A max-pool raises the second moment, and at the borders a part of the kernel lies on zeros.
 
